@@ -1,0 +1,90 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framemill/base/clock.h"
+#include "framemill/infer/backend.h"
+#include "framemill/vision/letterbox.h"
+#include "framemill/vision/yolo_head.h"
+
+namespace framemill {
+
+/// What a config says about a model; unset means: the model's own metadata, then the general default.
+struct DetectorOptions {
+  BackendOptions backend;
+  std::optional<std::vector<std::string>> labels;  ///< by class id
+  std::optional<HeadKind> head;
+  std::optional<InputStyle> style;
+  std::optional<float> score;    ///< published scores, default .35
+  std::optional<float> nms_iou;  ///< default .65
+};
+
+/// Lowest score of the candidates a detector reports; what is published is filtered later, per camera.
+inline constexpr float kCandidateScoreMin = 0.1F;
+
+class DetectorRequest;
+
+/// A model together with everything needed to turn pictures into detections: letterbox, head, NMS,
+/// labels. Proven by a self-test at load. Thread-safety: const members from any thread.
+class Detector {
+ public:
+  /// Loads the model, finds its head, resolves labels and style, and runs the self-test: scores that are
+  /// all 0 or not finite, or batched output that differs from single output, refuse the model.
+  /// Errors: those of load_backend(), recognise_head(), settle_by_values(); kInvalidArgument where the
+  /// number of labels contradicts the model. Messages name the file and the remedy.
+  static Result<std::unique_ptr<Detector>> load(const DetectorOptions& options);
+  /// The same over a backend made elsewhere (fakes, tests).
+  static Result<std::unique_ptr<Detector>> create(std::unique_ptr<Backend> backend,
+                                                  const DetectorOptions& options);
+  ~Detector();
+
+  [[nodiscard]] const ModelFacts& facts() const;
+  [[nodiscard]] const std::vector<std::string>& labels() const;
+  [[nodiscard]] const InputStyle& style() const;
+  [[nodiscard]] HeadKind head_kind() const;
+  [[nodiscard]] float score() const;
+  [[nodiscard]] float nms_iou() const;
+
+  /// The input size for pictures of `source`: the fixed one, else the multiple of the stride with at most
+  /// 640 a side that fits the aspect best (16:9 gives 640x384).
+  [[nodiscard]] Size input_for(Size source) const;
+  /// The variant name of results, such as "yolo11n_640x384_int8", or "yolo11n@640x384" where the size was
+  /// chosen.
+  [[nodiscard]] std::string variant_name(Size input) const;
+
+  /// A request for `batch` pictures; see Backend::create_request.
+  Result<std::unique_ptr<DetectorRequest>> create_request(std::size_t batch, Size input) const;
+
+ private:
+  struct State;
+  explicit Detector(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// One batch through a Detector: set_picture() for each item, start(), then detections() for each.
+/// Thread-safety: one thread at a time; different items' set_picture() and detections() may run in
+/// parallel. The Detector outlives it.
+class DetectorRequest {
+ public:
+  ~DetectorRequest();
+  [[nodiscard]] std::size_t batch() const;
+  /// Letterboxes into the input tensor. Unused items of a batch keep what they have.
+  Result<void> set_picture(std::size_t item, const Picture& picture);
+  /// See InferRequest::start.
+  void start(std::function<void(Result<void>)> done);
+  /// After done(success): detections with score >= kCandidateScoreMin after NMS, best first, boxes in
+  /// pixels of the picture set, clipped to it; empty boxes are left out.
+  [[nodiscard]] std::vector<Detection> detections(std::size_t item);
+
+ private:
+  friend class Detector;
+  struct State;
+  explicit DetectorRequest(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace framemill

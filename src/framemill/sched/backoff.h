@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstdint>
+
+#include "framemill/base/clock.h"
+#include "framemill/base/result.h"
+
+namespace framemill {
+
+/// When to try a failed camera again: network errors from .25 s doubling to 1.5 s, credentials and
+/// not-found errors from 1 s doubling to 60 s (cameras lock accounts), each with jitter of +-20 %.
+/// Deterministic for a seed. Not thread-safe.
+class Backoff {
+ public:
+  explicit Backoff(std::uint64_t seed) : random_state_(seed) {}
+  /// The wait before the next attempt after one that failed with `code`.
+  [[nodiscard]] Duration next(ErrorCode code);
+  /// An attempt succeeded.
+  void reset();
+
+ private:
+  std::uint64_t random_state_;
+  int network_failures_ = 0;
+  int refusals_ = 0;
+};
+
+}  // namespace framemill
