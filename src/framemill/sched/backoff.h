@@ -7,9 +7,11 @@
 
 namespace framemill {
 
-/// When to try a failed camera again: network errors from .25 s doubling to 1.5 s, credentials and
-/// not-found errors from 1 s doubling to 60 s (cameras lock accounts), each with jitter of +-20 %.
-/// Deterministic for a seed. Not thread-safe.
+/// When to try a failed camera again: network errors from .25 s doubling to 1.5 s; errors that only
+/// a person can clear (credentials, not found, unsupported, invalid) from 1 s doubling to 60 s,
+/// because cameras lock accounts; each with jitter of +-20 %, so that cameras behind one switch do
+/// not come back in step. Both counts run on until reset(), so a camera that alternates between the
+/// two does not start over. Deterministic for a seed. Not thread-safe.
 class Backoff {
  public:
   explicit Backoff(std::uint64_t seed) : random_state_(seed) {}

@@ -1,0 +1,312 @@
+#include "framemill/sched/batch_policy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "framemill/base/check.h"
+
+namespace framemill {
+namespace {
+
+using Candidate = BatchScratch::Candidate;
+using Model = BatchScratch::Model;
+
+constexpr double kNeedMax = 1e9;  // keeps every score finite
+// How much better the best frame may be before a model with less slack no longer goes first.
+constexpr double kUrgencyWorth = 2.0;
+
+// Deadlines and capture times may be TimePoint::min() or max(): sums stop there, they never wrap.
+Duration saturated_sum(Duration a, Duration b) {
+  Duration::rep sum = 0;
+  if (!__builtin_add_overflow(a.count(), b.count(), &sum)) return Duration(sum);
+  return a > Duration::zero() ? Duration::max() : Duration::min();
+}
+Duration saturated_difference(Duration a, Duration b) {
+  Duration::rep difference = 0;
+  if (!__builtin_sub_overflow(a.count(), b.count(), &difference)) return Duration(difference);
+  return a > b ? Duration::max() : Duration::min();
+}
+TimePoint later(TimePoint at, Duration by) {
+  return TimePoint(saturated_sum(at.time_since_epoch(), by));
+}
+TimePoint earlier(TimePoint at, Duration by) {
+  return TimePoint(saturated_difference(at.time_since_epoch(), by));
+}
+
+double usable_need(double need) { return std::isnan(need) ? 1.0 : std::clamp(need, 0.0, kNeedMax); }
+
+Candidate make_candidate(const WaitingFrame& frame, std::size_t index, TimePoint now) {
+  // A frame captured after `now` (clocks of two threads) has waited for nothing.
+  const Duration staleness =
+      std::max(saturated_difference(now.time_since_epoch(), frame.served_until.time_since_epoch()),
+               Duration::zero());
+  return {
+      .is_critical = frame.priority == Priority::kCritical,
+      .score = priority_weight(frame.priority) * to_seconds(staleness) * usable_need(frame.need),
+      .staleness = staleness,
+      .camera = frame.camera,
+      .model = frame.model,
+      .index = index,
+      .deadline = frame.deadline};
+}
+
+/// The order of service; total, so that equal inputs give equal batches.
+bool is_better(const Candidate& a, const Candidate& b) {
+  if (a.is_critical != b.is_critical) return a.is_critical;
+  if (a.score != b.score) return a.score > b.score;
+  if (a.staleness != b.staleness) return a.staleness > b.staleness;
+  if (a.camera != b.camera) return a.camera < b.camera;
+  return a.index < b.index;
+}
+
+/// One question to the policy, with what all its steps need.
+class BatchChoice {
+ public:
+  BatchChoice(std::span<const WaitingFrame> waiting, TimePoint now, const BatchPolicy& policy,
+              std::span<const ServiceTimes> times, const DeviceState& device, BatchScratch& scratch,
+              BatchDecision& decision)
+      : waiting_(waiting),
+        now_(now),
+        policy_(policy),
+        knee_(std::clamp<std::size_t>(policy.knee_frames, 1, kBatchBuckets.back())),
+        times_(times),
+        device_(device),
+        scratch_(scratch),
+        decision_(decision) {}
+
+  void decide(std::span<const ExpectedArrival> expected) {
+    sort_out_hopeless();
+    if (device_.batches_in_flight >= device_.batches_max) {
+      decision_.wake_at = first_given_up_;
+    } else if (scratch_.candidates.empty()) {
+      if (device_.batches_in_flight == 0) try_one_hopeless();
+    } else if (const std::optional<std::uint32_t> model = choose_model(expected)) {
+      compose_batch(*model);
+      if (decision_.send.size() < scratch_.candidates.size()) decision_.wake_at = now_;
+    } else {
+      decision_.wake_at = std::min(first_close_, *first_given_up_);
+    }
+  }
+
+ private:
+  /// Fills `hopeless`, the candidates and what is known per model.
+  void sort_out_hopeless() {
+    for (std::size_t i = 0; i < waiting_.size(); ++i) {
+      const WaitingFrame& frame = waiting_[i];
+      CHECK(frame.model < times_.size());
+      Model& model = scratch_.models[frame.model];
+      if (!model.is_known) model = look_at_model(frame.model);
+      if (frame.deadline < model.viable_from) {
+        decision_.hopeless.push_back(i);
+        continue;
+      }
+      std::vector<Candidate>& candidates = scratch_.candidates;
+      candidates.push_back(make_candidate(frame, i, now_));
+      if (model.ready == 0 || is_better(candidates.back(), candidates[model.lead]))
+        model.lead = candidates.size() - 1;
+      ++model.ready;
+      model.oldest_arrival = std::min(model.oldest_arrival, frame.arrived_at);
+      model.first_deadline = std::min(model.first_deadline, frame.deadline);
+      const TimePoint given_up_at =
+          later(earlier(frame.deadline, model.given_up_before), Duration(1));
+      first_given_up_ = std::min(first_given_up_.value_or(given_up_at), given_up_at);
+    }
+  }
+
+  Model look_at_model(std::uint32_t index) const {
+    const ServiceTimes& times = times_[index];
+    Model model{.given_up_before = times.p95(1) + policy_.post_time,
+                .oldest_arrival = TimePoint::max(),
+                .first_deadline = TimePoint::max(),
+                .is_known = true};
+    model.viable_from = later(now_, model.given_up_before);
+    if (device_.batches_in_flight >= device_.batches_max && device_.free_at) {
+      const TimePoint soonest_answer = later(*device_.free_at, times.p05(1) + policy_.post_time);
+      model.viable_from = std::max(model.viable_from, soonest_answer);
+    }
+    return model;
+  }
+
+  void try_one_hopeless() {
+    std::optional<std::size_t> chosen;  // into hopeless
+    for (std::size_t i = 0; i < decision_.hopeless.size(); ++i) {
+      const TimePoint deadline = waiting_[decision_.hopeless[i]].deadline;
+      if (deadline < later(now_, policy_.post_time)) continue;
+      if (!chosen || deadline > waiting_[decision_.hopeless[*chosen]].deadline) chosen = i;
+    }
+    if (!chosen) return;
+    decision_.send.push_back(decision_.hopeless[*chosen]);
+    decision_.hopeless.erase(decision_.hopeless.begin() + static_cast<std::ptrdiff_t>(*chosen));
+  }
+
+  /// The model whose batch leaves now, if one does; else sets first_close_.
+  std::optional<std::uint32_t> choose_model(std::span<const ExpectedArrival> expected) {
+    std::optional<std::uint32_t> best;
+    for (std::uint32_t i = 0; i < scratch_.models.size(); ++i) {
+      if (scratch_.models[i].ready == 0 || !is_due(i, expected)) continue;
+      if (!best || is_better(lead_of(i), lead_of(*best))) best = i;
+    }
+    if (!best) return best;
+    // Least slack first, where waiting for the best one's batch would lose the other.
+    const Candidate& leader = lead_of(*best);
+    const std::size_t best_batch = bucket_for(std::min(scratch_.models[*best].ready, knee_));
+    const TimePoint best_done = later(now_, times_[*best].p95(best_batch));
+    std::uint32_t chosen = *best;
+    Duration least_slack = slack_of(*best);
+    for (std::uint32_t i = 0; i < scratch_.models.size(); ++i) {
+      if (i == *best || scratch_.models[i].ready == 0) continue;
+      const Candidate& other = lead_of(i);
+      const bool is_lost_by_waiting =
+          other.deadline < later(best_done, scratch_.models[i].given_up_before);
+      const bool is_worth_it =
+          other.is_critical == leader.is_critical && other.score * kUrgencyWorth >= leader.score;
+      if (is_lost_by_waiting && is_worth_it && slack_of(i) < least_slack && is_due(i, expected)) {
+        chosen = i;
+        least_slack = slack_of(i);
+      }
+    }
+    return chosen;
+  }
+
+  const Candidate& lead_of(std::uint32_t model) const {
+    return scratch_.candidates[scratch_.models[model].lead];
+  }
+  Duration slack_of(std::uint32_t model) const {
+    const TimePoint latest =
+        earlier(lead_of(model).deadline, scratch_.models[model].given_up_before);
+    return saturated_difference(latest.time_since_epoch(), now_.time_since_epoch());
+  }
+
+  bool is_due(std::uint32_t index, std::span<const ExpectedArrival> expected) {
+    const Model& model = scratch_.models[index];
+    if (model.ready >= knee_) return true;
+    // Company is worth a short wait, and only while a full batch would still be in time. Timers
+    // fire late; closing `wake_margin` early turns that into slack.
+    const Duration full_batch =
+        times_[index].p95(bucket_for(knee_)) + policy_.post_time + policy_.wake_margin;
+    const TimePoint close_at = std::min(later(model.oldest_arrival, policy_.linger),
+                                        earlier(model.first_deadline, full_batch));
+    if (now_ >= close_at) return true;
+    const TimePoint not_given_up = earlier(now_, policy_.linger);
+    const bool is_company_coming = std::ranges::any_of(expected, [&](const ExpectedArrival& next) {
+      return next.model == index && next.at >= not_given_up && next.at <= close_at;
+    });
+    if (!is_company_coming) return true;
+    first_close_ = std::min(first_close_, close_at);
+    return false;
+  }
+
+  void compose_batch(std::uint32_t index) {
+    const Model& model = scratch_.models[index];
+    const Candidate lead = lead_of(index);
+    std::vector<Candidate>& candidates = scratch_.candidates;
+    const auto of_model = scratch_.models.size() == 1
+                              ? candidates.end()
+                              : std::partition(candidates.begin(), candidates.end(),
+                                               [index](const Candidate& candidate) {
+                                                 return candidate.model == index;
+                                               });
+    const std::span<Candidate> ready(candidates.begin(), of_model);
+    CHECK(ready.size() == model.ready);
+
+    std::size_t bucket = bucket_for(std::min(ready.size(), knee_));
+    if (lead.is_critical)  // it goes first even where that costs throughput
+      while (bucket > 1 && lead.deadline < needed_by(index, bucket)) bucket /= 2;
+    // A bucket must be more than half full, else the next smaller one holds its frames as well.
+    std::size_t keeps = count_in_time(ready, needed_by(index, bucket));
+    while (bucket > 1 && keeps <= bucket / 2) {
+      bucket /= 2;
+      keeps = count_in_time(ready, needed_by(index, bucket));
+    }
+    const TimePoint limit = needed_by(index, bucket);
+    const auto is_in_time = [limit](const Candidate& frame) { return frame.deadline >= limit; };
+    std::span<Candidate> chosen = ready;
+    if (keeps < ready.size()) {
+      const auto urgent = std::partition(ready.begin(), ready.end(), is_in_time);
+      chosen = {ready.begin(), urgent};
+      const std::span<Candidate> others{urgent, ready.end()};
+      if (ready.size() <= knee_ && is_urgent_first(index, lead, others, chosen)) chosen = others;
+    }
+    const std::size_t count = std::min({chosen.size(), bucket, knee_});
+    const auto end = chosen.begin() + static_cast<std::ptrdiff_t>(count);
+    std::partial_sort(chosen.begin(), end, chosen.end(), is_better);
+    for (const Candidate& candidate : chosen.first(count))
+      decision_.send.push_back(candidate.index);
+  }
+
+  /// Whether `urgent` frames can leave in a smaller batch of their own and all others still follow.
+  bool is_urgent_first(std::uint32_t index, const Candidate& lead,
+                       std::span<const Candidate> urgent, std::span<const Candidate> others) const {
+    const std::size_t own = bucket_for(urgent.size());
+    const TimePoint own_limit = needed_by(index, own);
+    if (lead.is_critical && lead.deadline >= needed_by(index, bucket_for(others.size())))
+      return false;
+    if (count_in_time(urgent, own_limit) < urgent.size()) return false;
+    const TimePoint after = later(own_limit, times_[index].p95(bucket_for(others.size())));
+    return count_in_time(others, after) == others.size();
+  }
+
+  /// A batch of `bucket` that leaves now keeps deadlines from here on. Never earlier than for a
+  /// smaller one, whatever noise the learned times carry.
+  TimePoint needed_by(std::uint32_t index, std::size_t bucket) const {
+    Duration longest{0};
+    for (const std::size_t size : kBatchBuckets)
+      if (size <= bucket) longest = std::max(longest, times_[index].p95(size));
+    return later(now_, longest + policy_.post_time);
+  }
+
+  static std::size_t count_in_time(std::span<const Candidate> frames, TimePoint limit) {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        frames, [limit](const Candidate& frame) { return frame.deadline >= limit; }));
+  }
+
+  const std::span<const WaitingFrame> waiting_;
+  const TimePoint now_;
+  const BatchPolicy& policy_;
+  const std::size_t knee_;
+  const std::span<const ServiceTimes> times_;
+  const DeviceState& device_;
+  BatchScratch& scratch_;
+  BatchDecision& decision_;
+  std::optional<TimePoint> first_given_up_;  // when the next candidate becomes hopeless
+  TimePoint first_close_ = TimePoint::max();
+};
+
+}  // namespace
+
+double priority_weight(Priority priority) {
+  switch (priority) {
+    case Priority::kCritical:
+      return 16;
+    case Priority::kNormal:
+      return 4;
+    case Priority::kBackground:
+      return 1;
+  }
+  return 1;
+}
+
+void decide_batch(std::span<const WaitingFrame> waiting, std::span<const ExpectedArrival> expected,
+                  TimePoint now, const BatchPolicy& policy, std::span<const ServiceTimes> times,
+                  const DeviceState& device, BatchScratch& scratch, BatchDecision& decision) {
+  decision.send.clear();
+  decision.hopeless.clear();
+  decision.wake_at.reset();
+  if (waiting.empty()) return;  // nothing to wait for: the next arrival asks again
+  scratch.candidates.clear();
+  scratch.models.assign(times.size(), {});
+  BatchChoice(waiting, now, policy, times, device, scratch, decision).decide(expected);
+}
+
+BatchDecision decide_batch(std::span<const WaitingFrame> waiting,
+                           std::span<const ExpectedArrival> expected, TimePoint now,
+                           const BatchPolicy& policy, std::span<const ServiceTimes> times,
+                           const DeviceState& device) {
+  BatchScratch scratch;
+  BatchDecision decision;
+  decide_batch(waiting, expected, now, policy, times, device, scratch, decision);
+  return decision;
+}
+
+}  // namespace framemill
