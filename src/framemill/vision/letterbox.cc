@@ -9,17 +9,19 @@
 #include "framemill/vision/letterbox_kernels.h"
 #include "framemill/vision/letterbox_rows.h"
 
-// The way of a pixel. Decoders give YUV in planes, models want planes of float colours in another size.
-// Doing this in three steps (convert, scale, spread) costs three passes over pictures that do not fit
-// the cache, and scales three channels of full size. Here each output row is made at once:
-//   1. the two source rows around it are blended, plane by plane, chroma at its own (half) size, into
-//      one row of 16-bit samples (skipped where luma lies exactly on a row and is not scaled across);
+// The way of a pixel. Decoders give YUV in planes, models want planes of float colours in another
+// size. Doing this in three steps (convert, scale, spread) costs three passes over pictures that do
+// not fit the cache, and scales three channels of full size. Here each output row is made at once:
+//   1. the two source rows around it are blended, plane by plane, chroma at its own (half) size,
+//   into
+//      one row of 16-bit samples (skipped where luma lies exactly on a row and is not scaled
+//      across);
 //   2. that row is sampled across by a table of places and weights, made once per layout;
 //   3. luma and the two chroma samples give three colours, which go straight into the tensor.
-// Chroma is interpolated where other converters repeat the nearest sample; it is taken to lie in the
-// middle of the luma samples it covers. Like OpenCV's INTER_LINEAR, shrinking by more than two reads two
-// samples each way and skips the rest: what models get to see in training is made the same way.
-// Times: letterbox_bench.cc.
+// Chroma is interpolated where other converters repeat the nearest sample; it is taken to lie in
+// the middle of the luma samples it covers. Like OpenCV's INTER_LINEAR, shrinking by more than two
+// reads two samples each way and skips the rest: what models get to see in training is made the
+// same way. Times: letterbox_bench.cc.
 
 namespace framemill {
 namespace {
@@ -30,8 +32,8 @@ struct Place {
   double weight = 0;  ///< of sample index + 1, 0 <= weight < 1; 0 at the last sample
 };
 
-/// `output` of a scale with `step` samples of full size per output, in a plane that has one sample per
-/// `subsampling` samples of full size and `count` of them. Centres are aligned.
+/// `output` of a scale with `step` samples of full size per output, in a plane that has one sample
+/// per `subsampling` samples of full size and `count` of them. Centres are aligned.
 Place place_of(int output, double step, int subsampling, int count) {
   const double position = (output + 0.5) * step / subsampling - 0.5;
   if (position <= 0) return {};

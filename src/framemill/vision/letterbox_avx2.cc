@@ -1,7 +1,7 @@
 #include "framemill/vision/letterbox_kernels.h"
 
-// The build targets plain x86-64; only the functions marked here use AVX2 and FMA, and they are reached
-// only after the processor was asked. No lambdas inside: they would not inherit the mark.
+// The build targets plain x86-64; only the functions marked here use AVX2 and FMA, and they are
+// reached only after the processor was asked. No lambdas inside: they would not inherit the mark.
 #if defined(__x86_64__)
 
 #include <immintrin.h>
@@ -16,7 +16,8 @@ namespace {
 enum class Access {
   kNone,     ///< there are none (chroma of grey pictures)
   kDirect,   ///< consecutive bytes of the source
-  kShuffle,  ///< two loads of eight blended samples, then a byte shuffle: up to 2 samples per output
+  kShuffle,  ///< two loads of eight blended samples, then a byte shuffle: up to 2 samples per
+             ///< output
   kGather,   ///< one gather of pairs: any distance, about four times as slow
 };
 
@@ -35,8 +36,8 @@ FRAMEMILL_AVX2_INLINE __m256i blend_lanes(__m256i a, __m256i b, __m256i weight) 
 
 FRAMEMILL_AVX2_INLINE void blend_16(const std::uint8_t* a, const std::uint8_t* b, __m256i weight,
                                     std::int16_t* out) {
-  const __m256i blended = blend_lanes(_mm256_cvtepu8_epi16(load_half(a)),
-                                      _mm256_cvtepu8_epi16(load_half(b)), weight);
+  const __m256i blended =
+      blend_lanes(_mm256_cvtepu8_epi16(load_half(a)), _mm256_cvtepu8_epi16(load_half(b)), weight);
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), blended);
 }
 
@@ -68,8 +69,7 @@ FRAMEMILL_AVX2 void blend_pairs(const std::uint8_t* a, const std::uint8_t* b, in
   if (count < 16) return portable_kernels().blend_pairs(a, b, weight, count, u, v);
   const __m256i weights = _mm256_set1_epi16(static_cast<std::int16_t>(weight));
   int i = 0;
-  for (; i + 16 <= count; i += 16)
-    blend_16_pairs(a + 2 * i, b + 2 * i, weights, u + i, v + i);
+  for (; i + 16 <= count; i += 16) blend_16_pairs(a + 2 * i, b + 2 * i, weights, u + i, v + i);
   if (i == count) return;
   i = count - 16;
   blend_16_pairs(a + 2 * i, b + 2 * i, weights, u + i, v + i);
@@ -145,8 +145,7 @@ FRAMEMILL_AVX2 void convert_row(const SampleRow& row, const ColorTransform& tran
       for (int c = 0; c < 3; ++c)
         color[c] = _mm256_fmadd_ps(v, v_factor[c], _mm256_fmadd_ps(u, u_factor[c], color[c]));
     }
-    for (int c = 0; c < 3; ++c)
-      color[c] = _mm256_min_ps(_mm256_max_ps(color[c], least), most);
+    for (int c = 0; c < 3; ++c) color[c] = _mm256_min_ps(_mm256_max_ps(color[c], least), most);
     if (is_whole) {
       for (int c = 0; c < 3; ++c) _mm256_storeu_ps(out[c] + i, color[c]);
     } else {

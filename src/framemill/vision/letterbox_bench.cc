@@ -20,7 +20,8 @@ Noise make_noise(Size size, PixelFormat format) {
   Noise noise;
   const int chroma_width = (size.width + 1) / 2;
   const int chroma_height = (size.height + 1) / 2;
-  const auto luma_bytes = static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height);
+  const auto luma_bytes =
+      static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height);
   const auto chroma_bytes =
       static_cast<std::size_t>(chroma_width) * static_cast<std::size_t>(chroma_height);
   noise.samples.resize(luma_bytes + 2 * chroma_bytes);

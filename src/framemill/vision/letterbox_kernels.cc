@@ -22,23 +22,45 @@ void blend_pairs(const std::uint8_t* a, const std::uint8_t* b, int weight, int c
   }
 }
 
-float sample(const std::int16_t* row, const Taps& taps, int i) {
-  constexpr float kScale = 1.0F / static_cast<float>(1 << (kRowBits + kWeightBits));
-  const std::int16_t* at = row + taps.index[static_cast<std::size_t>(i)];
-  const std::int16_t* weight = taps.weights.data() + 2 * static_cast<std::ptrdiff_t>(i);
-  return static_cast<float>(at[0] * weight[0] + at[1] * weight[1]) * kScale;
+/// Times 2^(kRowBits + kWeightBits).
+void sample(const std::int16_t* row, const Taps& taps, int first, int count, float* out) {
+  const std::int32_t* index = taps.index.data() + first;
+  const std::int16_t* weights = taps.weights.data() + 2 * static_cast<std::ptrdiff_t>(first);
+  for (int i = 0; i < count; ++i) {
+    const std::int16_t* at = row + index[i];
+    out[i] = static_cast<float>(at[0] * weights[2 * i] + at[1] * weights[2 * i + 1]);
+  }
 }
 
+/// In blocks, so that samples stay in the nearest cache and the colour loops are easy to vectorise.
 void convert(const SampleRow& row, const ColorTransform& transform, float* const planes[3]) {
-  for (int i = 0; i < row.count; ++i) {
-    const float luma =
-        row.luma_direct ? row.luma_direct[i] : sample(row.luma, *row.luma_taps, i);
-    const float u = row.u ? sample(row.u, *row.chroma_taps, i) : 0.0F;
-    const float v = row.v ? sample(row.v, *row.chroma_taps, i) : 0.0F;
+  constexpr int kBlock = 64;
+  constexpr float kScale = 1.0F / static_cast<float>(1 << (kRowBits + kWeightBits));
+  const float luma_factor = transform.luma * (row.luma_direct ? 1.0F : kScale);
+  float luma[kBlock];
+  float u[kBlock] = {};
+  float v[kBlock] = {};
+  for (int first = 0; first < row.count; first += kBlock) {
+    const int count = std::min(kBlock, row.count - first);
+    if (row.luma_direct)
+      std::copy_n(row.luma_direct + first, count, luma);
+    else
+      sample(row.luma, *row.luma_taps, first, count, luma);
+    if (row.u) {
+      sample(row.u, *row.chroma_taps, first, count, u);
+      sample(row.v, *row.chroma_taps, first, count, v);
+    }
     for (int c = 0; c < 3; ++c) {
-      const float value = luma * transform.luma + transform.offset[c] + u * transform.u[c] +
-                          v * transform.v[c];
-      planes[c][i] = std::clamp(value, 0.0F, transform.most);
+      const float u_factor = transform.u[c] * kScale;
+      const float v_factor = transform.v[c] * kScale;
+      const float offset = transform.offset[c];
+      const float most = transform.most;
+      float* const out = planes[c] + first;
+      for (int i = 0; i < count; ++i) {
+        const float value = luma[i] * luma_factor + offset + u[i] * u_factor + v[i] * v_factor;
+        const float lifted = value > 0.0F ? value : 0.0F;
+        out[i] = lifted < most ? lifted : most;
+      }
     }
   }
 }

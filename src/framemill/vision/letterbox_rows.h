@@ -9,11 +9,12 @@
 
 namespace framemill {
 
-/// Scales pictures and turns them into colours, row by row. Holds tables for the last layout and rows
-/// in between; allocates only when a layout is larger than any before. Not thread-safe.
+/// Scales pictures and turns them into colours, row by row. Holds tables for the last layout and
+/// rows in between; allocates only when a layout is larger than any before. Not thread-safe.
 class ScaledRows {
  public:
-  /// For pictures like `picture` (size, format, range, matrix). Nothing to do if the last call was alike.
+  /// For pictures like `picture` (size, format, range, matrix). Nothing to do if the last call was
+  /// alike.
   void prepare(const Picture& picture, Size scaled, ChannelOrder channels, ValueRange range);
 
   /// Row `y` of the scaled picture: scaled.width floats into each of the three planes.
