@@ -1,5 +1,62 @@
 #include "framemill/cli/main.h"
 
+#include <array>
+#include <cstdio>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "framemill/cli/config_command.h"
+#include "framemill/cli/run_command.h"
+
 namespace framemill {
-int run_command_line(int, char**) { return 2; }
+namespace {
+
+struct Subcommand {
+  std::string_view name;
+  std::string_view help;
+  int (*run)(const std::vector<std::string>& args);
+};
+
+constexpr std::array kSubcommands{
+    Subcommand{"run", "answer every sampled frame of the cameras", run_command},
+    Subcommand{"config", "check a configuration, explain its settings", config_command},
+};
+
+void print_usage(std::FILE* out) {
+  fmt::print(out, "framemill {}: many-camera YOLO detection, every frame answered\n\n",
+             FRAMEMILL_VERSION);
+  fmt::print(out, "usage: framemill COMMAND [OPTIONS]\n\n");
+  for (const Subcommand& subcommand : kSubcommands) {
+    fmt::print(out, "  {:<8} {}\n", subcommand.name, subcommand.help);
+  }
+  fmt::print(out, "\n`framemill COMMAND --help` lists the options of a command.\n");
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  const std::vector<std::string> args(argv + (argc > 0 ? 1 : 0), argv + argc);
+  if (args.empty()) {
+    print_usage(stderr);
+    return 2;
+  }
+  if (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
+    print_usage(stdout);
+    return 0;
+  }
+  if (args[0] == "--version") {
+    fmt::print("framemill {}\n", FRAMEMILL_VERSION);
+    return 0;
+  }
+  for (const Subcommand& subcommand : kSubcommands) {
+    if (subcommand.name == args[0]) return subcommand.run({args.begin() + 1, args.end()});
+  }
+  fmt::print(stderr, "framemill: there is no command \"{}\"\n\n", args[0]);
+  print_usage(stderr);
+  return 2;
+}
+
 }  // namespace framemill

@@ -17,8 +17,8 @@ namespace framemill {
 /// One object found in a frame.
 struct Detection {
   int class_id = 0;
-  float score = 0;  ///< 0..1
-  Box box;          ///< pixels of the source frame, clipped to it
+  float score = 0;          ///< 0..1
+  Box box;                  ///< pixels of the source frame, clipped to it
   std::int64_t track = -1;  ///< id of the object over time, unique per camera; -1: none (yet)
   friend bool operator==(const Detection&, const Detection&) = default;
 };
@@ -91,10 +91,10 @@ struct Answer {
   std::optional<Duration> latency;       ///< capture to hand-over to the sinks; none at pace fast
   Duration slo{0};
   bool is_on_time = true;
-  std::string_view model;                 ///< configured name; outlives the answer
+  std::string_view model;                      ///< configured name; outlives the answer
   std::shared_ptr<const std::string> variant;  ///< the rung that inferred; null if none did
-  std::vector<Detection> detections;      ///< at or above the camera's score, best first
-  std::shared_ptr<const Picture> picture;  ///< kept only where a sink draws it, else null
+  std::vector<Detection> detections;           ///< at or above the camera's score, best first
+  std::shared_ptr<const Picture> picture;      ///< kept only where a sink draws it, else null
 };
 
 /// The outcome under which an answer is counted.

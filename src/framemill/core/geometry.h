@@ -9,8 +9,8 @@ struct Size {
   friend bool operator==(const Size&, const Size&) = default;
 };
 
-/// An axis-parallel rectangle, x1 <= x2 and y1 <= y2, in pixels of the picture that its owner names;
-/// pixel (0, 0) covers [0, 1) x [0, 1).
+/// An axis-parallel rectangle, x1 <= x2 and y1 <= y2, in pixels of the picture that its owner
+/// names; pixel (0, 0) covers [0, 1) x [0, 1).
 struct Box {
   float x1 = 0, y1 = 0, x2 = 0, y2 = 0;
   friend bool operator==(const Box&, const Box&) = default;

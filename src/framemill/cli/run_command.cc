@@ -1,0 +1,165 @@
+#include "framemill/cli/run_command.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "framemill/base/clock.h"
+#include "framemill/cli/run_options.h"
+#include "framemill/cli/run_table.h"
+#include "framemill/engine/engine.h"
+#include "framemill/engine/run_summary.h"
+
+namespace framemill {
+namespace {
+
+/// The first SIGINT or SIGTERM asks the engine to stop, a second one ends the process at once.
+/// Signals are blocked in all threads made after it and taken by one that waits for them.
+class SignalWatch {
+ public:
+  SignalWatch() {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write(), not our end
+  }
+  SignalWatch(const SignalWatch&) = delete;
+  ~SignalWatch() {
+    if (!thread_.joinable()) return;
+    is_over_ = true;
+    pthread_kill(thread_.native_handle(), SIGTERM);
+    thread_.join();
+  }
+  void watch(Engine& engine) {
+    thread_ = std::thread([this, &engine] {
+      bool is_second = false;
+      while (true) {
+        int signal_number = 0;
+        if (sigwait(&signals_, &signal_number) != 0 || is_over_) return;
+        if (is_second) {
+          std::fputs("framemill: stopped at once; the summary was not written\n", stderr);
+          _exit(128 + signal_number);
+        }
+        is_second = true;
+        spdlog::info("stopping; press Ctrl-C again to end at once");
+        engine.request_stop();
+      }
+    });
+  }
+
+ private:
+  sigset_t signals_{};
+  std::atomic<bool> is_over_{false};
+  std::thread thread_;
+};
+
+/// Redraws the table on a terminal twice a second, below the log.
+class LiveTable {
+ public:
+  explicit LiveTable(const Engine& engine) : engine_(engine), thread_([this] { run(); }) {}
+  LiveTable(const LiveTable&) = delete;
+  ~LiveTable() {
+    {
+      const std::lock_guard lock(mu_);
+      is_over_ = true;
+    }
+    over_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  void run() {
+    RunReport before;
+    int lines_drawn = 0;
+    std::unique_lock lock(mu_);
+    while (!over_.wait_for(lock, std::chrono::milliseconds(500), [this] { return is_over_; })) {
+      const RunReport now = engine_.report();
+      winsize window{};
+      ioctl(STDERR_FILENO, TIOCGWINSZ, &window);
+      const int rows = window.ws_row > 0 ? window.ws_row : 24;
+      const std::string table = format_run_table(now, rates_between(before, now),
+                                                 static_cast<std::size_t>(std::max(3, rows - 6)));
+      std::string out;
+      if (lines_drawn > 0) out += fmt::format("\x1b[{}F", lines_drawn);
+      lines_drawn = 0;
+      for (std::size_t at = 0; at < table.size(); ++lines_drawn) {
+        const std::size_t end = table.find('\n', at);
+        std::string_view line(table.data() + at, end - at);
+        if (window.ws_col > 0) line = line.substr(0, window.ws_col);
+        out += fmt::format("\x1b[2K{}\n", line);
+        at = end + 1;
+      }
+      std::fputs(out.c_str(), stderr);
+      before = now;
+    }
+    if (lines_drawn > 0) std::fputs(fmt::format("\x1b[{}F\x1b[J", lines_drawn).c_str(), stderr);
+  }
+
+  const Engine& engine_;
+  std::mutex mu_;
+  std::condition_variable over_;
+  bool is_over_ = false;  // guarded by mu_
+  std::thread thread_;    // last member
+};
+
+int report_usage_error(const Error& error) {
+  fmt::print(stderr, "framemill: {}\n", error.message());
+  return 2;
+}
+
+}  // namespace
+
+int run_command(const std::vector<std::string>& args) {
+  const Result<RunOptions> options = parse_run_options(args);
+  if (!options) return report_usage_error(options.error());
+  if (!options->help.empty()) {
+    fmt::print("{}", options->help);
+    return 0;
+  }
+  auto logger = spdlog::stderr_color_mt("framemill");
+  logger->set_pattern("%H:%M:%S %^%l%$ %v");
+  spdlog::set_default_logger(logger);
+  spdlog::set_level(spdlog::level::from_str(options->log_level));
+
+  SignalWatch signals;
+  const SystemClock clock;
+  Result<std::unique_ptr<Engine>> engine = Engine::create(options->settings, clock);
+  if (!engine) return report_usage_error(engine.error());
+  signals.watch(**engine);
+  (*engine)->start();
+  {
+    std::unique_ptr<LiveTable> table;
+    if (isatty(STDERR_FILENO) != 0) table = std::make_unique<LiveTable>(**engine);
+    (*engine)->wait();
+  }
+  const RunReport report = (*engine)->finish();
+
+  RunReport before;
+  std::fputs(format_run_table(report, rates_between(before, report), SIZE_MAX).c_str(), stderr);
+  for (const std::string& path : report.snapshots) fmt::print(stderr, "picture: {}\n", path);
+  bool has_failed = false;
+  for (const std::string& line : report.failures()) {
+    fmt::print(stderr, "failed: {}\n", line);
+    has_failed = true;
+  }
+  const std::string& summary = options->settings.output.summary;
+  if (!summary.empty()) {
+    if (const Result<void> written = write_summary(report, summary); !written) {
+      fmt::print(stderr, "failed: {}\n", written.error().message());
+      has_failed = true;
+    }
+  }
+  return has_failed ? 1 : 0;
+}
+
+}  // namespace framemill

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "framemill/core/answer.h"
+
+namespace framemill {
+
+/// What the lines of one camera need beside the answer itself; constant during a run.
+struct CameraNames {
+  CameraId id;
+  std::vector<std::string> labels;  ///< of the camera's model, by class id
+};
+
+/// "2026-01-01T08:00:04.004Z": UTC with milliseconds.
+[[nodiscard]] std::string format_wall_time(WallTime time);
+
+/// Appends one line of the contract `framemill.result/1` (design section 4), newline included.
+/// Any thread; about 2 us and 100 bytes a detection.
+void append_answer_json(std::string& out, const Answer& answer, std::string_view run_id,
+                        const CameraNames& camera);
+
+}  // namespace framemill

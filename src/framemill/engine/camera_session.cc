@@ -1,0 +1,228 @@
+#include "framemill/engine/camera_session.h"
+
+#include <functional>
+#include <utility>
+
+#include <spdlog/spdlog.h>
+
+namespace framemill {
+namespace {
+
+/// Wide enough to tell scenes apart, cheap enough for each sampled frame.
+constexpr int kThumbnailWidth = 80;
+
+}  // namespace
+
+void add_counts(SourceCounts& sum, const SourceCounts& counts) {
+  sum.packets += counts.packets;
+  sum.packets_skipped += counts.packets_skipped;
+  sum.frames_decoded += counts.frames_decoded;
+  sum.decode_errors += counts.decode_errors;
+  sum.decode_cpu += counts.decode_cpu;
+}
+
+std::string_view to_string(CameraState state) {
+  switch (state) {
+    case CameraState::kConnecting:
+      return "connecting";
+    case CameraState::kUp:
+      return "up";
+    case CameraState::kFrozen:
+      return "frozen";
+    case CameraState::kDown:
+      return "down";
+    case CameraState::kEnded:
+      return "ended";
+    case CameraState::kFailed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+CameraSession::CameraSession(CameraSessionOptions options, SourceFactory factory,
+                             AnswerLedger& ledger, FrameScheduler& scheduler, const Clock& clock)
+    : options_(std::move(options)),
+      factory_(std::move(factory)),
+      ledger_(ledger),
+      scheduler_(scheduler),
+      clock_(clock),
+      backoff_(std::hash<std::string>{}(options_.id)),
+      thread_([this] { run(); }) {}
+
+CameraSession::~CameraSession() {
+  request_stop();
+  thread_.join();
+}
+
+void CameraSession::request_stop() {
+  std::shared_ptr<Source> source;
+  {
+    const MutexLock lock(mu_);
+    is_stopping_ = true;
+    source = source_;
+  }
+  if (source) source->interrupt();
+  stopping_.notify_all();
+}
+
+CameraStatus CameraSession::status() const {
+  const MutexLock lock(mu_);
+  return status_;
+}
+
+void CameraSession::set_state(CameraState state, const std::string& error) {
+  const MutexLock lock(mu_);
+  status_.state = state;
+  status_.last_error = error;
+}
+
+bool CameraSession::wait(Duration time) {
+  const MutexLock lock(mu_);
+  const auto until = std::chrono::steady_clock::now() + time;
+  while (!is_stopping_ && std::chrono::steady_clock::now() < until)
+    stopping_.wait_until(mu_, until);
+  return !is_stopping_;
+}
+
+void CameraSession::run() {
+  while (!is_stopping_) {
+    const std::optional<Error> error = run_epoch();
+    {
+      const MutexLock lock(mu_);
+      if (source_) add_counts(counts_before_epoch_, source_->counts());
+      status_.source = counts_before_epoch_;
+      source_.reset();
+    }
+    if (is_stopping_) break;
+    if (!error) {
+      set_state(CameraState::kEnded);
+      break;
+    }
+    if (!options_.is_reconnecting) {
+      spdlog::error("{}: {}", options_.id, error->message());
+      set_state(CameraState::kFailed, error->message());
+      break;
+    }
+    const Duration pause = backoff_.next(error->code());
+    if (status().last_error != error->message()) {
+      spdlog::warn("{}: {}; trying again", options_.id, error->message());
+    }
+    set_state(CameraState::kDown, error->message());
+    if (!wait(pause)) break;
+  }
+  if (is_stopping_) {
+    const MutexLock lock(mu_);
+    if (status_.state != CameraState::kFailed) status_.state = CameraState::kEnded;
+  }
+  scheduler_.end_camera(options_.camera);
+}
+
+std::optional<Error> CameraSession::run_epoch() {
+  Result<std::unique_ptr<Source>> created = factory_(options_.source, clock_);
+  if (!created) return created.error();
+  const std::shared_ptr<Source> source = std::move(*created);
+  {
+    const MutexLock lock(mu_);
+    if (is_stopping_) return std::nullopt;
+    source_ = source;
+  }
+  if (const Result<void> opened = source->open(); !opened) return opened.error();
+  if (has_opened_) ++epoch_;
+  has_opened_ = true;
+  frames_before_epoch_ = frames_delivered_;
+  is_next_stream_start_ = true;
+  is_next_scene_start_ = true;
+  picture_unchanged_since_.reset();
+  bool has_frame = false;
+  auto status_due = clock_.now();
+  while (!is_stopping_) {
+    Result<std::optional<SourceFrame>> read = source->read();
+    if (!read) return read.error();
+    if (!*read) {
+      if (!has_frame) {
+        return Error(ErrorCode::kInvalidArgument, "the source ended without a single frame");
+      }
+      return std::nullopt;
+    }
+    if (const TimePoint now = clock_.now(); !has_frame || now >= status_due) {
+      status_due = now + std::chrono::milliseconds(500);
+      SourceCounts counts = source->counts();
+      const MutexLock lock(mu_);
+      add_counts(counts, counts_before_epoch_);
+      status_.source = counts;
+      status_.facts = source->facts();
+      status_.reconnects = epoch_;
+    }
+    if (!has_frame) {
+      has_frame = true;
+      backoff_.reset();
+      if (epoch_ > 0) spdlog::info("{}: up again", options_.id);
+      set_state(CameraState::kUp);
+    }
+    if (!take(std::move(**read))) return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+bool CameraSession::take(SourceFrame&& source_frame) {
+  if (options_.max_pts_s > 0 && source_frame.pts_s >= options_.max_pts_s) return false;
+  ++frames_delivered_;
+  is_next_scene_start_ |= source_frame.is_loop_start;
+  const bool is_last = options_.max_frames > 0 && frames_delivered_ >= options_.max_frames;
+  if (!source_frame.is_sampled) {
+    ledger_.count_sampled_out();
+    return !is_last;
+  }
+  Frame frame;
+  frame.stamp.seq = seq_++;
+  frame.stamp.epoch = epoch_;
+  frame.stamp.frame_index = frames_before_epoch_ + source_frame.frame_index;
+  frame.stamp.file_frame_index = source_frame.file_frame_index;
+  frame.stamp.pts_s = source_frame.pts_s;
+  frame.stamp.captured_at = options_.is_fast
+                                ? options_.run_started_at + from_seconds(source_frame.pts_s)
+                                : source_frame.captured_at;
+  frame.stamp.captured_mono = source_frame.captured_mono;
+  frame.stamp.reorder_delay = source_frame.reorder_delay;
+  frame.picture = std::move(source_frame.picture);
+  const std::int64_t seq = frame.stamp.seq;
+  if (source_frame.is_failed || !frame.picture) {
+    ledger_.enter(frame);
+    ledger_.settle_none(seq, DropReason::kFailed);
+  } else {
+    frame.is_stream_start = std::exchange(is_next_stream_start_, false);
+    frame.is_scene_start = std::exchange(is_next_scene_start_, false);
+    watch_picture(*frame.picture, frame.is_scene_start);
+    ledger_.enter(frame);
+    scheduler_.offer(options_.camera, std::move(frame));
+  }
+  return !is_last && (options_.max_answers == 0 || seq_ < options_.max_answers);
+}
+
+void CameraSession::watch_picture(const Picture& picture, bool& is_scene_start) {
+  write_thumbnail(picture, kThumbnailWidth, thumbnail_);
+  const bool is_unchanged =
+      thumbnail_.size == previous_thumbnail_.size && thumbnail_.luma == previous_thumbnail_.luma;
+  if (!is_scene_start && !is_unchanged && is_scene_cut(previous_thumbnail_, thumbnail_)) {
+    is_scene_start = true;
+  }
+  std::swap(thumbnail_, previous_thumbnail_);
+  if (options_.is_fast) return;
+  const TimePoint now = clock_.now();
+  if (!is_unchanged) {
+    if (picture_unchanged_since_ && now - *picture_unchanged_since_ >= options_.frozen_after) {
+      spdlog::info("{}: the picture moves again", options_.id);
+      set_state(CameraState::kUp);
+    }
+    picture_unchanged_since_.reset();
+  } else if (!picture_unchanged_since_) {
+    picture_unchanged_since_ = now;
+  } else if (now - *picture_unchanged_since_ >= options_.frozen_after &&
+             status().state == CameraState::kUp) {
+    spdlog::warn("{}: frozen: the picture has not changed for {:.0f} s", options_.id,
+                 to_seconds(options_.frozen_after));
+    set_state(CameraState::kFrozen);
+  }
+}
+
+}  // namespace framemill

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "framemill/base/clock.h"
+#include "framemill/base/mutex.h"
+#include "framemill/core/camera.h"
+#include "framemill/engine/answer_ledger.h"
+#include "framemill/engine/frame_scheduler.h"
+#include "framemill/sched/backoff.h"
+#include "framemill/video/source.h"
+#include "framemill/vision/thumbnail.h"
+
+namespace framemill {
+
+enum class CameraState : std::uint8_t {
+  kConnecting,  ///< not yet open, or open without a frame so far
+  kUp,          ///< frames are coming
+  kFrozen,      ///< frames are coming, and all show the same picture
+  kDown,        ///< failed; waiting to try again
+  kEnded,       ///< the file or a limit ended
+  kFailed,      ///< a file that never delivered or broke off
+};
+[[nodiscard]] std::string_view to_string(CameraState state);
+
+/// `sum` += `counts`, field by field.
+void add_counts(SourceCounts& sum, const SourceCounts& counts);
+
+struct CameraStatus {
+  CameraState state = CameraState::kConnecting;
+  std::string last_error;  ///< of the source; empty: none since it is up
+  std::int64_t reconnects = 0;
+  StreamFacts facts;
+  SourceCounts source;  ///< summed over the epochs
+};
+
+struct CameraSessionOptions {
+  CameraIndex camera = 0;
+  CameraId id;
+  SourceOptions source;
+  bool is_reconnecting = true;  ///< live sources; files end instead
+  Duration frozen_after = std::chrono::seconds(30);
+  std::int64_t max_frames = 0;   ///< delivered; 0: no limit
+  std::int64_t max_answers = 0;  ///< sampled; 0: no limit
+  double max_pts_s = 0;          ///< pace fast: media time to stop after; 0: no limit
+  bool is_fast = false;
+  WallTime run_started_at;  ///< captured_at at pace fast is this + pts
+};
+
+/// One camera from its source to the scheduler: opens, reads, samples, reconnects for ever. Its
+/// troubles stay its own. The thread belongs to the session. Thread-safety: status() and stop()
+/// from any thread.
+class CameraSession {
+ public:
+  using SourceFactory =
+      std::function<Result<std::unique_ptr<Source>>(const SourceOptions&, const Clock&)>;
+
+  /// `ledger` and `scheduler` outlive the session. Starts at once.
+  CameraSession(CameraSessionOptions options, SourceFactory factory, AnswerLedger& ledger,
+                FrameScheduler& scheduler, const Clock& clock);
+  CameraSession(const CameraSession&) = delete;  // the thread holds `this`
+  ~CameraSession();
+
+  /// Interrupts the source and ends the thread; returns at once. The destructor joins.
+  void request_stop() EXCLUDES(mu_);
+  [[nodiscard]] CameraStatus status() const EXCLUDES(mu_);
+
+ private:
+  void run();
+  /// One epoch: from open() to the end, an error, or a limit. Empty: over for good.
+  std::optional<Error> run_epoch();
+  /// False where a limit ends the camera.
+  bool take(SourceFrame&& source_frame);
+  void watch_picture(const Picture& picture, bool& is_scene_start);
+  void set_state(CameraState state, const std::string& error = {}) EXCLUDES(mu_);
+  bool wait(Duration time) EXCLUDES(mu_);
+
+  const CameraSessionOptions options_;
+  const SourceFactory factory_;
+  AnswerLedger& ledger_;
+  FrameScheduler& scheduler_;
+  const Clock& clock_;
+
+  // Used by thread_ only.
+  std::int64_t frames_before_epoch_ = 0;
+  std::int64_t frames_delivered_ = 0;
+  std::int64_t seq_ = 0;
+  std::int32_t epoch_ = 0;
+  bool has_opened_ = false;
+  bool is_next_stream_start_ = true;
+  bool is_next_scene_start_ = true;
+  Backoff backoff_;
+  Thumbnail thumbnail_, previous_thumbnail_;
+  std::optional<TimePoint> picture_unchanged_since_;
+
+  std::atomic<bool> is_stopping_{false};
+  mutable Mutex mu_;
+  CondVar stopping_;
+  std::shared_ptr<Source> source_ GUARDED_BY(mu_);  ///< for interrupt()
+  CameraStatus status_ GUARDED_BY(mu_);
+  SourceCounts counts_before_epoch_ GUARDED_BY(mu_);
+  std::thread thread_;  // last member
+};
+
+}  // namespace framemill

@@ -1,0 +1,158 @@
+#include "framemill/engine/detector_pool.h"
+
+#include "framemill/base/check.h"
+#include "framemill/sched/service_times.h"
+
+namespace framemill {
+
+struct DetectorPool::Batch {
+  LaneIndex lane = 0;
+  std::vector<InferenceJob> jobs;
+  Done done;
+  std::unique_ptr<DetectorRequest> request;
+  TimePoint submitted_at;
+  TimePoint started_at;
+};
+
+DetectorPool::DetectorPool(std::vector<std::unique_ptr<Detector>> detectors, std::size_t threads,
+                           const Clock& clock)
+    : detectors_(std::move(detectors)), clock_(clock), tasks_(4096) {
+  CHECK(threads >= 1 && !detectors_.empty());
+  for (const auto& detector : detectors_) {
+    batches_max_ = std::max(batches_max_, detector->facts().parallel_requests);
+  }
+  for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+}
+
+DetectorPool::~DetectorPool() { stop(std::chrono::hours(1)); }
+
+LaneIndex DetectorPool::lane_for(std::size_t model, Size picture_size) {
+  const Size input = detectors_[model]->input_for(picture_size);
+  const MutexLock lock(mu_);
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    if (lanes_[i]->model == model && lanes_[i]->input == input) return static_cast<LaneIndex>(i);
+  }
+  auto lane = std::make_unique<Lane>();
+  lane->model = model;
+  lane->input = input;
+  lane->variant = std::make_shared<const std::string>(detectors_[model]->variant_name(input));
+  lanes_.push_back(std::move(lane));
+  return static_cast<LaneIndex>(lanes_.size() - 1);
+}
+
+Result<std::unique_ptr<DetectorRequest>> DetectorPool::take_request(LaneIndex lane_index,
+                                                                    std::size_t batch) {
+  const Detector* detector = nullptr;
+  Size input;
+  {
+    const MutexLock lock(mu_);
+    Lane& lane = *lanes_[lane_index];
+    for (auto& request : lane.idle) {
+      if (request->batch() != batch) continue;
+      std::unique_ptr<DetectorRequest> taken = std::move(request);
+      std::swap(request, lane.idle.back());
+      lane.idle.pop_back();
+      return taken;
+    }
+    detector = detectors_[lane.model].get();
+    input = lane.input;
+  }
+  return detector->create_request(batch, input);  // slow: not under the lock
+}
+
+Result<void> DetectorPool::warm_up(LaneIndex lane_index, std::size_t batch, std::size_t count) {
+  std::vector<std::unique_ptr<DetectorRequest>> requests;
+  for (std::size_t i = 0; i < count; ++i) {
+    Result<std::unique_ptr<DetectorRequest>> request = take_request(lane_index, batch);
+    if (!request) return fail(request.error());
+    requests.push_back(std::move(*request));
+  }
+  const MutexLock lock(mu_);
+  for (auto& request : requests) lanes_[lane_index]->idle.push_back(std::move(request));
+  return {};
+}
+
+void DetectorPool::submit(LaneIndex lane, std::vector<InferenceJob> jobs, Done done) {
+  CHECK(!jobs.empty());
+  auto batch = std::make_shared<Batch>();
+  batch->lane = lane;
+  batch->jobs = std::move(jobs);
+  batch->done = std::move(done);
+  batch->submitted_at = clock_.now();
+  {
+    const MutexLock lock(mu_);
+    ++in_flight_;
+  }
+  CHECK(tasks_.push([this, batch] { begin(batch); }));
+}
+
+void DetectorPool::begin(const std::shared_ptr<Batch>& batch) {
+  Result<std::unique_ptr<DetectorRequest>> request =
+      take_request(batch->lane, bucket_for(batch->jobs.size()));
+  if (!request) return complete(batch, fail(request.error()));
+  batch->request = std::move(*request);
+  for (std::size_t i = 0; i < batch->jobs.size(); ++i) {
+    if (const Result<void> set = batch->request->set_picture(i, *batch->jobs[i].picture); !set) {
+      return complete(batch, fail(set.error()));
+    }
+  }
+  batch->started_at = clock_.now();
+  batch->request->start([this, batch](Result<void> status) {
+    // On a thread of the backend: hand over quickly.
+    CHECK(tasks_.push([this, batch, status = std::move(status)] { finish(batch, status); }));
+  });
+}
+
+void DetectorPool::finish(const std::shared_ptr<Batch>& batch, const Result<void>& status) {
+  inference_ns_ += (clock_.now() - batch->started_at).count();
+  if (!status) return complete(batch, fail(status.error()));
+  std::vector<std::vector<Detection>> detections;
+  detections.reserve(batch->jobs.size());
+  for (std::size_t i = 0; i < batch->jobs.size(); ++i) {
+    detections.push_back(batch->request->detections(i));
+  }
+  complete(batch, std::move(detections));
+}
+
+void DetectorPool::complete(const std::shared_ptr<Batch>& batch,
+                            Result<std::vector<std::vector<Detection>>> detections) {
+  BatchOutcome outcome{std::move(batch->jobs), std::move(detections), nullptr,
+                       clock_.now() - batch->submitted_at};
+  {
+    const MutexLock lock(mu_);
+    outcome.variant = lanes_[batch->lane]->variant;
+    // A request that failed may be broken: the next one is made anew.
+    if (batch->request && outcome.detections) {
+      lanes_[batch->lane]->idle.push_back(std::move(batch->request));
+    }
+  }
+  batch->done(std::move(outcome));
+  {
+    const MutexLock lock(mu_);
+    --in_flight_;
+  }
+  settled_.notify_all();
+}
+
+void DetectorPool::work() {
+  while (const std::optional<std::function<void()>> task = tasks_.pop()) (*task)();
+}
+
+bool DetectorPool::stop(Duration patience) {
+  const auto give_up_at = std::chrono::steady_clock::now() + patience;
+  {
+    const MutexLock lock(mu_);
+    while (in_flight_ > 0) {
+      if (settled_.wait_until(mu_, give_up_at) == std::cv_status::timeout && in_flight_ > 0) {
+        return false;
+      }
+    }
+  }
+  tasks_.close();
+  for (std::thread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
+  return true;
+}
+
+}  // namespace framemill

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "framemill/base/bounded_queue.h"
+#include "framemill/base/clock.h"
+#include "framemill/base/mutex.h"
+#include "framemill/core/camera.h"
+#include "framemill/infer/detector.h"
+
+namespace framemill {
+
+/// One frame of a batch.
+struct InferenceJob {
+  CameraIndex camera = 0;
+  std::int64_t seq = 0;
+  std::shared_ptr<const Picture> picture;
+};
+
+/// What became of a batch: detections per job, or one error for all.
+struct BatchOutcome {
+  std::vector<InferenceJob> jobs;
+  Result<std::vector<std::vector<Detection>>> detections;
+  std::shared_ptr<const std::string> variant;
+  Duration service_time{0};  ///< from the hand-over to the finished detections
+};
+
+/// A model at one input size: only frames of one lane share a batch.
+using LaneIndex = std::uint32_t;
+
+/// Runs batches on the models: letterbox, inference, head and NMS on a few threads of its own, with
+/// requests that are made once and reused.
+/// Thread-safety: all members, any thread, after construction.
+class DetectorPool {
+ public:
+  using Done = std::function<void(BatchOutcome&&)>;
+
+  /// `detectors`: by model index. `threads` >= 1, about one per core that inference may use.
+  DetectorPool(std::vector<std::unique_ptr<Detector>> detectors, std::size_t threads,
+               const Clock& clock);
+  DetectorPool(const DetectorPool&) = delete;
+  ~DetectorPool();
+
+  [[nodiscard]] const Detector& detector(std::size_t model) const { return *detectors_[model]; }
+  [[nodiscard]] std::size_t detector_count() const { return detectors_.size(); }
+
+  /// The lane for pictures of `picture_size` on `model`; made on first use.
+  [[nodiscard]] LaneIndex lane_for(std::size_t model, Size picture_size) EXCLUDES(mu_);
+
+  /// Batches in flight at which throughput peaks; the caller keeps to it.
+  [[nodiscard]] std::size_t batches_max() const { return batches_max_; }
+
+  /// Makes `count` requests of `batch` pictures now, so that the first frames do not wait for it.
+  /// Errors: those of Detector::create_request.
+  Result<void> warm_up(LaneIndex lane, std::size_t batch, std::size_t count) EXCLUDES(mu_);
+
+  /// Runs `jobs` (at least one, of one lane) as one batch; `done` is called once from a pool
+  /// thread.
+  void submit(LaneIndex lane, std::vector<InferenceJob> jobs, Done done);
+
+  /// Waits for what is submitted, then ends the threads. Idempotent. False where a batch did not
+  /// come back within `patience`: the device hangs, and destroying the pool would, too.
+  bool stop(Duration patience);
+
+  /// Wall time spent inside the backend, summed over batches.
+  [[nodiscard]] Duration inference_time() const { return Duration(inference_ns_.load()); }
+
+ private:
+  struct Lane {
+    std::size_t model = 0;
+    Size input;
+    std::shared_ptr<const std::string> variant;
+    std::vector<std::unique_ptr<DetectorRequest>> idle;  ///< guarded by mu_
+  };
+  struct Batch;
+
+  Result<std::unique_ptr<DetectorRequest>> take_request(LaneIndex lane, std::size_t batch)
+      EXCLUDES(mu_);
+  void begin(const std::shared_ptr<Batch>& batch);
+  void finish(const std::shared_ptr<Batch>& batch, const Result<void>& status);
+  void complete(const std::shared_ptr<Batch>& batch,
+                Result<std::vector<std::vector<Detection>>> detections);
+  void work();
+
+  const std::vector<std::unique_ptr<Detector>> detectors_;
+  const Clock& clock_;
+  std::size_t batches_max_ = 1;
+  BoundedQueue<std::function<void()>> tasks_;  // synchronizes itself
+  std::atomic<std::int64_t> inference_ns_{0};
+  mutable Mutex mu_;
+  CondVar settled_;
+  std::vector<std::unique_ptr<Lane>> lanes_ GUARDED_BY(mu_);
+  std::size_t in_flight_ GUARDED_BY(mu_) = 0;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace framemill

@@ -1,0 +1,523 @@
+#include "framemill/engine/engine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "framemill/base/check.h"
+#include "framemill/engine/json_lines_sink.h"
+#include "framemill/engine/live_scheduler.h"
+#include "framemill/engine/snapshot_sink.h"
+#include "framemill/engine/tick_scheduler.h"
+#include "framemill/infer/coco_labels.h"
+#include "framemill/sched/inference_gate.h"
+#include "framemill/video/source.h"
+
+namespace framemill {
+namespace {
+
+/// How long finish() may take to answer what was taken; Ctrl-C must end within 5 s.
+constexpr Duration kDrainPatience = std::chrono::seconds(3);
+
+Result<std::vector<std::string>> read_labels(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) {
+    return fail(
+        ErrorCode::kNotFound,
+        fmt::format("{}: the labels cannot be read; name a text file with one label a line, or "
+                    "\"coco\"",
+                    path));
+  }
+  std::vector<std::string> labels;
+  for (std::string line; std::getline(file, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    if (!line.empty()) labels.push_back(line);
+  }
+  return labels;
+}
+
+std::string default_cache_dir() {
+  if (const char* dir = std::getenv("XDG_CACHE_HOME"); dir && *dir) {
+    return std::string(dir) + "/framemill";
+  }
+  if (const char* home = std::getenv("HOME"); home && *home) {
+    return std::string(home) + "/.cache/framemill";
+  }
+  return {};
+}
+
+Result<DetectorOptions> detector_options(const ModelSettings& model, const EngineSettings& engine) {
+  DetectorOptions options;
+  options.backend.path = model.path;
+  options.backend.device = model.device;
+  options.backend.streams = engine.streams;
+  options.backend.threads = engine.threads;
+  options.backend.cache_dir = default_cache_dir();
+  if (!model.label_list.empty()) {
+    options.labels = model.label_list;
+  } else if (model.labels == "coco") {
+    options.labels = coco_labels();
+  } else if (!model.labels.empty()) {
+    Result<std::vector<std::string>> labels = read_labels(model.labels);
+    if (!labels) return fail(labels.error());
+    options.labels = std::move(*labels);
+  }
+  if (model.head != "auto") {
+    const Result<HeadKind> head = parse_head_kind(model.head);
+    if (!head) return fail(head.error());
+    options.head = *head;
+  }
+  if (!model.color.empty()) {
+    options.channels = model.color == "bgr" ? ChannelOrder::kBgr : ChannelOrder::kRgb;
+  }
+  if (!model.range.empty()) {
+    options.range = model.range == "byte" ? ValueRange::kByte : ValueRange::kUnit;
+  }
+  if (!model.letterbox.empty()) {
+    options.place =
+        model.letterbox == "top_left" ? LetterboxPlace::kTopLeft : LetterboxPlace::kCenter;
+  }
+  if (model.score) options.score = static_cast<float>(*model.score);
+  if (model.nms_iou) options.nms_iou = static_cast<float>(*model.nms_iou);
+  return options;
+}
+
+Result<std::vector<bool>> wanted_classes(const CameraSettings& camera, const Detector& detector) {
+  if (camera.classes.empty()) return std::vector<bool>{};
+  std::vector<bool> wanted(detector.labels().size(), false);
+  for (const std::string& label : camera.classes) {
+    const auto found = std::ranges::find(detector.labels(), label);
+    if (found == detector.labels().end()) {
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("cameras[{}].classes: \"{}\" is not a label of {}; it has {}", camera.id,
+                      label, detector.facts().path, fmt::join(detector.labels(), ", ")));
+    }
+    wanted[static_cast<std::size_t>(found - detector.labels().begin())] = true;
+  }
+  return wanted;
+}
+
+}  // namespace
+
+struct Engine::State {
+  State(const RunSettings& run_settings, const Clock& run_clock)
+      : settings(run_settings), clock(run_clock) {}
+
+  // Constant after create().
+  const RunSettings settings;
+  const Clock& clock;
+  std::string run_id;
+  WallTime started_at;
+  TimePoint started_mono;
+  ProcessUsage usage_at_start;
+  Pace pace = Pace::kLive;
+  double share = 1.0;
+  Environment environment;
+  std::vector<CameraNames> names;
+  std::vector<std::size_t> camera_models;
+  std::vector<PolicyKind> policies;
+
+  std::atomic<bool> is_stopped_early{false};
+  mutable Mutex mu;
+  CondVar changed;
+  bool is_stop_requested GUARDED_BY(mu) = false;
+  bool are_sources_done GUARDED_BY(mu) = false;
+  std::optional<RunReport> final_report GUARDED_BY(mu);
+
+  // Everything below synchronizes itself. In this order of destruction, last first: sessions feed
+  // the scheduler, which feeds the pool, which feeds the ledgers, which feed the sinks.
+  std::vector<std::unique_ptr<SinkRunner>> sinks;
+  std::vector<std::unique_ptr<AnswerLedger>> ledgers;
+  std::unique_ptr<DetectorPool> pool;
+  std::unique_ptr<FrameScheduler> scheduler;
+  std::vector<std::unique_ptr<CameraSession>> sessions;
+  std::thread waiter;  ///< tells wait() when the scheduler has nothing left
+
+  Result<void> load_models();
+  Result<void> open_sinks();
+  Result<void> make_cameras();
+  Result<ServiceTimes> measure(LaneIndex lane);
+  void publish(Answer&& answer);
+  void stop(bool is_early);
+  RunReport make_report() const;
+};
+
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Engine::~Engine() {
+  request_stop();
+  finish();
+}
+
+Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, const Clock& clock) {
+  auto state = std::make_unique<State>(settings, clock);
+  state->run_id = make_run_id(clock.wall_now());
+  state->environment = read_environment();
+  const bool have_all_files = std::ranges::all_of(settings.cameras, [](const CameraSettings& c) {
+    return !is_live_url(c.url) && !c.is_looped;
+  });
+  state->pace = settings.engine.pace.value_or(have_all_files ? Pace::kFast : Pace::kLive);
+  if (state->pace == Pace::kFast) {
+    for (const CameraSettings& camera : settings.cameras) {
+      if (!is_live_url(camera.url)) continue;
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("cameras[{}]: a live source cannot be read at pace fast; use pace live, or "
+                      "files only",
+                      camera.id));
+    }
+  }
+  if (Result<void> loaded = state->load_models(); !loaded) return fail(loaded.error());
+  if (Result<void> made = state->make_cameras(); !made) return fail(made.error());
+  if (Result<void> opened = state->open_sinks(); !opened) return fail(opened.error());
+  return std::unique_ptr<Engine>(new Engine(std::move(state)));
+}
+
+Result<void> Engine::State::load_models() {
+  std::vector<std::unique_ptr<Detector>> detectors;
+  for (const ModelSettings& model : settings.models) {
+    const std::string place = fmt::format("models.{}", model.name);
+    const Result<DetectorOptions> options = detector_options(model, settings.engine);
+    if (!options) return fail(options.error().at(place));
+    Result<std::unique_ptr<Detector>> detector = Detector::load(*options);
+    if (!detector) return fail(detector.error().at(place));
+    const ModelFacts& facts = (*detector)->facts();
+    spdlog::info("model {}: {} on {} ({}), {} labels, head {}", model.name, facts.name,
+                 facts.device, facts.runtime, (*detector)->labels().size(),
+                 to_string((*detector)->head_kind()));
+    detectors.push_back(std::move(*detector));
+  }
+  std::size_t threads = 1;
+  for (const auto& detector : detectors) {
+    threads = std::max(threads, detector->facts().parallel_requests);
+  }
+  pool = std::make_unique<DetectorPool>(std::move(detectors), threads, clock);
+  return {};
+}
+
+Result<void> Engine::State::make_cameras() {
+  for (std::size_t i = 0; i < settings.cameras.size(); ++i) {
+    const CameraSettings& camera = settings.cameras[i];
+    const auto model = std::ranges::find(settings.models, camera.model, &ModelSettings::name);
+    const std::size_t model_index =
+        camera.model.empty() ? 0 : static_cast<std::size_t>(model - settings.models.begin());
+    CHECK(model_index < settings.models.size());
+    const Detector& detector = pool->detector(model_index);
+    Result<std::vector<bool>> wanted = wanted_classes(camera, detector);
+    if (!wanted) return fail(wanted.error());
+    camera_models.push_back(model_index);
+    policies.push_back(camera.policy.value_or(settings.engine.policy));
+    names.push_back({camera.id, detector.labels()});
+
+    LedgerOptions options;
+    options.camera = static_cast<CameraIndex>(i);
+    options.model = settings.models[model_index].name;
+    options.slo = camera.slo;
+    options.score = camera.score ? static_cast<float>(*camera.score) : detector.score();
+    options.is_class_wanted = std::move(*wanted);
+    for (const auto& polygon : camera.mask) {
+      auto& points = options.mask.emplace_back();
+      for (const RelativePoint& point : polygon) {
+        points.push_back({static_cast<float>(point.x), static_cast<float>(point.y)});
+      }
+    }
+    options.has_latency = pace == Pace::kLive;
+    if (!settings.output.snapshot_dir.empty())
+      options.snapshot_every = settings.output.snapshot_every;
+    ledgers.push_back(std::make_unique<AnswerLedger>(
+        std::move(options), clock, [this](Answer&& answer) { publish(std::move(answer)); }));
+  }
+  return {};
+}
+
+Result<void> Engine::State::open_sinks() {
+  std::vector<std::string> paths;
+  if (!settings.output.results.empty()) paths.push_back(settings.output.results);
+  for (const SinkSettings& sink : settings.sinks) {
+    if (sink.type == "jsonl") paths.push_back(sink.path);
+  }
+  SinkRunner::Options options;
+  if (pace == Pace::kFast) {
+    // Nothing has to keep up with real time: a full disk stops the work instead of losing answers.
+    options.when_full = SinkRunner::WhenFull::kWait;
+    options.give_up_after = std::chrono::seconds(5);
+  }
+  const auto on_dead = [this](const Error&) { stop(true); };
+  for (const std::string& path : paths) {
+    Result<std::unique_ptr<JsonLinesSink>> sink = JsonLinesSink::create(path, run_id, names);
+    if (!sink) return fail(sink.error());
+    sinks.push_back(std::make_unique<SinkRunner>(std::move(*sink), options, on_dead));
+  }
+  if (!settings.output.snapshot_dir.empty()) {
+    Result<std::unique_ptr<SnapshotSink>> sink =
+        SnapshotSink::create(settings.output.snapshot_dir, names);
+    if (!sink) return fail(sink.error());
+    SinkRunner::Options few = options;
+    few.answers_max = 256;
+    sinks.push_back(std::make_unique<SinkRunner>(std::move(*sink), few, nullptr));
+  }
+  return {};
+}
+
+Result<ServiceTimes> Engine::State::measure(LaneIndex lane) {
+  // As many at a time as will run at a time, a few rounds: the first estimate of the service time.
+  if (Result<void> warm = pool->warm_up(lane, 1, pool->batches_max() + 1); !warm) {
+    return fail(warm.error());
+  }
+  constexpr int kRounds = 3;
+  const Size size{64, 64};
+  auto samples = std::make_shared<std::vector<std::uint8_t>>(64 * 64, 114);
+  Picture grey;
+  grey.format = PixelFormat::kGray;
+  grey.size = size;
+  grey.planes[0] = {samples->data(), size.width};
+  grey.owner = samples;
+  const auto picture = std::make_shared<const Picture>(grey);
+
+  ServiceTimes times;
+  Mutex done_mu;
+  CondVar done;
+  std::optional<Error> error;
+  for (int round = 0; round < kRounds; ++round) {
+    std::size_t open = pool->batches_max();
+    Duration slowest{0};
+    for (std::size_t i = 0; i < pool->batches_max(); ++i) {
+      pool->submit(lane, {InferenceJob{0, 0, picture}}, [&](BatchOutcome&& outcome) {
+        const MutexLock lock(done_mu);
+        if (!outcome.detections) error = outcome.detections.error();
+        slowest = std::max(slowest, outcome.service_time);
+        --open;
+        done.notify_all();
+      });
+    }
+    const MutexLock lock(done_mu);
+    while (open > 0) done.wait(done_mu);
+    if (error) return fail(*error);
+    if (round > 0) times.record(1, slowest);
+  }
+  return times;
+}
+
+void Engine::State::publish(Answer&& answer) {
+  for (std::size_t i = 0; i + 1 < sinks.size(); ++i) sinks[i]->offer(Answer(answer));
+  if (!sinks.empty()) sinks.back()->offer(std::move(answer));
+}
+
+void Engine::State::stop(bool is_early) {
+  {
+    const MutexLock lock(mu);
+    if (is_stop_requested) return;
+    is_stop_requested = true;
+    if (is_early) is_stopped_early = true;
+  }
+  changed.notify_all();
+}
+
+void Engine::start() {
+  State& s = *state_;
+  const EngineSettings& engine = s.settings.engine;
+  FrameSchedulerOptions options;
+  options.tick = engine.tick;
+  double sampled_per_second = 0;
+  for (std::size_t i = 0; i < s.settings.cameras.size(); ++i) {
+    const CameraSettings& camera = s.settings.cameras[i];
+    ScheduledCamera scheduled;
+    scheduled.ledger = s.ledgers[i].get();
+    scheduled.model = s.camera_models[i];
+    scheduled.priority = camera.priority;
+    scheduled.policy = s.policies[i];
+    scheduled.slo = camera.slo;
+    if (camera.every == 0) {
+      scheduled.period = from_seconds(1.0 / camera.rate_hz);
+      sampled_per_second += camera.rate_hz;
+    } else {
+      sampled_per_second += 25.0 / static_cast<double>(camera.every);  // the usual frame rate
+    }
+    options.cameras.push_back(scheduled);
+  }
+  s.share = budget_share(engine.budget, sampled_per_second);
+  options.inference_share = s.share;
+
+  for (std::size_t model = 0; model < s.pool->detector_count(); ++model) {
+    // Models of any size get their lanes when the cameras' sizes are known.
+    if (!s.pool->detector(model).facts().input) continue;
+    const LaneIndex lane = s.pool->lane_for(model, *s.pool->detector(model).facts().input);
+    Result<ServiceTimes> times = s.measure(lane);
+    if (!times) {
+      spdlog::warn("model {}: warming up failed: {}", s.settings.models[model].name,
+                   times.error().message());
+      continue;
+    }
+    options.lane_times.resize(lane + 1);
+    options.lane_times[lane] = *times;
+    spdlog::info("model {}: {:.1f} ms an inference, {} in parallel", s.settings.models[model].name,
+                 to_ms(times->mean(1)), s.pool->batches_max());
+  }
+
+  s.started_at = s.clock.wall_now();
+  s.started_mono = s.clock.now();
+  s.usage_at_start = read_process_usage();
+  const bool is_fast = s.pace == Pace::kFast;
+  if (is_fast) {
+    s.scheduler = std::make_unique<TickScheduler>(std::move(options), *s.pool);
+  } else {
+    s.scheduler = std::make_unique<LiveScheduler>(std::move(options), *s.pool, s.clock);
+  }
+  {
+    const MutexLock lock(s.mu);
+    for (std::size_t i = 0; i < s.settings.cameras.size(); ++i) {
+      const CameraSettings& camera = s.settings.cameras[i];
+      CameraSessionOptions session;
+      session.camera = static_cast<CameraIndex>(i);
+      session.id = camera.id;
+      session.source.url = camera.url;
+      session.source.username = camera.username;
+      session.source.password = camera.password;
+      session.source.transport = camera.transport;
+      session.source.pace = s.pace;
+      session.source.is_looped = camera.is_looped;
+      session.source.start = camera.start;
+      session.source.sampling = {.rate_hz = camera.rate_hz, .every = camera.every};
+      session.is_reconnecting = is_live_url(camera.url);
+      session.frozen_after = camera.frozen_after;
+      session.max_frames = engine.max_frames;
+      session.max_answers = engine.max_answers;
+      session.is_fast = is_fast;
+      if (is_fast) session.max_pts_s = to_seconds(engine.run_for);
+      session.run_started_at = s.started_at;
+      s.sessions.push_back(std::make_unique<CameraSession>(std::move(session), create_source,
+                                                           *s.ledgers[i], *s.scheduler, s.clock));
+    }
+  }
+  s.waiter = std::thread([&s] {
+    s.scheduler->wait_until_done();
+    {
+      const MutexLock lock(s.mu);
+      s.are_sources_done = true;
+    }
+    s.changed.notify_all();
+  });
+}
+
+void Engine::wait() {
+  State& s = *state_;
+  const MutexLock lock(s.mu);
+  const bool is_timed = s.pace == Pace::kLive && s.settings.engine.run_for > Duration::zero();
+  const auto end_at = std::chrono::steady_clock::now() + s.settings.engine.run_for;
+  while (!s.is_stop_requested && !s.are_sources_done) {
+    if (!is_timed) {
+      s.changed.wait(s.mu);
+    } else if (s.changed.wait_until(s.mu, end_at) == std::cv_status::timeout) {
+      return;
+    }
+  }
+}
+
+void Engine::request_stop() { state_->stop(true); }
+
+RunReport Engine::finish() {
+  State& s = *state_;
+  {
+    const MutexLock lock(s.mu);
+    if (s.final_report) return *s.final_report;
+  }
+  if (s.scheduler) {
+    for (auto& session : s.sessions) session->request_stop();
+    s.scheduler->stop(kDrainPatience);
+    if (!s.pool->stop(std::chrono::milliseconds(500))) {
+      spdlog::error("a batch has not come back from its device; leaving it behind");
+    }
+  }
+  for (auto& sink : s.sinks) sink->stop();
+  RunReport report = s.make_report();
+  std::vector<std::unique_ptr<CameraSession>> sessions;
+  {
+    const MutexLock lock(s.mu);
+    sessions.swap(s.sessions);
+    s.final_report = report;
+  }
+  sessions.clear();  // joins: a source that does not let go is only waited for after the report
+  if (s.waiter.joinable()) s.waiter.join();
+  return report;
+}
+
+RunReport Engine::report() const {
+  const MutexLock lock(state_->mu);
+  return state_->final_report ? *state_->final_report : state_->make_report();
+}
+
+RunReport Engine::State::make_report() const {
+  RunReport report;
+  report.run_id = run_id;
+  report.started_at = started_at;
+  report.wall = clock.now() - started_mono;
+  report.usage = read_process_usage();
+  report.usage.cpu_user -= usage_at_start.cpu_user;
+  report.usage.cpu_system -= usage_at_start.cpu_system;
+  report.pace = pace;
+  report.policy = settings.engine.policy;
+  report.budget = settings.engine.budget;
+  report.inference_share = share;
+  report.inference_time = pool->inference_time();
+  for (std::size_t i = 0; i < settings.models.size(); ++i) {
+    report.models.push_back(pool->detector(i).facts());
+    report.model_names.push_back(settings.models[i].name);
+  }
+  report.environment = environment;
+  for (std::size_t i = 0; i < settings.cameras.size(); ++i) {
+    const CameraSettings& camera = settings.cameras[i];
+    CameraReport entry;
+    entry.id = camera.id;
+    entry.priority = camera.priority;
+    entry.policy = policies[i];
+    entry.is_file = !is_live_url(camera.url);
+    entry.slo = camera.slo;
+    if (i < sessions.size()) entry.status = sessions[i]->status();
+    entry.counts = ledgers[i]->counts();
+    report.total.merge(entry.counts);
+    if (!settings.output.snapshot_dir.empty()) {
+      const std::string path = settings.output.snapshot_dir + "/" + camera.id + ".jpg";
+      if (std::filesystem::exists(path)) report.snapshots.push_back(path);
+    }
+    report.cameras.push_back(std::move(entry));
+  }
+  for (const auto& sink : sinks) report.sinks.push_back(sink->counts());
+  report.is_stopped_early = is_stopped_early;
+  return report;
+}
+
+bool RunReport::is_conserved() const {
+  return std::ranges::all_of(cameras,
+                             [](const CameraReport& c) { return c.counts.is_conserved(); });
+}
+
+std::vector<std::string> RunReport::failures() const {
+  std::vector<std::string> lines;
+  for (const CameraReport& camera : cameras) {
+    if (camera.status.state == CameraState::kFailed) {
+      lines.push_back(fmt::format("{}: {}", camera.id, camera.status.last_error));
+    }
+  }
+  for (const SinkCounts& sink : sinks) {
+    if (sink.lost > 0) {
+      lines.push_back(
+          fmt::format("{}: {} of {} answers could not be written: {}", sink.name, sink.lost,
+                      sink.lost + sink.written,
+                      sink.last_error.empty() ? "its queue was full" : sink.last_error));
+    }
+  }
+  if (!is_conserved()) {
+    lines.push_back(
+        "the counts of frames do not add up; this is a bug in framemill, please report it");
+  }
+  return lines;
+}
+
+}  // namespace framemill

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framemill/base/clock.h"
+#include "framemill/base/result.h"
+#include "framemill/config/run_settings.h"
+#include "framemill/core/camera.h"
+#include "framemill/core/policy.h"
+#include "framemill/engine/answer_ledger.h"
+#include "framemill/engine/camera_session.h"
+#include "framemill/engine/environment.h"
+#include "framemill/engine/sink_runner.h"
+#include "framemill/infer/backend.h"
+
+namespace framemill {
+
+/// One camera as it stands.
+struct CameraReport {
+  CameraId id;
+  Priority priority = Priority::kNormal;
+  PolicyKind policy = PolicyKind::kFull;
+  bool is_file = false;
+  Duration slo{0};
+  CameraStatus status;
+  CameraCounts counts;
+};
+
+/// A run as it stands; final after Engine::finish().
+struct RunReport {
+  std::string run_id;
+  WallTime started_at;
+  Duration wall{0};
+  ProcessUsage usage;  ///< of the process since the run started, peak memory since the process did
+  Pace pace = Pace::kLive;
+  PolicyKind policy = PolicyKind::kFull;
+  InferenceBudget budget;
+  double inference_share = 1.0;  ///< what the budget comes to
+  Duration inference_time{0};    ///< summed over batches
+  std::vector<ModelFacts> models;
+  std::vector<std::string> model_names;  ///< as configured, by model index
+  Environment environment;
+  std::vector<CameraReport> cameras;
+  std::vector<SinkCounts> sinks;
+  std::vector<std::string> snapshots;  ///< newest picture of each camera that has one
+  CameraCounts total;
+  bool is_stopped_early = false;  ///< by a signal or a sink that died
+
+  /// captured = sum of the outcomes + in flight, for each camera.
+  [[nodiscard]] bool is_conserved() const;
+  /// Why the exit status is 1, one line each; empty: all done.
+  [[nodiscard]] std::vector<std::string> failures() const;
+};
+
+/// A whole run: cameras, models, scheduler, sinks. create(), start(), wait(), finish().
+/// Thread-safety: request_stop() and report() from any thread, the others from one.
+class Engine {
+ public:
+  /// Loads the models and opens what is written to; nothing is read from a camera yet.
+  /// Errors: kInvalidArgument and those of Detector::load(); the message names the setting's place.
+  static Result<std::unique_ptr<Engine>> create(const RunSettings& settings, const Clock& clock);
+  ~Engine();
+
+  /// Starts the cameras.
+  void start();
+  /// Returns when all sources have ended, the time is over, or request_stop() was called.
+  void wait();
+  /// Makes wait() return soon. Idempotent.
+  void request_stop();
+  /// Stops the cameras, answers what was taken (within 3 s), empties the sinks, and reports.
+  RunReport finish();
+
+  [[nodiscard]] RunReport report() const;
+
+ private:
+  struct State;
+  explicit Engine(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace framemill

@@ -1,0 +1,161 @@
+#include "framemill/engine/run_summary.h"
+
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "framemill/engine/answer_json.h"
+
+namespace framemill {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+/// Three decimals are plenty for ms and s, and keep the file readable.
+double rounded(double value) { return std::round(value * 1e3) / 1e3; }
+
+Json latency_json(const LatencyHistogram& latency) {
+  if (latency.count() == 0) return nullptr;
+  return {{"count", latency.count()},
+          {"p50", rounded(to_ms(latency.percentile(0.50)))},
+          {"p95", rounded(to_ms(latency.percentile(0.95)))},
+          {"p99", rounded(to_ms(latency.percentile(0.99)))},
+          {"max", rounded(to_ms(latency.max()))}};
+}
+
+Json counts_json(const CameraCounts& counts) {
+  Json json;
+  json["captured"] = counts.captured;
+  json["sampled"] = counts.sampled();
+  for (std::size_t i = 0; i < kOutcomeCount; ++i) {
+    json[std::string(kOutcomeNames[i])] = counts.outcomes[i];
+  }
+  json["in_flight"] = counts.in_flight;
+  json["conserved"] = counts.is_conserved();
+  json["overdue"] = counts.overdue;
+  json["latency_ms"] = {{"inferred", latency_json(counts.latency[0])},
+                        {"propagated", latency_json(counts.latency[1])},
+                        {"reused", latency_json(counts.latency[2])}};
+  json["reorder_ms"] =
+      counts.answered() == 0
+          ? Json(nullptr)
+          : Json(rounded(to_ms(counts.reorder_sum) / static_cast<double>(counts.answered())));
+  for (std::size_t i = 0; i < kInferencePurposeNames.size(); ++i) {
+    json["inferences"][std::string(kInferencePurposeNames[i])] = counts.inferences[i];
+  }
+  json["share_inferred"] = counts.sampled() == 0
+                               ? Json(nullptr)
+                               : Json(rounded(static_cast<double>(counts.outcomes[1]) /
+                                              static_cast<double>(counts.sampled())));
+  // Audits come with the adaptive policy: nothing is measured, so nothing is claimed.
+  json["fidelity"] = nullptr;
+  json["audits"] = 0;
+  return json;
+}
+
+Json source_json(const SourceCounts& source) {
+  return {{"packets", source.packets},
+          {"packets_skipped", source.packets_skipped},
+          {"frames_decoded", source.frames_decoded},
+          {"decode_errors", source.decode_errors},
+          {"decode_cpu_s", rounded(to_seconds(source.decode_cpu))}};
+}
+
+Json camera_json(const CameraReport& camera, double wall_s) {
+  Json json;
+  json["camera"] = camera.id;
+  json["state"] = to_string(camera.status.state);
+  if (!camera.status.last_error.empty()) json["error"] = camera.status.last_error;
+  json["priority"] = to_string(camera.priority);
+  json["policy"] = to_string(camera.policy);
+  json["slo_ms"] = to_ms(camera.slo);
+  json["reconnects"] = camera.status.reconnects;
+  json["codec"] = camera.status.facts.codec;
+  json["width"] = camera.status.facts.size.width;
+  json["height"] = camera.status.facts.size.height;
+  json["frame_rate_hz"] = rounded(camera.status.facts.frame_rate_hz);
+  json["answers_per_s"] =
+      wall_s > 0 ? rounded(static_cast<double>(camera.counts.answered()) / wall_s) : 0.0;
+  json.update(counts_json(camera.counts));
+  json["source"] = source_json(camera.status.source);
+  return json;
+}
+
+}  // namespace
+
+std::string to_summary_json(const RunReport& report) {
+  const double wall_s = to_seconds(report.wall);
+  Json json;
+  json["schema"] = "framemill.summary/1";
+  json["run"] = report.run_id;
+  json["started_at"] = format_wall_time(report.started_at);
+  json["stopped_early"] = report.is_stopped_early;
+  json["wall_s"] = rounded(wall_s);
+  json["cpu_s"] = rounded(to_seconds(report.usage.cpu_user + report.usage.cpu_system));
+  json["cpu_user_s"] = rounded(to_seconds(report.usage.cpu_user));
+  json["cpu_system_s"] = rounded(to_seconds(report.usage.cpu_system));
+  json["peak_rss_bytes"] = report.usage.rss_peak_bytes;
+  json["pace"] = report.pace == Pace::kFast ? "fast" : "live";
+  json["policy"] = to_string(report.policy);
+  json["budget"] = {
+      {"share", report.budget.share ? Json(*report.budget.share) : Json(nullptr)},
+      {"per_second", report.budget.per_second ? Json(*report.budget.per_second) : Json(nullptr)}};
+  json["conserved"] = report.is_conserved();
+  SourceCounts source;
+  for (const CameraReport& camera : report.cameras) add_counts(source, camera.status.source);
+  json["total"] = counts_json(report.total);
+  json["total"]["answers_per_s"] =
+      wall_s > 0 ? rounded(static_cast<double>(report.total.answered()) / wall_s) : 0.0;
+  json["total"]["source"] = source_json(source);
+  json["total"]["decode_s"] = rounded(to_seconds(source.decode_cpu));
+  json["total"]["motion_s"] = 0.0;
+  json["total"]["inference_s"] = rounded(to_seconds(report.inference_time));
+  for (std::size_t i = 0; i < report.models.size(); ++i) {
+    const ModelFacts& facts = report.models[i];
+    json["models"].push_back({{"model", report.model_names[i]},
+                              {"variant", facts.name},
+                              {"path", facts.path},
+                              {"hash", facts.hash},
+                              {"precision", facts.precision},
+                              {"runtime", facts.runtime},
+                              {"device", facts.device},
+                              {"device_name", facts.device_name}});
+  }
+  json["environment"] = {{"framemill", FRAMEMILL_VERSION},
+                         {"cpu", report.environment.cpu_model},
+                         {"cpu_count", report.environment.cpu_count},
+                         {"memory_bytes", report.environment.memory_bytes},
+                         {"kernel", report.environment.kernel}};
+  for (const SinkCounts& sink : report.sinks) {
+    Json entry{{"sink", sink.name}, {"written", sink.written}, {"lost", sink.lost}};
+    if (!sink.last_error.empty()) entry["error"] = sink.last_error;
+    json["sinks"].push_back(entry);
+  }
+  for (const CameraReport& camera : report.cameras) {
+    json["cameras"].push_back(camera_json(camera, wall_s));
+  }
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<void> write_summary(const RunReport& report, const std::string& path) {
+  const std::string text = to_summary_json(report);
+  std::FILE* file = path == "-" ? stdout : std::fopen(path.c_str(), "we");
+  bool is_written =
+      file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  const int write_error = errno;
+  if (file != nullptr) {
+    is_written &= std::fflush(file) == 0;
+    if (path != "-") is_written &= std::fclose(file) == 0;
+  }
+  if (is_written) return {};
+  return fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("{}: the summary cannot be written: {}", path == "-" ? "standard output" : path,
+                  std::strerror(errno != 0 ? errno : write_error)));
+}
+
+}  // namespace framemill

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "framemill/base/bounded_queue.h"
+#include "framemill/engine/result_sink.h"
+
+namespace framemill {
+
+/// What became of the answers offered to one sink.
+struct SinkCounts {
+  std::string name;
+  std::int64_t written = 0;
+  std::int64_t lost = 0;   ///< offered but never written: queue full, or the sink failed for good
+  std::string last_error;  ///< empty: none so far
+};
+
+/// Gives one sink a bounded queue and a thread of its own, so a slow sink never slows the engine at
+/// live pace. A sink that fails in a way that may pass (disk full) is tried again each
+/// `retry_every` while the queue holds what comes; what does not fit is counted as lost.
+/// Thread-safety: offer() and counts() from any thread; stop() once.
+class SinkRunner {
+ public:
+  enum class WhenFull { kLose, kWait };
+  struct Options {
+    std::size_t answers_max = 65'536;
+    WhenFull when_full = WhenFull::kLose;
+    Duration retry_every = std::chrono::seconds(1);
+    Duration give_up_after{0};  ///< of failing without a success: the sink counts as dead; 0: never
+    Duration stop_patience = std::chrono::seconds(2);  ///< for retries after stop()
+  };
+
+  /// `on_dead` is called once, from the sink's thread, when it failed for good; may be empty.
+  SinkRunner(std::unique_ptr<ResultSink> sink, Options options, std::function<void(Error)> on_dead);
+  SinkRunner(const SinkRunner&) = delete;  // the thread holds `this`: no copy, no move
+  ~SinkRunner();
+
+  /// Never blocks with WhenFull::kLose.
+  void offer(Answer&& answer);
+  /// Refuses new answers; those queued are still written, as far as the sink takes them in time.
+  void stop();
+  [[nodiscard]] SinkCounts counts() const EXCLUDES(mu_);
+
+ private:
+  void run();
+  /// Tries until it works, the sink is dead, or patience after stop() ends; true where it worked.
+  bool insist(const std::function<Result<void>()>& attempt);
+  void note_error(const Error& error) EXCLUDES(mu_);
+
+  const std::unique_ptr<ResultSink> sink_;  // used by thread_ only
+  const Options options_;
+  const std::function<void(Error)> on_dead_;
+  BoundedQueue<Answer> queue_;  // synchronizes itself
+  std::atomic<std::int64_t> written_{0};
+  std::atomic<std::int64_t> lost_{0};
+  std::atomic<bool> is_stopping_{false};
+  std::atomic<bool> is_dead_{false};
+  mutable Mutex mu_;
+  CondVar stopping_;  // wakes a retry that waits
+  std::string last_error_ GUARDED_BY(mu_);
+  std::thread thread_;  // last member: starts after everything it uses
+};
+
+}  // namespace framemill

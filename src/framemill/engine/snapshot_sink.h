@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "framemill/engine/answer_json.h"
+#include "framemill/engine/result_sink.h"
+
+namespace framemill {
+
+/// Draws the answers that carry a picture: DIR/<camera>.jpg always holds the newest one of a
+/// camera, and DIR/<camera>-<frame_index>.jpg each.
+class SnapshotSink final : public ResultSink {
+ public:
+  /// Makes the folder. Errors: kInvalidArgument where that fails.
+  static Result<std::unique_ptr<SnapshotSink>> create(const std::string& directory,
+                                                      std::vector<CameraNames> cameras);
+
+  [[nodiscard]] std::string_view name() const override { return directory_; }
+  Result<void> write(const Answer& answer) override;
+  Result<void> flush() override { return {}; }
+
+ private:
+  SnapshotSink(std::string directory, std::vector<CameraNames> cameras);
+
+  const std::string directory_;
+  const std::vector<CameraNames> cameras_;  // by CameraIndex
+};
+
+}  // namespace framemill
