@@ -1,0 +1,389 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "framemill/config/run_settings.h"
+
+/// The tables of all settings: a setting is declared once, its default in run_settings.h and
+/// everything else in one row here. Parser, range check, command line, `framemill config explain`
+/// and docs/reference/settings.md read them.
+
+namespace framemill {
+
+/// What a text stands for, where that changes how it is read or shown.
+enum class TextKind : std::uint8_t {
+  kPlain,
+  kName,    ///< letters, digits, '.', '_', '-'; 1 to 64 characters
+  kPath,    ///< relative paths count from the configuration file's folder
+  kUrl,     ///< a URL, or a path as above; shown without credentials
+  kSecret,  ///< never shown
+};
+
+/// A text that may also be given as a list in place.
+template <typename Settings>
+struct TextOrList {
+  std::string Settings::*text;
+  std::vector<std::string> Settings::*list;
+};
+
+/// Where a setting's value lies. An enum's values are named by `choices`, in the enum's order.
+template <typename Settings>
+using SettingField =
+    std::variant<std::string Settings::*, Duration Settings::*, double Settings::*,
+                 std::int64_t Settings::*, std::size_t Settings::*, bool Settings::*,
+                 std::optional<double> Settings::*, std::vector<std::string> Settings::*,
+                 Priority Settings::*, Transport Settings::*, PolicyKind Settings::*,
+                 std::optional<PolicyKind> Settings::*, std::optional<Pace> Settings::*,
+                 InferenceBudget Settings::*, std::vector<std::vector<RelativePoint>> Settings::*,
+                 TextOrList<Settings>>;
+
+/// One key of one section.
+template <typename Settings>
+struct Setting {
+  std::string_view key;
+  SettingField<Settings> field;
+  double min = 0, max = 0;             ///< inclusive, in `unit`; numbers and durations only
+  std::string_view unit = {};          ///< "ms" or "s" for durations; else for people
+  std::string_view choices = {};       ///< "a|b": the only texts allowed
+  TextKind text = TextKind::kPlain;    ///< texts only
+  bool is_own = false;                 ///< cameras: may not stand in `defaults:`
+  std::string_view default_text = {};  ///< where the struct's default does not speak for itself
+  std::string_view help = {};
+};
+
+inline constexpr double kCountMax = 1e12;
+
+inline constexpr std::array kModelSettings{
+    Setting<ModelSettings>{.key = "path",
+                           .field = &ModelSettings::path,
+                           .text = TextKind::kPath,
+                           .default_text = "required",
+                           .help = "The model, .onnx or .xml (OpenVINO IR)."},
+    Setting<ModelSettings>{
+        .key = "labels",
+        .field = TextOrList<ModelSettings>{&ModelSettings::labels, &ModelSettings::label_list},
+        .text = TextKind::kPath,
+        .default_text = "the model's own",
+        .help = "Names of the classes: coco, a file with one a line, or a list."},
+    Setting<ModelSettings>{.key = "score",
+                           .field = &ModelSettings::score,
+                           .min = 0,
+                           .max = 1,
+                           .default_text = "the model's own, else 0.35",
+                           .help = "Detections below this score are not published."},
+    Setting<ModelSettings>{.key = "nms_iou",
+                           .field = &ModelSettings::nms_iou,
+                           .min = 0,
+                           .max = 1,
+                           .default_text = "the model's own, else 0.65",
+                           .help =
+                               "Of two boxes of a class that overlap more than this, the better "
+                               "one stays."},
+    Setting<ModelSettings>{.key = "head",
+                           .field = &ModelSettings::head,
+                           .choices = "auto|v8|v5|yolox|yolox_decoded|end2end",
+                           .help = "Layout of the model's output; auto recognises it."},
+    Setting<ModelSettings>{.key = "device",
+                           .field = &ModelSettings::device,
+                           .help = "Where it runs: auto, or a device as the runtime names it (CPU, "
+                                   "GPU, GPU.1, NPU)."},
+    Setting<ModelSettings>{.key = "color",
+                           .field = &ModelSettings::color,
+                           .choices = "rgb|bgr",
+                           .default_text = "the model's own, else rgb",
+                           .help = "Order of the colours in the model's input."},
+    Setting<ModelSettings>{.key = "range",
+                           .field = &ModelSettings::range,
+                           .choices = "unit|byte",
+                           .default_text = "the model's own, else unit",
+                           .help = "Values of the model's input: unit is 0..1, byte is 0..255."},
+    Setting<ModelSettings>{.key = "letterbox",
+                           .field = &ModelSettings::letterbox,
+                           .choices = "center|top_left",
+                           .default_text = "the model's own, else center",
+                           .help = "Where the picture lies inside the model's input."},
+};
+
+inline constexpr std::array kCameraSettings{
+    Setting<CameraSettings>{.key = "id",
+                            .field = &CameraSettings::id,
+                            .text = TextKind::kName,
+                            .is_own = true,
+                            .default_text = "required; a file's name without extension",
+                            .help = "The camera's name in results, metrics and alarms."},
+    Setting<CameraSettings>{
+        .key = "url",
+        .field = &CameraSettings::url,
+        .text = TextKind::kUrl,
+        .is_own = true,
+        .default_text = "required",
+        .help = "rtsp://, rtsps://, http://, https://, synthetic://, /dev/videoN, or "
+                "a file."},
+    Setting<CameraSettings>{.key = "username",
+                            .field = &CameraSettings::username,
+                            .default_text = "none",
+                            .help = "Who signs in at the camera."},
+    Setting<CameraSettings>{.key = "password",
+                            .field = &CameraSettings::password,
+                            .text = TextKind::kSecret,
+                            .default_text = "none",
+                            .help = "Never printed; keep it in a variable: ${NAME}."},
+    Setting<CameraSettings>{.key = "transport",
+                            .field = &CameraSettings::transport,
+                            .choices = "auto|tcp|udp",
+                            .help = "How RTSP carries the video; auto is TCP."},
+    Setting<CameraSettings>{.key = "model",
+                            .field = &CameraSettings::model,
+                            .text = TextKind::kName,
+                            .default_text = "the first one",
+                            .help = "Which entry of models: looks at this camera."},
+    Setting<CameraSettings>{.key = "rate",
+                            .field = &CameraSettings::rate_hz,
+                            .min = 0.01,
+                            .max = 240,
+                            .unit = "1/s",
+                            .help = "Frames answered per second; the others end as sampled_out."},
+    Setting<CameraSettings>{.key = "every",
+                            .field = &CameraSettings::every,
+                            .min = 1,
+                            .max = 1e6,
+                            .unit = "frames",
+                            .default_text = "by rate",
+                            .help = "Each Nth frame is answered, in place of rate."},
+    Setting<CameraSettings>{.key = "priority",
+                            .field = &CameraSettings::priority,
+                            .choices = "critical|normal|background",
+                            .help = "Whose frames go first when capacity is short."},
+    Setting<CameraSettings>{.key = "slo",
+                            .field = &CameraSettings::slo,
+                            .min = 1,
+                            .max = 60'000,
+                            .unit = "ms",
+                            .help =
+                                "Latency promised, from capture to answer; sets the deadline of "
+                                "each frame."},
+    Setting<CameraSettings>{.key = "policy",
+                            .field = &CameraSettings::policy,
+                            .choices = "full|hold",
+                            .default_text = "engine.policy",
+                            .help = "How this camera's sampled frames are answered."},
+    Setting<CameraSettings>{
+        .key = "score",
+        .field = &CameraSettings::score,
+        .min = 0,
+        .max = 1,
+        .default_text = "the model's",
+        .help = "Detections of this camera below this score are not published."},
+    Setting<CameraSettings>{.key = "classes",
+                            .field = &CameraSettings::classes,
+                            .default_text = "all",
+                            .help = "Labels to answer; others are ignored."},
+    Setting<CameraSettings>{.key = "mask",
+                            .field = &CameraSettings::mask,
+                            .default_text = "none",
+                            .help =
+                                "Polygons [[[x,y],[x,y],[x,y]], ...] in 0..1 of width and height; "
+                                "detections there are ignored."},
+    Setting<CameraSettings>{.key = "loop",
+                            .field = &CameraSettings::is_looped,
+                            .is_own = true,
+                            .help = "Files only: starts again at the end."},
+    Setting<CameraSettings>{.key = "start",
+                            .field = &CameraSettings::start,
+                            .min = 0,
+                            .max = 86'400,
+                            .unit = "s",
+                            .is_own = true,
+                            .help = "Files only: where the first round starts."},
+    Setting<CameraSettings>{.key = "frozen_after",
+                            .field = &CameraSettings::frozen_after,
+                            .min = 1,
+                            .max = 86'400,
+                            .unit = "s",
+                            .help = "Identical pictures for so long are reported."},
+};
+
+inline constexpr std::array kEngineSettings{
+    Setting<EngineSettings>{.key = "policy",
+                            .field = &EngineSettings::policy,
+                            .choices = "full|hold",
+                            .help =
+                                "full infers every sampled frame; hold some of them, the others "
+                                "reuse the last boxes."},
+    Setting<EngineSettings>{.key = "budget",
+                            .field = &EngineSettings::budget,
+                            .default_text = "no limit",
+                            .help = "At most this share of the sampled frames (0.2), or this many "
+                                    "inferences a second (30/s)."},
+    Setting<EngineSettings>{
+        .key = "pace",
+        .field = &EngineSettings::pace,
+        .choices = "live|fast",
+        .default_text = "fast where every source is a file without loop, else live",
+        .help = "Files at their own speed, or as fast as they can be processed."},
+    Setting<EngineSettings>{
+        .key = "answer_delay",
+        .field = &EngineSettings::answer_delay,
+        .min = 0,
+        .max = 60'000,
+        .unit = "ms",
+        .help = "Pace fast: results are usable only that much media time later."},
+    Setting<EngineSettings>{.key = "tick",
+                            .field = &EngineSettings::tick,
+                            .min = 1,
+                            .max = 60'000,
+                            .unit = "ms",
+                            .help = "Pace fast: the step of media time."},
+    Setting<EngineSettings>{.key = "for",
+                            .field = &EngineSettings::run_for,
+                            .min = 0,
+                            .max = 1e9,
+                            .unit = "s",
+                            .default_text = "no limit",
+                            .help = "Stops after this time."},
+    Setting<EngineSettings>{.key = "max_frames",
+                            .field = &EngineSettings::max_frames,
+                            .min = 0,
+                            .max = kCountMax,
+                            .unit = "frames",
+                            .default_text = "no limit",
+                            .help = "Stops a camera after so many delivered frames."},
+    Setting<EngineSettings>{.key = "max_answers",
+                            .field = &EngineSettings::max_answers,
+                            .min = 0,
+                            .max = kCountMax,
+                            .unit = "frames",
+                            .default_text = "no limit",
+                            .help = "Stops a camera after so many sampled frames."},
+    Setting<EngineSettings>{.key = "streams",
+                            .field = &EngineSettings::streams,
+                            .min = 0,
+                            .max = 256,
+                            .default_text = "by the cores",
+                            .help = "Inferences that run in parallel on a device."},
+    Setting<EngineSettings>{.key = "threads",
+                            .field = &EngineSettings::threads,
+                            .min = 0,
+                            .max = 1024,
+                            .default_text = "by the cores",
+                            .help = "Inference threads on a CPU."},
+};
+
+inline constexpr std::array kSinkSettings{
+    Setting<SinkSettings>{.key = "type",
+                          .field = &SinkSettings::type,
+                          .choices = "jsonl",
+                          .default_text = "required",
+                          .help = "jsonl writes one JSON line per sampled frame."},
+    Setting<SinkSettings>{.key = "path",
+                          .field = &SinkSettings::path,
+                          .text = TextKind::kPath,
+                          .default_text = "required",
+                          .help = "The file to write; - is standard output."},
+};
+
+inline constexpr std::array kServerSettings{
+    Setting<ServerSettings>{
+        .key = "listen",
+        .field = &ServerSettings::listen,
+        .help = "HOST:PORT of the HTTP API, the dashboard and /metrics, or off."},
+    Setting<ServerSettings>{.key = "token",
+                            .field = &ServerSettings::token,
+                            .text = TextKind::kSecret,
+                            .default_text = "none",
+                            .help = "Asked of every client; keep it in a variable: ${NAME}."},
+};
+
+/// What the configuration format knows but this version does not do; refused with that message.
+struct ReservedSetting {
+  std::string_view section;  ///< "cameras" counts for `defaults:` too; "run": the command line
+  std::string_view key;
+  std::string_view value;  ///< only this value is reserved; empty: the whole key
+  std::string_view
+      accepted;  ///< of a whole key: the value that asks for what this version does anyway
+  std::string_view help;
+};
+
+/// The one list of what is reserved; building a feature starts with deleting its row.
+inline constexpr std::array kReservedSettings{
+    ReservedSetting{"models", "ladder", "", "", "Cheaper variants for times of overload."},
+    ReservedSetting{"cameras", "policy", "similarity", "",
+                    "Reuses answers while the picture is alike."},
+    ReservedSetting{"cameras", "policy", "adaptive", "", "Infers where need is highest."},
+    ReservedSetting{"cameras", "motion", "", "auto", "How boxes follow motion."},
+    ReservedSetting{"cameras", "zones", "", "", "Named areas for rules."},
+    ReservedSetting{"cameras", "rules", "", "", "What raises an alarm."},
+    ReservedSetting{"cameras", "tls", "", "", "How the camera's certificate is checked."},
+    ReservedSetting{"cameras", "decode", "", "", "Which device decodes the video."},
+    ReservedSetting{"cameras", "substream", "", "", "A smaller stream for inference."},
+    ReservedSetting{"cameras", "clip", "", "", "Video kept around an alarm."},
+    ReservedSetting{"engine", "policy", "similarity", "",
+                    "Reuses answers while the picture is alike."},
+    ReservedSetting{"engine", "policy", "adaptive", "", "Infers where need is highest."},
+    ReservedSetting{"engine", "fidelity", "", "", "The agreement with full inference to hold."},
+    ReservedSetting{"engine", "audit", "", "0.05",
+                    "Share of inferences spent on measuring fidelity."},
+    ReservedSetting{"engine", "motion", "", "auto", "How boxes follow motion."},
+    ReservedSetting{"engine", "batch", "", "", "How the size of batches is chosen."},
+    ReservedSetting{"sinks", "type", "sqlite", "", "Answers and alarms in a database."},
+    ReservedSetting{"sinks", "type", "mqtt", "", "Answers and alarms to an MQTT broker."},
+    ReservedSetting{"sinks", "type", "webhook", "", "Alarms to an HTTP address."},
+    ReservedSetting{"sinks", "type", "modbus", "", "Alarms to a PLC or SCADA system."},
+    ReservedSetting{"run", "--trace", "", "",
+                    "Motion, need and timing of each frame for simulate."},
+};
+
+/// The row of a reserved key or value, or null. `section` "defaults" looks under "cameras".
+[[nodiscard]] constexpr const ReservedSetting* find_reserved(std::string_view section,
+                                                             std::string_view key,
+                                                             std::string_view value = {}) {
+  if (section == "defaults") section = "cameras";
+  for (const ReservedSetting& row : kReservedSettings)
+    if (row.section == section && row.key == key && row.value == value) return &row;
+  return nullptr;
+}
+
+/// The table of a struct and the name of its section.
+template <typename Settings>
+struct SettingsTable;
+template <>
+struct SettingsTable<ModelSettings> {
+  static constexpr std::string_view kSection = "models";
+  static constexpr const auto& kRows = kModelSettings;
+};
+template <>
+struct SettingsTable<CameraSettings> {
+  static constexpr std::string_view kSection = "cameras";
+  static constexpr const auto& kRows = kCameraSettings;
+};
+template <>
+struct SettingsTable<EngineSettings> {
+  static constexpr std::string_view kSection = "engine";
+  static constexpr const auto& kRows = kEngineSettings;
+};
+template <>
+struct SettingsTable<SinkSettings> {
+  static constexpr std::string_view kSection = "sinks";
+  static constexpr const auto& kRows = kSinkSettings;
+};
+template <>
+struct SettingsTable<ServerSettings> {
+  static constexpr std::string_view kSection = "server";
+  static constexpr const auto& kRows = kServerSettings;
+};
+
+/// The row of `key`, or null.
+template <typename Settings>
+[[nodiscard]] constexpr const Setting<Settings>* find_setting(std::string_view key) {
+  for (const Setting<Settings>& row : SettingsTable<Settings>::kRows)
+    if (row.key == key) return &row;
+  return nullptr;
+}
+
+}  // namespace framemill
