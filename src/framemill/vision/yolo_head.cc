@@ -175,7 +175,7 @@ Result<HeadSpec> recognise_head(std::span<const OutputShape> outputs, Size input
   std::int64_t candidate_count = layout->candidate_count;
   std::int64_t column_count = layout->column_count;
   if (spec.kind == HeadKind::kEnd2End) {
-    if (candidate_count == kDynamic || column_count < 6)
+    if (candidate_count == kDynamic || column_count < 6 || column_count > kEnd2EndCountMax)
       return refuse("end2end needs [B,N,6] with a fixed N");
     if (column_count > 6 && !labels) return refuse("end2end has 6 columns");
     spec.class_count = labels.value_or(0);
