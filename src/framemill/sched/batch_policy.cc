@@ -2,9 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "framemill/base/check.h"
+
+// The order of service
+//
+// Problem: under overload a camera's mailbox always holds a frame, so the order decides alone who
+// is answered and how old the answers are. Staleness alone is fair to the cameras, but near the
+// limit of the slo it turns into "oldest frame first": every answer leaves just before its deadline
+// (2x overload, slo 100 ms, GPU of 28 ms a batch: p50 .63 slo; 10 % overload: .86 slo). Newest
+// first has the lowest latency (.37), but loses frames which a device that is just not overloaded
+// could still have served (goodput .95 instead of 1.0 at 95 % load, slo 60 ms). Staleness x (2/3 +
+// 1/3 of the share of its time that a frame has left) keeps both: p50 .42 and goodput .99 in the
+// same worlds, and gaps of a camera below twice their mean. sched_simulation_test.cc holds the
+// worlds and the bars.
 
 namespace framemill {
 namespace {
@@ -12,7 +23,8 @@ namespace {
 using Candidate = BatchScratch::Candidate;
 using Model = BatchScratch::Model;
 
-constexpr double kNeedMax = 1e9;  // keeps every score finite
+constexpr double kNeedMax = 1e9;             // keeps every score finite
+constexpr double kFreshnessShare = 1.0 / 3;  // see above
 // How much better the best frame may be before a model with less slack no longer goes first.
 constexpr double kUrgencyWorth = 2.0;
 
@@ -36,19 +48,31 @@ TimePoint earlier(TimePoint at, Duration by) {
 
 double usable_need(double need) { return std::isnan(need) ? 1.0 : std::clamp(need, 0.0, kNeedMax); }
 
-Candidate make_candidate(const WaitingFrame& frame, std::size_t index, TimePoint now) {
+/// The share of its time which a frame has left before it becomes hopeless, 0..1.
+double time_left(const WaitingFrame& frame, TimePoint viable_from) {
+  const auto since = [&frame](TimePoint from) {
+    return static_cast<double>(
+        saturated_difference(frame.deadline.time_since_epoch(), from.time_since_epoch()).count());
+  };
+  const double total = since(frame.arrived_at);
+  return total > 0 ? std::clamp(since(viable_from) / total, 0.0, 1.0) : 1.0;
+}
+
+Candidate make_candidate(const WaitingFrame& frame, std::size_t index, TimePoint now,
+                         TimePoint viable_from) {
   // A frame captured after `now` (clocks of two threads) has waited for nothing.
   const Duration staleness =
       std::max(saturated_difference(now.time_since_epoch(), frame.served_until.time_since_epoch()),
                Duration::zero());
-  return {
-      .is_critical = frame.priority == Priority::kCritical,
-      .score = priority_weight(frame.priority) * to_seconds(staleness) * usable_need(frame.need),
-      .staleness = staleness,
-      .camera = frame.camera,
-      .model = frame.model,
-      .index = index,
-      .deadline = frame.deadline};
+  const double freshness = 1 - kFreshnessShare * (1 - time_left(frame, viable_from));
+  return {.is_critical = frame.priority == Priority::kCritical,
+          .score = priority_weight(frame.priority) * to_seconds(staleness) *
+                   usable_need(frame.need) * freshness,
+          .staleness = staleness,
+          .camera = frame.camera,
+          .model = frame.model,
+          .index = index,
+          .deadline = frame.deadline};
 }
 
 /// The order of service; total, so that equal inputs give equal batches.
@@ -102,7 +126,7 @@ class BatchChoice {
         continue;
       }
       std::vector<Candidate>& candidates = scratch_.candidates;
-      candidates.push_back(make_candidate(frame, i, now_));
+      candidates.push_back(make_candidate(frame, i, now_, model.viable_from));
       if (model.ready == 0 || is_better(candidates.back(), candidates[model.lead]))
         model.lead = candidates.size() - 1;
       ++model.ready;

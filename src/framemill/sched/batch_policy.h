@@ -95,8 +95,9 @@ struct BatchScratch {
 /// - What cannot meet its deadline leaves: now + p95(1) + post_time > deadline. Exception: a device
 ///   with nothing in flight and nothing else to do tries the one with the most time left (if any is
 ///   left), because only a try can show that the device is fast again after a stall.
-/// - Order: critical first, then priority weight x staleness (now - served_until) x need; ties by
-///   staleness, then camera.
+/// - Order: critical first, then priority weight x staleness (now - served_until) x need x
+/// freshness
+///   (2/3 for a frame about to become hopeless .. 1 for a new one); ties by staleness, then camera.
 /// - A batch holds frames of one model, the best of those whose deadlines a batch of that size
 /// still
 ///   keeps (Nexus' window at the knee: frames leave, the batch does not shrink below the knee while
