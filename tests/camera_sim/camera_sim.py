@@ -77,7 +77,9 @@ class Simulator:
         clip = camera.clip
         width = args["width"] or clip.width // 2
         height = args["height"] or clip.height // 2
-        return self._renditions.make(clip, clip.codec, (width // 2 * 2, height // 2 * 2))
+        multiple = 8 if clip.codec == "mjpeg" else 2  # RFC 2435 counts JPEG sizes in blocks of 8
+        size = (width // multiple * multiple, height // multiple * multiple)
+        return self._renditions.make(clip, clip.codec, size)
 
     def clear(self, name):
         for cameras, _ in self._groups:

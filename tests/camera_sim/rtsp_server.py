@@ -42,6 +42,17 @@ def on_main_loop(function, *args):
     done.wait(10)
 
 
+def _unclock(pipeline):
+    """The pacer keeps time: clocked sinks would cost more and hold pictures after a jump."""
+    sinks = pipeline.iterate_sinks()
+    while True:
+        result, sink = sinks.next()
+        if result != Gst.IteratorResult.OK:
+            return
+        if sink.find_property("sync"):
+            sink.set_property("sync", False)
+
+
 class RtspSink:
     """Feeds one client's pipeline."""
 
@@ -111,18 +122,16 @@ class _Auth(GstRtspServer.RTSPAuth):
         self.owner = server
 
     def do_check(self, context, check):
-        # The URL check comes first with every request; passing it is enough here.
-        if check != "auth.check.url":
-            return True
+        # GStreamer asks for a password here only, once per DESCRIBE.
         camera = self.owner.camera_of(context)
-        if camera is None:
-            return True  # the server itself answers 404
-        password = self.owner.password_of(camera)
-        if password is None:
+        if check != "auth.check.media.factory.access" or camera is None:
             return True
-        self.owner.use_password(self, password)
-        allowed = GstRtspServer.RTSPAuth.do_check(self, context, check)
-        if not allowed and context.method == GstRtsp.RTSPMethod.DESCRIBE:
+        password = self.owner.password_of(camera)
+        allowed = True
+        if password is not None:
+            self.owner.use_password(self, password)
+            allowed = GstRtspServer.RTSPAuth.do_check(self, context, check)
+        if not allowed:
             camera.saw_connect("unauthorized")
         return allowed
 
@@ -207,6 +216,7 @@ class RtspServer:
         self._clients[client] = None
         client.connect("closed", self._on_closed)
         client.connect("pre-describe-request", self._before_describe)
+        client.connect("describe-request", self._on_described)
         client.connect("pre-setup-request", self._before_setup)
         client.connect("play-request", self._on_play)
         client.connect("pause-request", self._on_pause)
@@ -223,8 +233,14 @@ class RtspServer:
             return _STATUS.OK
         self._clients[client] = camera.name
         status = self._refusal(client, camera)
-        camera.saw_connect("ok" if status == _STATUS.OK else f"refused {int(status)}")
+        if status != _STATUS.OK:
+            camera.saw_connect(f"refused {int(status)}")
         return status
+
+    def _on_described(self, _, context):
+        camera = self.camera_of(context)
+        if camera and context.media:
+            camera.saw_connect("ok")
 
     def _before_setup(self, client, context):
         camera = self.camera_of(context)
@@ -245,6 +261,7 @@ class RtspServer:
         known = self._sinks.get(context.media)
         if known:
             _, playback, sink = known
+            _unclock(context.media.get_element().get_parent())
             sink.client = client
             self._pacer.start(playback)
 
@@ -271,8 +288,6 @@ class RtspServer:
         return factory
 
     def _on_media(self, _, media, camera):
-        # The pacer keeps time. Clocked sinks would cost more and swallow timestamp jumps.
-        media.set_rate_control(False)
         sink = RtspSink(media, camera.fault_at(time.monotonic()))
         with self._pacer.lock:
             playback = pb.Playback(camera, sink, self._options.join)

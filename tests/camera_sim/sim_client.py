@@ -44,6 +44,7 @@ class CameraSim:
         self._start_timeout_s = start_timeout_s
         self._process = None
         self._log = None
+        self._errors = ""
         self.ready = {}
 
     def __enter__(self):
@@ -113,6 +114,8 @@ class CameraSim:
 
     def errors(self):
         """What the server wrote to its standard error."""
+        if self._log is None:
+            return self._errors
         self._log.seek(0)
         return self._log.read()
 
@@ -124,8 +127,11 @@ class CameraSim:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        if self._process:
+        if self._log:
             self._process.stdout.close()
+            self._errors = self.errors()
+            self._log.close()
+            self._log = None
 
     def _request(self, path, body=None):
         data = None if body is None else json.dumps(body).encode()
