@@ -1,0 +1,31 @@
+#include "framemill/engine/environment.h"
+
+#include <set>
+
+#include <gtest/gtest.h>
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(RunId, SortsByTimeAndIsUnique) {
+  std::set<std::string> ids;
+  for (int i = 0; i < 1000; ++i) ids.insert(make_run_id(WallTime(1767254404004ms)));
+  EXPECT_EQ(ids.size(), 1000U);
+  EXPECT_EQ(ids.begin()->size(), 26U);
+  EXPECT_LT(make_run_id(WallTime(1767254404004ms)), make_run_id(WallTime(1767254404005ms)));
+}
+
+TEST(Environment, KnowsThisMachine) {
+  const Environment environment = read_environment();
+  EXPECT_GE(environment.cpu_count, 1U);
+  EXPECT_GT(environment.memory_bytes, 100'000'000);
+  EXPECT_FALSE(environment.cpu_model.empty());
+  const ProcessUsage usage = read_process_usage();
+  EXPECT_GT(usage.rss_bytes, 1'000'000);
+  EXPECT_GE(usage.rss_peak_bytes, usage.rss_bytes / 2);
+}
+
+}  // namespace
+}  // namespace framemill

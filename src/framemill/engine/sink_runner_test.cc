@@ -1,0 +1,126 @@
+#include "framemill/engine/sink_runner.h"
+
+#include <future>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Records what it was given and fails on demand; the state outlives the sink.
+struct Recorded {
+  std::mutex mu;
+  std::vector<std::int64_t> seqs;          // flushed
+  std::vector<std::int64_t> unflushed;     // written only
+  std::vector<Result<void>> next_results;  // taken from the back, then success
+};
+
+class RecordingSink final : public ResultSink {
+ public:
+  explicit RecordingSink(std::shared_ptr<Recorded> recorded) : recorded_(std::move(recorded)) {}
+  std::string_view name() const override { return "recording"; }
+  Result<void> write(const Answer& answer) override {
+    const std::lock_guard lock(recorded_->mu);
+    if (!recorded_->next_results.empty()) {
+      const Result<void> result = recorded_->next_results.back();
+      recorded_->next_results.pop_back();
+      if (!result) return result;
+    }
+    recorded_->unflushed.push_back(answer.stamp.seq);
+    return {};
+  }
+  Result<void> flush() override {
+    const std::lock_guard lock(recorded_->mu);
+    for (const std::int64_t seq : recorded_->unflushed) recorded_->seqs.push_back(seq);
+    recorded_->unflushed.clear();
+    return {};
+  }
+
+ private:
+  std::shared_ptr<Recorded> recorded_;
+};
+
+Answer answer(std::int64_t seq) {
+  Answer a;
+  a.stamp.seq = seq;
+  return a;
+}
+
+TEST(SinkRunner, WritesAllInOrderBeforeStopReturns) {
+  auto recorded = std::make_shared<Recorded>();
+  SinkRunner runner(std::make_unique<RecordingSink>(recorded), {}, nullptr);
+  for (int i = 0; i < 1000; ++i) runner.offer(answer(i));
+  runner.stop();
+  ASSERT_EQ(recorded->seqs.size(), 1000U);
+  EXPECT_TRUE(std::is_sorted(recorded->seqs.begin(), recorded->seqs.end()));
+  EXPECT_EQ(runner.counts().written, 1000);
+  EXPECT_EQ(runner.counts().lost, 0);
+}
+
+TEST(SinkRunner, AFailureThatPassesLosesNothing) {
+  auto recorded = std::make_shared<Recorded>();
+  for (int i = 0; i < 3; ++i) {
+    recorded->next_results.emplace_back(fail(ErrorCode::kResourceExhausted, "disk full"));
+  }
+  SinkRunner runner(std::make_unique<RecordingSink>(recorded), {.retry_every = 1ms}, nullptr);
+  for (int i = 0; i < 10; ++i) runner.offer(answer(i));
+  runner.stop();
+  EXPECT_EQ(recorded->seqs.size(), 10U);
+  EXPECT_EQ(runner.counts().lost, 0);
+  EXPECT_EQ(runner.counts().last_error, "disk full");
+}
+
+TEST(SinkRunner, AFinalFailureIsReportedOnceAndTheRestCountsAsLost) {
+  auto recorded = std::make_shared<Recorded>();
+  recorded->next_results.emplace_back(fail(ErrorCode::kFailedPrecondition, "broken pipe"));
+  std::promise<std::string> dead;
+  SinkRunner runner(std::make_unique<RecordingSink>(recorded), {},
+                    [&](const Error& error) { dead.set_value(error.message()); });
+  for (int i = 0; i < 10; ++i) runner.offer(answer(i));
+  EXPECT_EQ(dead.get_future().get(), "broken pipe");
+  runner.stop();
+  EXPECT_EQ(runner.counts().lost, 10);
+  EXPECT_EQ(runner.counts().written, 0);
+}
+
+TEST(SinkRunner, GivesUpAfterTheTimeGiven) {
+  auto recorded = std::make_shared<Recorded>();
+  for (int i = 0; i < 10'000; ++i) {
+    recorded->next_results.emplace_back(fail(ErrorCode::kResourceExhausted, "disk full"));
+  }
+  std::promise<void> dead;
+  SinkRunner runner(std::make_unique<RecordingSink>(recorded),
+                    {.retry_every = 1ms, .give_up_after = 20ms},
+                    [&](const Error&) { dead.set_value(); });
+  runner.offer(answer(0));
+  dead.get_future().wait();
+  runner.stop();
+  EXPECT_EQ(runner.counts().lost, 1);
+}
+
+TEST(SinkRunner, AFullQueueLosesOrWaitsAsAsked) {
+  auto recorded = std::make_shared<Recorded>();
+  recorded->mu.lock();  // the sink hangs in its first write
+  SinkRunner losing(std::make_unique<RecordingSink>(recorded), {.answers_max = 4}, nullptr);
+  for (int i = 0; i < 100; ++i) losing.offer(answer(i));
+  recorded->mu.unlock();
+  losing.stop();
+  const SinkCounts counts = losing.counts();
+  EXPECT_EQ(counts.written + counts.lost, 100);
+  EXPECT_GE(counts.lost, 90);
+
+  auto patient = std::make_shared<Recorded>();
+  SinkRunner waiting(std::make_unique<RecordingSink>(patient),
+                     {.answers_max = 4, .when_full = SinkRunner::WhenFull::kWait}, nullptr);
+  for (int i = 0; i < 100; ++i) waiting.offer(answer(i));
+  waiting.stop();
+  EXPECT_EQ(waiting.counts().written, 100);
+}
+
+}  // namespace
+}  // namespace framemill
