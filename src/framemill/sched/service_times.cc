@@ -38,15 +38,18 @@ void ServiceTimes::seed(std::size_t batch, Duration time) {
 }
 
 void ServiceTimes::record(std::size_t batch, Duration time) {
-  Estimate& estimate = estimates_[bucket_index(batch)];
-  double ns = static_cast<double>(std::max(time, Duration(1)).count());
+  const std::size_t index = bucket_index(batch);
+  Estimate& estimate = estimates_[index];
   if (!estimate.is_seen) {
-    seed(batch, Duration(std::max(time, Duration(1))));
+    seed(batch, std::max(time, Duration(1)));
   } else {
-    ns = std::min(ns, kOutlierFactor * estimate.mean_ns);
-    const double error = ns - estimate.mean_ns;
-    estimate.mean_ns += kMeanGain * error;
-    estimate.deviation_ns += kDeviationGain * (std::abs(error) - estimate.deviation_ns);
+    // Learning goes on from what was used for decisions, not from what fresher buckets overruled.
+    const double mean_ns = std::max(consistent_ns(index, 0), 1.0);
+    const double deviation_ns = std::max((consistent_ns(index, 2) - mean_ns) / 2, 0.0);
+    const double sample_ns = static_cast<double>(std::max(time, Duration(1)).count());
+    const double error = std::min(sample_ns, kOutlierFactor * mean_ns) - mean_ns;
+    estimate.mean_ns = mean_ns + kMeanGain * error;
+    estimate.deviation_ns = deviation_ns + kDeviationGain * (std::abs(error) - deviation_ns);
   }
   estimate.recorded_as = ++samples_;
 }
@@ -81,12 +84,20 @@ double ServiceTimes::consistent_ns(std::size_t index, double deviations) const {
       }
     }
   }
-  for (std::size_t other = 0; other < estimates_.size(); ++other) {
-    const Estimate& fresher = estimates_[other];
-    if (!own.is_seen || !fresher.is_seen || fresher.recorded_as <= own.recorded_as) continue;
-    const double ratio = frames_in(index) / frames_in(other);
-    const double value = value_of(fresher);
+  // From the least to the most recently measured: the freshest has the last word.
+  std::uint64_t applied = own.recorded_as;
+  while (own.is_seen && applied < samples_) {
+    std::size_t next = estimates_.size();
+    for (std::size_t other = 0; other < estimates_.size(); ++other) {
+      if (estimates_[other].recorded_as <= applied) continue;
+      if (next == estimates_.size() || estimates_[other].recorded_as < estimates_[next].recorded_as)
+        next = other;
+    }
+    if (next == estimates_.size()) break;
+    const double ratio = frames_in(index) / frames_in(next);
+    const double value = value_of(estimates_[next]);
     ns = std::clamp(ns, value * std::min(1.0, ratio), value * std::max(1.0, ratio));
+    applied = estimates_[next].recorded_as;
   }
   return ns;
 }
