@@ -33,6 +33,7 @@ Duration LatencyHistogram::percentile(double p) const {
   if (count_ == 0) return Duration::zero();
   const auto rank = std::max<std::int64_t>(
       1, static_cast<std::int64_t>(std::ceil(p * static_cast<double>(count_))));
+  if (rank >= count_) return max_;
   std::int64_t seen = 0;
   for (std::size_t i = 0; i < buckets_.size(); ++i) {
     seen += buckets_[i];
