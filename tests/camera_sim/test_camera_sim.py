@@ -36,7 +36,7 @@ def setUpModule():
     folder = tempfile.TemporaryDirectory()
     clip = str(Path(folder.name) / "pattern.mp4")
     subprocess.run(
-        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25", "-t", "6",
+        ["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25", "-t", "3",
          "-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "25", "-sc_threshold", "0",
          "-pix_fmt", "yuv420p", clip], check=True)
 
@@ -88,6 +88,15 @@ class Viewer:
                 raise AssertionError(f"{target - len(self.frames)} frames missing; {self.log}")
             time.sleep(0.02)
         return self
+
+    def settle(self):
+        """Until ffmpeg has caught up with what it buffered while it probed the stream."""
+        self.wait_frames(5)
+        end = time.monotonic() + 5
+        while time.monotonic() < end:
+            if len(self.watch(0.4)) <= 0.4 * RATE_HZ * 1.2:
+                return self
+        raise AssertionError(f"frames keep coming faster than they should; {self.log}")
 
     def during(self, start, end):
         return [frame for frame in self.frames if start <= frame.at < end]
@@ -159,15 +168,21 @@ class BareClient:
         self.request("PLAY", self._url, session)
         return self
 
+    def next_packet(self):
+        while True:
+            if self.early:
+                packet = self.early.pop(0)
+            else:
+                packet = self._packet() if self._input.read(1) == b"$" else None
+            if packet:
+                return packet
+
     def packets(self, seconds):
-        found = [packet for packet in self.early if packet]
-        self.early = []
+        """Those already here, and those of the next `seconds`."""
+        found = []
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if self._input.read(1) == b"$":
-                packet = self._packet()
-                if packet:
-                    found.append(packet)
+            found.append(self.next_packet())
         return found
 
     def _packet(self):
@@ -196,14 +211,14 @@ class NormalPlay(unittest.TestCase):
         cls.sim.stop()
 
     def check_pace(self, viewer, rate_hz, seconds=3.0):
-        viewer.wait_frames(5)
+        viewer.settle()
         count = len(viewer.watch(seconds))
         self.assertAlmostEqual(count, rate_hz * seconds, delta=rate_hz * seconds * 0.1)
 
     def test_both_transports_play_at_the_pace_of_the_clip(self):
         with Viewer(self.sim.url("gate"), "tcp") as tcp, Viewer(self.sim.url("gate"), "udp") as udp:
-            tcp.wait_frames(5)
-            udp.wait_frames(5)
+            tcp.settle()
+            udp.settle()
             start = time.monotonic()
             time.sleep(3)
             for viewer in (tcp, udp):
@@ -214,7 +229,7 @@ class NormalPlay(unittest.TestCase):
 
     def test_every_access_unit_is_decoded_and_time_goes_on_across_loops(self):
         with Viewer(self.sim.url("gate")) as viewer:
-            viewer.wait_frames(170, timeout_s=12)  # the clip has 150
+            viewer.wait_frames(95)  # the clip has 75
             time.sleep(0.1)
             sent = self.sim.cameras()["gate"]["sessions"][-1]["units_sent"]
             self.assertAlmostEqual(len(viewer.frames), sent, delta=6)  # under way and in reorder
@@ -222,11 +237,11 @@ class NormalPlay(unittest.TestCase):
         steps = [b - a for a, b in zip(times, times[1:])]
         # 0.04 s each; the first two may be unset or guessed by ffmpeg before it knows the reorder.
         self.assertTrue(all(abs(step - 0.04) < 0.002 for step in steps[3:]), steps)
-        self.assertEqual(viewer.frames[10].checksum, viewer.frames[160].checksum)
+        self.assertEqual(viewer.frames[10].checksum, viewer.frames[85].checksum)
 
     def test_own_rate(self):
         with Viewer(self.sim.url("dock")) as viewer:
-            self.check_pace(viewer, 10)
+            self.check_pace(viewer, 10, 2.0)
 
     def test_mjpeg_over_http(self):
         with Viewer(self.sim.mjpeg_urls[0]) as viewer:
@@ -257,35 +272,35 @@ class NormalPlay(unittest.TestCase):
 
 
 class Joining(unittest.TestCase):
-    def first_pictures(self, join):
-        with CameraSim("--camera", f"gate={clip},start=0.4", "--join", join) as sim, \
-                BareClient(sim.urls[0]) as client:
-            packets = client.play().packets(1.3)
-            return [(p.at - client.asked_at, nal_type(p)) for p in packets if nal_type(p) in (1, 5)]
-
-    def test_key_frame_at_once(self):
-        delay, kind = self.first_pictures("keyframe")[0]
-        self.assertEqual(kind, 5)
-        self.assertLess(delay, 0.2)
-
-    def test_wait_for_the_next_key_frame(self):
-        delay, kind = self.first_pictures("wait")[0]
-        self.assertEqual(kind, 5)
-        self.assertGreater(delay, 0.2)
-
-    def test_now_starts_inside_a_group(self):
-        pictures = self.first_pictures("now")
-        self.assertEqual(pictures[0][1], 1)
-        self.assertLess(pictures[0][0], 0.2)
-        self.assertIn(5, [kind for _, kind in pictures])
+    def test_what_a_new_client_gets_first(self):
+        modes = ("keyframe", "wait", "now")
+        sims = [CameraSim("--camera", f"gate={clip}", "--join", mode).start() for mode in modes]
+        for sim in sims:
+            self.addCleanup(sim.stop)
+        # Two clients each, half a group of pictures apart: one of them must wait noticeably.
+        firsts = {mode: [] for mode in modes}
+        for _ in range(2):
+            start = time.monotonic()
+            clients = [BareClient(sim.urls[0]).play() for sim in sims]
+            for mode, client in zip(modes, clients):
+                with client:
+                    while nal_type(packet := client.next_packet()) not in (1, 5):
+                        pass
+                    firsts[mode].append((packet.at - client.asked_at, nal_type(packet)))
+            time.sleep((start - time.monotonic() + 0.5) % 1.0)
+        self.assertEqual([kind for _, kind in firsts["keyframe"] + firsts["wait"]], [5] * 4)
+        self.assertLess(min(delay for delay, _ in firsts["keyframe"]), 0.2)
+        self.assertGreater(max(delay for delay, _ in firsts["wait"]), 0.25)
+        self.assertIn(1, [kind for _, kind in firsts["now"]])
+        self.assertLess(min(delay for delay, _ in firsts["now"]), 0.2)
 
 
 class OtherCodecs(unittest.TestCase):
     def check(self, codec):
         with CameraSim("--camera", f"gate={clip}", "--codec", codec) as sim, \
                 Viewer(sim.urls[0]) as viewer:
-            viewer.wait_frames(5)
-            self.assertAlmostEqual(len(viewer.watch(1.5)), 37, delta=5)
+            viewer.settle()
+            self.assertAlmostEqual(len(viewer.watch(1.0)), RATE_HZ, delta=4)
             sim.fault("gate", "resolution", width=320, height=176)
             viewer.wait_frames(15)
             self.assertEqual(viewer.frames[-1].size, (320, 176))
@@ -404,7 +419,7 @@ class Faults(unittest.TestCase):
 
     def test_freeze(self):
         with Viewer(self.url) as viewer:
-            viewer.wait_frames(10)
+            viewer.settle()
             self.assertGreater(len({frame.checksum for frame in viewer.watch(0.5)}), 8)
             self.sim.fault("gate", "freeze")
             time.sleep(0.4)
@@ -419,7 +434,7 @@ class Faults(unittest.TestCase):
 
     def test_slow(self):
         with Viewer(self.url) as viewer:
-            viewer.wait_frames(10)
+            viewer.settle()
             self.sim.fault("gate", "slow", factor=0.25)
             time.sleep(0.3)
             self.assertAlmostEqual(len(viewer.watch(2.0)), 12.5, delta=2.5)
@@ -444,10 +459,10 @@ class Faults(unittest.TestCase):
         self.assertRegex(viewer.log, "missed|bad cseq|conceal|error")
         with BareClient(self.url) as client:
             self.sim.fault("gate", "loss", share=0.2)
-            packets = client.play().packets(2.0)
+            packets = client.play().packets(1.5)
             self.sim.clear("gate")
             client.packets(0.3)
-            healthy = client.packets(0.7)
+            healthy = client.packets(0.5)
         self.assertAlmostEqual(self.share_lost(packets), 0.2, delta=0.1)
         self.assertEqual(self.share_lost(healthy), 0.0)
 
@@ -492,11 +507,11 @@ class Faults(unittest.TestCase):
         wrapped_at = next(p.at for p in packets if p.timestamp < 2**31)
         self.assertAlmostEqual(wrapped_at - packets[0].at, 1.0, delta=0.3)
         with Viewer(self.url) as viewer:  # and ffmpeg plays on across it
-            viewer.wait_frames(50)
+            viewer.wait_frames(40)
 
     def test_burst(self):
         with Viewer(self.url) as viewer:
-            viewer.wait_frames(25)
+            viewer.settle()
             start = time.monotonic()
             self.sim.fault("gate", "burst", hold_s=1.5)
             time.sleep(2.6)
