@@ -37,7 +37,8 @@ struct Letterbox {
 /// Converts, scales (bilinear, pixel centres aligned as OpenCV's INTER_LINEAR) and places `picture`
 /// into `tensor` in one pass, border included. `tensor`: 3 planes of model.height rows of
 /// model.width floats. Requires tensor.size() == 3 * model.width * model.height and
-/// plan == plan_letterbox(picture.size, model, style.place). Any thread; about 1 ms for 640x384.
+/// plan == plan_letterbox(picture.size, model, style.place). Any thread; no allocation once a
+/// thread has seen the sizes. About 0.2 ms for 640x384 with AVX2, 1 ms without.
 void write_letterbox(const Picture& picture, const Letterbox& plan, Size model,
                      const InputStyle& style, std::span<float> tensor);
 
