@@ -153,15 +153,16 @@ class BatchChoice {
   }
 
   void try_one_hopeless() {
-    std::optional<std::size_t> chosen;  // into hopeless
-    for (std::size_t i = 0; i < decision_.hopeless.size(); ++i) {
-      const TimePoint deadline = waiting_[decision_.hopeless[i]].deadline;
-      if (deadline < later(now_, policy_.post_time)) continue;
-      if (!chosen || deadline > waiting_[decision_.hopeless[*chosen]].deadline) chosen = i;
-    }
-    if (!chosen) return;
-    decision_.send.push_back(decision_.hopeless[*chosen]);
-    decision_.hopeless.erase(decision_.hopeless.begin() + static_cast<std::ptrdiff_t>(*chosen));
+    std::vector<std::size_t>& hopeless = decision_.hopeless;
+    const auto chosen = std::ranges::max_element(hopeless, [this](std::size_t a, std::size_t b) {
+      if (waiting_[a].deadline != waiting_[b].deadline)
+        return waiting_[a].deadline < waiting_[b].deadline;
+      return waiting_[a].camera > waiting_[b].camera;
+    });
+    if (chosen == hopeless.end() || waiting_[*chosen].deadline < later(now_, policy_.post_time))
+      return;
+    decision_.send.push_back(*chosen);
+    hopeless.erase(chosen);
   }
 
   /// The model whose batch leaves now, if one does; else sets first_close_.

@@ -353,9 +353,10 @@ struct Case {
   double capacity_fps = 0;
 };
 
-/// CPU and GPU at `load` times their capacity, with and without phases, calm and noisy. Cameras in step
-/// need an slo above their period (100 ms): otherwise nothing can be served in time at its end, such as
-/// 3 rounds of 2 x 30 ms in 100 ms, 60 of 66.7 frames a second, which no policy can change.
+/// CPU and GPU at `load` times their capacity, with and without phases, calm and noisy. Cameras in
+/// step need an slo above their period (100 ms): otherwise nothing can be served in time at its
+/// end, such as 3 rounds of 2 x 30 ms in 100 ms, 60 of 66.7 frames a second, which no policy can
+/// change.
 std::vector<Case> overloaded(double load, Duration slo) {
   std::vector<Case> cases;
   for (const bool is_gpu : {false, true}) {
@@ -383,7 +384,10 @@ TEST(SchedSimulation, TwofoldOverloadKeepsGoodputAndLatency) {
       const Outcome outcome = simulate(world);
       EXPECT_GE(goodput_fps(outcome, 1s, world.length), .96 * capacity) << name;
       EXPECT_LE(latency_p50_ms(outcome), .55 * to_ms(slo)) << name;
-    if (getenv("V")) printf("2x %s goodput %.3f p50 %.3f gap %.2f\n", name.c_str(), goodput_fps(outcome, 1s, world.length) / capacity, latency_p50_ms(outcome) / to_ms(slo), gap_ratio_p999(outcome, world.cameras.size()));
+      if (getenv("V"))
+        printf("2x %s goodput %.3f p50 %.3f gap %.2f\n", name.c_str(),
+               goodput_fps(outcome, 1s, world.length) / capacity,
+               latency_p50_ms(outcome) / to_ms(slo), gap_ratio_p999(outcome, world.cameras.size()));
     }
   }
 }
@@ -409,7 +413,8 @@ TEST(SchedSimulation, CriticalCamerasStayInTimeAtTwofoldOverload) {
         if (is_critical(c)) world.cameras[c].priority = Priority::kCritical;
       const Outcome outcome = simulate(world);
       EXPECT_GE(on_time_share(outcome, is_critical), .99) << name;
-    if (getenv("V")) printf("critical %s %.4f\n", name.c_str(), on_time_share(outcome, is_critical));
+      if (getenv("V"))
+        printf("critical %s %.4f\n", name.c_str(), on_time_share(outcome, is_critical));
       EXPECT_GE(goodput_fps(outcome, 1s, world.length), .96 * capacity) << name;
     }
   }
@@ -442,7 +447,8 @@ TEST(SchedSimulation, GoodputIsBackWithinASecondOfASlowdown) {
       goodput += goodput_fps(simulate(world), 7s, 9s) / kSeeds;
     }
     EXPECT_GE(goodput, .96 * capacity / world.slowdown) << name;
-    if (getenv("V")) printf("slowdown %s %.3f\n", name.c_str(), goodput / capacity * world.slowdown);
+    if (getenv("V"))
+      printf("slowdown %s %.3f\n", name.c_str(), goodput / capacity * world.slowdown);
   }
 }
 
@@ -454,7 +460,10 @@ TEST(SchedSimulation, RecoversFromAStallThatMadeEveryEstimateHopeless) {
     world.length = 20s;
     const Outcome outcome = simulate(world);
     EXPECT_GE(goodput_fps(outcome, 10s, 20s), .96 * capacity) << name;
-    if (getenv("V")) printf("stall %s %.3f, from 6.5 s %.3f 7 s %.3f\n", name.c_str(), goodput_fps(outcome, 10s, 20s) / capacity, goodput_fps(outcome, 6500ms, 7s) / capacity, goodput_fps(outcome, 7s, 8s) / capacity);
+    if (getenv("V"))
+      printf("stall %s %.3f, from 6.5 s %.3f 7 s %.3f\n", name.c_str(),
+             goodput_fps(outcome, 10s, 20s) / capacity, goodput_fps(outcome, 6500ms, 7s) / capacity,
+             goodput_fps(outcome, 7s, 8s) / capacity);
   }
 }
 
