@@ -18,17 +18,18 @@ namespace framemill {
 /// What a loaded model is and where it runs. Constant after loading.
 struct ModelFacts {
   std::string path;
-  std::string name;       ///< file name without extension; what results call the variant
-  std::string hash;       ///< SHA-256 or another stable content hash of the file(s), hex
-  std::string runtime;    ///< "OpenVINO 2026.4.1"
-  std::string device;     ///< "CPU", "GPU.0", ...
-  std::string device_name;  ///< as the device calls itself
-  std::string precision;  ///< "int8", "fp16", "fp32" by the weights, for people
+  std::string name;           ///< file name without extension; what results call the variant
+  std::string hash;           ///< SHA-256 or another stable content hash of the file(s), hex
+  std::string runtime;        ///< "OpenVINO 2026.4.1"
+  std::string device;         ///< "CPU", "GPU.0", ...
+  std::string device_name;    ///< as the device calls itself
+  std::string precision;      ///< "int8", "fp16", "fp32" by the weights, for people
   std::optional<Size> input;  ///< empty: any size that is a multiple of `input_multiple`
   int input_multiple = 32;
   std::size_t batch_max = 1;  ///< 1: fixed single; else the largest batch a request may have
   std::vector<OutputShape> outputs;
-  std::map<std::string, std::string> metadata;  ///< the model's own (ONNX metadata_props, IR rt_info)
+  std::map<std::string, std::string>
+      metadata;                       ///< the model's own (ONNX metadata_props, IR rt_info)
   std::size_t parallel_requests = 1;  ///< requests in flight at which throughput peaks
 };
 
@@ -39,12 +40,12 @@ class InferRequest {
   virtual ~InferRequest() = default;
   [[nodiscard]] virtual std::size_t batch() const = 0;
   [[nodiscard]] virtual Size input_size() const = 0;
-  /// Planar CHW floats of item `item`, 3 * width * height; memory of the request, so writing into it is
-  /// the only copy.
+  /// Planar CHW floats of item `item`, 3 * width * height; memory of the request, so writing into
+  /// it is the only copy.
   [[nodiscard]] virtual std::span<float> input(std::size_t item) = 0;
-  /// Runs asynchronously; `done` is called exactly once, from a thread of the backend, and may destroy or
-  /// restart nothing but must hand over quickly. Errors: kInternal, kUnavailable (device lost),
-  /// kResourceExhausted (out of memory).
+  /// Runs asynchronously; `done` is called exactly once, from a thread of the backend, and may
+  /// destroy or restart nothing but must hand over quickly. Errors: kInternal, kUnavailable (device
+  /// lost), kResourceExhausted (out of memory).
   virtual void start(std::function<void(Result<void>)> done) = 0;
   /// Valid after done(success) until the next start(): item `item` of the first output, contiguous.
   [[nodiscard]] virtual std::span<const float> output(std::size_t item) = 0;
@@ -55,18 +56,18 @@ class Backend {
  public:
   virtual ~Backend() = default;
   [[nodiscard]] virtual const ModelFacts& facts() const = 0;
-  /// `batch` in 1..facts().batch_max; `input` must be facts().input where that is fixed. May compile a
-  /// variant of the model for that shape (seconds, cached on disk).
-  /// Errors: kInvalidArgument for a shape it may not have, kResourceExhausted, kInternal.
+  /// `batch` in 1..facts().batch_max; `input` must be facts().input where that is fixed. May
+  /// compile a variant of the model for that shape (seconds, cached on disk). Errors:
+  /// kInvalidArgument for a shape it may not have, kResourceExhausted, kInternal.
   virtual Result<std::unique_ptr<InferRequest>> create_request(std::size_t batch, Size input) = 0;
 };
 
 struct BackendOptions {
-  std::string path;            ///< .onnx, .xml
+  std::string path;             ///< .onnx, .xml
   std::string device = "auto";  ///< "auto", "CPU", "GPU", ... as the runtime names them
-  std::size_t streams = 0;     ///< parallel inferences; 0: chosen from the cores
-  std::size_t threads = 0;     ///< CPU threads over all streams; 0: chosen from the cores
-  std::string cache_dir;       ///< compiled models; empty: none
+  std::size_t streams = 0;      ///< parallel inferences; 0: chosen from the cores
+  std::size_t threads = 0;      ///< CPU threads over all streams; 0: chosen from the cores
+  std::string cache_dir;        ///< compiled models; empty: none
 };
 
 /// Loads `options.path` with the backend that fits it.

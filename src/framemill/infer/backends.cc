@@ -1,0 +1,110 @@
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "framemill/infer/backend.h"
+#ifdef FRAMEMILL_OPENVINO
+#include "framemill/infer/openvino/openvino_backend.h"
+#endif
+
+namespace framemill {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// What people hand over instead of a deployable model, and what to do about it.
+struct OtherFormat {
+  std::string_view extension, remedy;
+};
+constexpr OtherFormat kOtherFormats[] = {
+    {".pt", "is a training checkpoint; export it first: yolo export model=M.pt format=onnx"},
+    {".pth", "is a training checkpoint; export it to ONNX first"},
+    {".engine",
+     "is a TensorRT engine, which fits one GPU type only; give the ONNX file it came from"},
+    {".plan",
+     "is a TensorRT engine, which fits one GPU type only; give the ONNX file it came from"},
+    {".tflite", "is a TensorFlow Lite model; export the network to ONNX"},
+    {".bin", "holds the weights of an OpenVINO model; give the .xml beside it"},
+    {".torchscript", "is a TorchScript model; export the network to ONNX"},
+};
+
+std::string extension_of(const fs::path& path) {
+  std::string extension = path.extension().string();
+  std::ranges::transform(extension, extension.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension;
+}
+
+/// Refuses what cannot be a readable file of one model, by name and first bytes.
+Result<void> check_file(const fs::path& path) {
+  const std::string text = path.string();
+  if (text.empty())
+    return fail(ErrorCode::kInvalidArgument, "no model is given; name an .onnx or .xml file");
+  std::error_code problem;
+  const fs::file_status status = fs::status(path, problem);
+  if (status.type() == fs::file_type::not_found)
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{}: there is no such file; check the path (relative ones start at {})",
+                            text, fs::current_path(problem).string()));
+  if (status.type() == fs::file_type::directory)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: is a directory; name the .onnx or .xml file in it", text));
+  if (status.type() != fs::file_type::regular)
+    return fail(ErrorCode::kFailedPrecondition,
+                fmt::format("{}: cannot be read{}", text,
+                            problem ? ": " + problem.message() : " (not a regular file)"));
+  const std::string extension = extension_of(path);
+  for (const auto& [other, what] : kOtherFormats)
+    if (extension == other)
+      return fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", text, what));
+  if (extension != ".onnx" && extension != ".xml")
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: is not a model by its name; give an .onnx file or an OpenVINO .xml",
+                    text));
+  std::ifstream file(path, std::ios::binary);
+  if (!file)
+    return fail(ErrorCode::kFailedPrecondition,
+                fmt::format("{}: may not be read; check the file's rights", text));
+  std::array<char, 64> head{};
+  file.read(head.data(), head.size());
+  const std::string_view start(head.data(), static_cast<std::size_t>(file.gcount()));
+  if (start.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: is empty; the export or download broke off, repeat it", text));
+  if (start.starts_with("version https://git-lfs"))
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: is a Git LFS pointer, not the model; fetch it with `git lfs pull`", text));
+  if (extension == ".xml") {
+    const fs::path weights = fs::path(path).replace_extension(".bin");
+    if (!fs::is_regular_file(weights, problem))
+      return fail(ErrorCode::kNotFound,
+                  fmt::format("{}: its weights {} are missing; copy both files", text,
+                              weights.filename().string()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> load_backend(const BackendOptions& options) {
+  if (const Result<void> file = check_file(options.path); !file) return fail(file.error());
+#ifdef FRAMEMILL_OPENVINO
+  return load_openvino_backend(options);
+#else
+  return fail(ErrorCode::kUnsupported,
+              fmt::format("{}: this build has no inference runtime; build framemill with "
+                          "-DFRAMEMILL_OPENVINO=ON",
+                          options.path));
+#endif
+}
+
+}  // namespace framemill

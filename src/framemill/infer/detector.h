@@ -13,18 +13,35 @@
 
 namespace framemill {
 
-/// What a config says about a model; unset means: the model's own metadata, then the general default.
+/// What a config says about a model; unset means: the model's own metadata, then the general
+/// default.
 struct DetectorOptions {
   BackendOptions backend;
   std::optional<std::vector<std::string>> labels;  ///< by class id
   std::optional<HeadKind> head;
   std::optional<InputStyle> style;
-  std::optional<float> score;    ///< published scores, default .35
-  std::optional<float> nms_iou;  ///< default .65
+  std::optional<float> score;        ///< published scores, default .35
+  std::optional<float> nms_iou;      ///< default .65
+  Size expected_source{1920, 1080};  ///< picks the size to test of a model that takes any
+  std::size_t batch_max =
+      1;  ///< largest batch that will be asked for; the self-test covers batches if > 1
 };
 
-/// Lowest score of the candidates a detector reports; what is published is filtered later, per camera.
+/// How long a batch takes while facts().parallel_requests of them are in flight.
+struct ServiceTime {
+  Duration median{0};
+  Duration p95{0};
+  double items_per_second = 0;  ///< over all requests in flight
+};
+
+/// Lowest score of the candidates a detector reports; what is published is filtered later, per
+/// camera.
 inline constexpr float kCandidateScoreMin = 0.1F;
+
+/// The multiples of `multiple`, at most `side_max` a side, that fit pictures of `source` best: the
+/// longer side as long as allowed, the other just long enough (1920x1080, 32, 640 gives 640x384).
+/// Pure.
+[[nodiscard]] Size fit_input(Size source, int multiple, int side_max);
 
 class DetectorRequest;
 
@@ -32,10 +49,12 @@ class DetectorRequest;
 /// labels. Proven by a self-test at load. Thread-safety: const members from any thread.
 class Detector {
  public:
-  /// Loads the model, finds its head, resolves labels and style, and runs the self-test: scores that are
-  /// all 0 or not finite, or batched output that differs from single output, refuse the model.
-  /// Errors: those of load_backend(), recognise_head(), settle_by_values(); kInvalidArgument where the
-  /// number of labels contradicts the model. Messages name the file and the remedy.
+  /// Loads the model, finds its head, resolves labels and style, and runs the self-test: scores
+  /// that are all 0 or not finite, or batched output that differs from single output, refuse the
+  /// model. Cost: that of compiling one shape (two with batches) and a few inferences. Errors:
+  /// those of load_backend(), recognise_head(), settle_by_values(); kUnsupported where the output
+  /// does not depend on the input; kInvalidArgument where the number of labels contradicts the
+  /// model or its metadata is wrong. Messages name the file and the remedy.
   static Result<std::unique_ptr<Detector>> load(const DetectorOptions& options);
   /// The same over a backend made elsewhere (fakes, tests).
   static Result<std::unique_ptr<Detector>> create(std::unique_ptr<Backend> backend,
@@ -43,23 +62,30 @@ class Detector {
   ~Detector();
 
   [[nodiscard]] const ModelFacts& facts() const;
+  /// By class id; every class that detections() may report has one, "class 7" where it has no name.
   [[nodiscard]] const std::vector<std::string>& labels() const;
   [[nodiscard]] const InputStyle& style() const;
   [[nodiscard]] HeadKind head_kind() const;
   [[nodiscard]] float score() const;
   [[nodiscard]] float nms_iou() const;
 
-  /// The input size for pictures of `source`: the fixed one, else the multiple of the stride with at most
-  /// 640 a side that fits the aspect best (16:9 gives 640x384).
+  /// The input size for pictures of `source`: the fixed one, else fit_input() with the model's
+  /// stride and training size (metadata `imgsz`, else 640).
   [[nodiscard]] Size input_for(Size source) const;
-  /// The variant name of results, such as "yolo11n_640x384_int8", or "yolo11n@640x384" where the size was
-  /// chosen.
+  /// The variant name of results: the file's name, such as "yolo11n_640x384_int8", with "@640x384"
+  /// where the size was chosen.
   [[nodiscard]] std::string variant_name(Size input) const;
 
   /// A request for `batch` pictures; see Backend::create_request.
   Result<std::unique_ptr<DetectorRequest>> create_request(std::size_t batch, Size input) const;
 
+  /// Runs `rounds` batches on each of facts().parallel_requests requests at once and waits for
+  /// them. Errors: those of create_request() and InferRequest::start(); kInvalidArgument for 0
+  /// rounds.
+  Result<ServiceTime> measure_service_time(std::size_t batch, Size input, std::size_t rounds) const;
+
  private:
+  friend class DetectorRequest;
   struct State;
   explicit Detector(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
@@ -76,8 +102,8 @@ class DetectorRequest {
   Result<void> set_picture(std::size_t item, const Picture& picture);
   /// See InferRequest::start.
   void start(std::function<void(Result<void>)> done);
-  /// After done(success): detections with score >= kCandidateScoreMin after NMS, best first, boxes in
-  /// pixels of the picture set, clipped to it; empty boxes are left out.
+  /// After done(success): detections with score >= kCandidateScoreMin after NMS, best first, boxes
+  /// in pixels of the picture set, clipped to it; empty boxes are left out.
   [[nodiscard]] std::vector<Detection> detections(std::size_t item);
 
  private:

@@ -15,7 +15,8 @@ struct FakeBackendOptions {
   int class_count = 1;
   std::size_t batch_max = 1;
   std::size_t parallel_requests = 1;
-  /// Service time of a batch of n: `fixed + per_item * n`, kept exactly by sleeping on a thread of its own.
+  /// Service time of a batch of n: `fixed + per_item * n`, kept exactly by sleeping on a thread of
+  /// its own.
   Duration fixed{0};
   Duration per_item{0};
 };
@@ -30,8 +31,9 @@ struct FakeBackendControl {
   std::atomic<bool> hang{false};      ///< requests do not end until cleared
 };
 
-/// A backend with exact service times and no model: a [B,4+C,N] head which "detects" one box where the
-/// tensor's mean brightness exceeds the border's in a grid cell. For tests and benchmarks of the engine.
+/// A backend with exact service times and no model: a [B,4+C,N] head which "detects" one box where
+/// the tensor's mean brightness exceeds the border's in a grid cell. For tests and benchmarks of
+/// the engine.
 [[nodiscard]] std::unique_ptr<Backend> create_fake_backend(
     const FakeBackendOptions& options, std::shared_ptr<FakeBackendControl> control);
 
