@@ -1,0 +1,184 @@
+"""Every wrong input gets a message with place and remedy, the right exit status, and loses nothing accepted."""
+import json
+import resource
+import signal
+import subprocess
+import time
+import unittest
+
+import framemill
+from framemill import DEMO_CLIP, DEMO_MODEL, FramemillTest, make_clip, run
+
+
+class BadInputTest(FramemillTest):
+    def refused(self, *arguments, says=(), env=None):
+        """Exit 2, nothing started, each of `says` in the message."""
+        done = run(*arguments, env=env)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        for text in says:
+            self.assertIn(text, done.stderr)
+        return done
+
+    def failed(self, *arguments, says=()):
+        """Exit 1: started, but a source or a sink failed; summary and counts still hold."""
+        done = self.run_engine(*arguments, expect=1)
+        for text in says:
+            self.assertIn(text, done.stderr)
+        return done
+
+    def config(self, text):
+        path = self.folder / "site.yaml"
+        path.write_text(text)
+        return path
+
+    # Command line and configuration: nothing starts.
+
+    def test_unknown_command_and_option(self):
+        self.refused("rnu", says=["rnu"])
+        self.refused("run", "--sorce", DEMO_CLIP, says=["--sorce"])
+        self.refused("run", says=["--source"])
+
+    def test_unknown_config_key_gets_a_suggestion(self):
+        path = self.config(f"models: {{m: {{path: {DEMO_MODEL}}}}}\ncameras:\n  - {{id: a, url: x.mp4, prioritty: normal}}\n")
+        self.refused("run", path, says=["site.yaml:3", "prioritty", "priority"])
+
+    def test_duplicate_camera_id(self):
+        path = self.config(f"models: {{m: {{path: {DEMO_MODEL}}}}}\ncameras:\n  - {{id: a, url: x.mp4}}\n  - {{id: a, url: y.mp4}}\n")
+        self.refused("run", path, says=["site.yaml:4", "a"])
+
+    def test_negative_rate(self):
+        path = self.config(f"models: {{m: {{path: {DEMO_MODEL}}}}}\ncameras:\n  - {{id: a, url: x.mp4, rate: -3}}\n")
+        self.refused("run", path, says=["site.yaml:3", "rate", "-3"])
+        self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--rate", "-3", says=["rate"])
+
+    def test_missing_config(self):
+        self.refused("run", self.folder / "none.yaml", says=["none.yaml"])
+
+    def test_secrets_are_never_shown(self):
+        path = self.config(f"models: {{m: {{path: {DEMO_MODEL}}}}}\ncameras:\n  - {{id: a, url: 'rtsp://joe:s3cret@127.0.0.1:9/x', rate: -3}}\n")
+        done = self.refused("run", path)
+        self.assertNotIn("s3cret", done.stderr + done.stdout)
+
+    # Models: nothing starts.
+
+    def test_model_missing_or_a_directory_or_not_a_model(self):
+        self.refused("run", "--source", DEMO_CLIP, "--model", self.folder / "no.onnx", says=["no.onnx"])
+        self.refused("run", "--source", DEMO_CLIP, "--model", self.folder, says=[str(self.folder)])
+        text = self.folder / "text.onnx"
+        text.write_text("this is not a model")
+        self.refused("run", "--source", DEMO_CLIP, "--model", text, says=["text.onnx"])
+
+    def test_wrong_number_of_labels(self):
+        labels = self.folder / "labels.txt"
+        labels.write_text("one\ntwo\n")
+        self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--labels", labels, says=["2"])
+
+    @unittest.skipUnless(framemill.TESTDATA.is_dir(), "needs the shared test data")
+    def test_a_model_that_detects_nothing_is_refused(self):
+        model = framemill.TESTDATA / "models/yolov8n_640_int8_qdq_BROKENHEAD_aditya.onnx"
+        self.refused("run", "--source", DEMO_CLIP, "--model", model, says=["output0", "0"])
+
+    # Outputs that cannot be opened: nothing starts.
+
+    def test_unwritable_outputs(self):
+        base = ("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--listen", "off")
+        self.refused(*base, "--results", self.folder / "no/such/results.jsonl", says=["no/such/results.jsonl"])
+        self.refused(*base, "--results", self.folder, says=[str(self.folder)])
+        self.refused(*base, "--snapshot", "/proc/none", says=["/proc/none"])
+
+    # Sources that fail: the work failed, the rest is whole.
+
+    def test_missing_file_directory_zero_bytes_and_text(self):
+        (self.folder / "empty.mp4").write_bytes(b"")
+        (self.folder / "text.mp4").write_text("hello, I am not a video\n" * 50)
+        for source, says in ((self.folder / "none.mp4", "none.mp4"), (self.folder, str(self.folder)),
+                             (self.folder / "empty.mp4", "empty.mp4"), (self.folder / "text.mp4", "text.mp4")):
+            with self.subTest(source=source):
+                self.failed("--source", source, "--model", DEMO_MODEL, says=[says])
+
+    def test_one_bad_source_does_not_stop_the_others(self):
+        done = self.failed("--source", self.folder / "none.mp4", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--every", "5",
+                           "--max-answers", "10", says=["none.mp4"])
+        self.assertEqual(done.summary["total"]["inferred"], 10)
+
+    def test_a_truncated_file_counts_what_it_gave(self):
+        clip = make_clip(self.folder / "whole.mkv")
+        cut = self.folder / "cut.mkv"
+        cut.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+        done = run("run", "--source", cut, "--model", DEMO_MODEL, "--results", self.folder / "r", "--summary", self.folder / "s", "--listen", "off")
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        summary = json.loads((self.folder / "s").read_text())
+        self.assertTrue(summary["conserved"])
+        self.assertGreater(summary["total"]["inferred"], 0)
+
+    # Sinks that fail while running.
+
+    def test_disk_full(self):
+        done = run("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--max-answers", "20", "--results", "/dev/full",
+                   "--summary", self.folder / "s", "--listen", "off")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("No space left", done.stderr)
+        self.assertIn("20", done.stderr)
+        self.assertTrue(json.loads((self.folder / "s").read_text())["conserved"])
+
+    def test_a_disk_that_fills_up_keeps_whole_lines(self):
+        """A file size limit stands in for a small disk: what was written stays, no line is torn or doubled."""
+        results = self.folder / "r.jsonl"
+        limit = 20_000
+
+        def limit_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        done = subprocess.run([framemill.BINARY, "run", "--source", str(DEMO_CLIP), "--model", str(DEMO_MODEL), "--results", str(results),
+                               "--listen", "off"], capture_output=True, preexec_fn=limit_files, timeout=120)
+        self.assertEqual(done.returncode, 1, done.stderr.decode())
+        whole = results.read_text().split("\n")[:-1]
+        self.assertGreater(len(whole), 5)
+        self.assertEqual([json.loads(line)["seq"] for line in whole], list(range(len(whole))))
+        self.assertIn("could not be written", done.stderr.decode())
+
+    def test_broken_pipe(self):
+        process = subprocess.Popen([framemill.BINARY, "run", "--source", str(DEMO_CLIP), "--model", str(DEMO_MODEL), "--results", "-",
+                                    "--summary", str(self.folder / "s"), "--listen", "off"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        json.loads(process.stdout.readline())
+        process.stdout.close()
+        _, stderr = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1, stderr.decode())
+        self.assertIn("broken pipe", stderr.decode())
+        self.assertTrue(json.loads((self.folder / "s").read_text())["conserved"])
+
+    # Signals.
+
+    def test_ctrl_c_drains_and_ends_with_0(self):
+        process = self.start_engine("--source", DEMO_CLIP, "--model", DEMO_MODEL, "--loop", "--rate", "10")
+        while not (self.results.exists() and self.results.stat().st_size):
+            self.assertIsNone(process.poll())
+            time.sleep(0.05)
+        asked_at = time.monotonic()
+        done = self.finish_engine(process)
+        self.assertLess(time.monotonic() - asked_at, 5)
+        self.assertTrue(done.summary["stopped_early"])
+
+    def test_ctrl_c_twice_ends_at_once(self):
+        process = self.start_engine("--source", DEMO_CLIP, "--model", DEMO_MODEL, "--loop", "--rate", "10")
+        while not (self.results.exists() and self.results.stat().st_size):
+            self.assertIsNone(process.poll())
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=5)
+        # The first alone may have been enough, when both arrived as one.
+        self.assertIn(process.returncode, (0, 130))
+
+    def test_a_signal_during_start_ends_it(self):
+        process = self.start_engine("--source", "rtsp://127.0.0.1:9/none", "--model", DEMO_MODEL)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=10)
+        self.assertIn(process.returncode, (0, 128 + signal.SIGTERM))
+
+
+if __name__ == "__main__":
+    unittest.main()
