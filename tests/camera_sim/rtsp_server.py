@@ -168,7 +168,7 @@ class RtspServer:
         if self._server.attach(None) == 0:
             raise RuntimeError(f"cannot listen on {self._options.address}:{self._options.port}")
 
-    def drop_sessions(self, camera, also_after=None):
+    def drop_sessions(self, camera):
         """Closes the connections of everyone who asked for `camera`."""
         for client in [c for c, name in self._clients.items() if name == camera.name]:
             for session in client.session_filter(None, None) or []:

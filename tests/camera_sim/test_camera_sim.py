@@ -13,6 +13,7 @@ import threading
 import time
 import unittest
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -200,6 +201,12 @@ def nal_type(packet):
     return packet.payload[1] & 31 if found == 28 else found
 
 
+def at_the_same_time(check, *arguments):
+    """Checks mostly wait: together they take as long as one."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(check, arguments))
+
+
 class NormalPlay(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -273,7 +280,7 @@ class NormalPlay(unittest.TestCase):
 
 class Joining(unittest.TestCase):
     def test_what_a_new_client_gets_first(self):
-        modes = ("keyframe", "wait", "now")
+        modes = ("keyframe", "now", "wait")  # the one that waits is read last
         sims = [CameraSim("--camera", f"gate={clip}", "--join", mode).start() for mode in modes]
         for sim in sims:
             self.addCleanup(sim.stop)
@@ -306,11 +313,8 @@ class OtherCodecs(unittest.TestCase):
             self.assertEqual(viewer.frames[-1].size, (320, 176))
             self.assertEqual(sim.cameras()["gate"]["codec"], codec)
 
-    def test_h265(self):
-        self.check("h265")
-
-    def test_mjpeg_in_rtp(self):
-        self.check("mjpeg")
+    def test_h265_and_mjpeg_in_rtp(self):
+        at_the_same_time(self.check, "h265", "mjpeg")
 
 
 class Authentication(unittest.TestCase):
@@ -338,11 +342,8 @@ class Authentication(unittest.TestCase):
             with Viewer(sim.url("gate", "admin", "right")) as viewer:
                 viewer.wait_frames(5)
 
-    def test_digest(self):
-        self.check("digest")
-
-    def test_basic(self):
-        self.check("basic")
+    def test_digest_and_basic(self):
+        at_the_same_time(self.check, "digest", "basic")
 
 
 class Faults(unittest.TestCase):
@@ -437,7 +438,7 @@ class Faults(unittest.TestCase):
             viewer.settle()
             self.sim.fault("gate", "slow", factor=0.25)
             time.sleep(0.3)
-            self.assertAlmostEqual(len(viewer.watch(2.0)), 12.5, delta=2.5)
+            self.assertAlmostEqual(len(viewer.watch(1.6)), 10, delta=2)
             self.sim.clear("gate")
             time.sleep(0.3)
             self.assertAlmostEqual(len(viewer.watch(1.0)), RATE_HZ, delta=3)
@@ -452,17 +453,14 @@ class Faults(unittest.TestCase):
             viewer.wait_frames(10)
 
     def test_loss(self):
-        with Viewer(self.url) as viewer:
+        with Viewer(self.url) as viewer, BareClient(self.url) as client:
             viewer.wait_frames(10)
-            self.sim.fault("gate", "loss", share=0.2, for_s=1.0)
-            viewer.wait_frames(20)
-        self.assertRegex(viewer.log, "missed|bad cseq|conceal|error")
-        with BareClient(self.url) as client:
             self.sim.fault("gate", "loss", share=0.2)
             packets = client.play().packets(1.5)
             self.sim.clear("gate")
-            client.packets(0.3)
+            client.packets(0.2)
             healthy = client.packets(0.5)
+        self.assertRegex(viewer.log, "missed|bad cseq|conceal|error")
         self.assertAlmostEqual(self.share_lost(packets), 0.2, delta=0.1)
         self.assertEqual(self.share_lost(healthy), 0.0)
 
@@ -499,15 +497,14 @@ class Faults(unittest.TestCase):
 
     def test_timestamp_wrap(self):
         self.sim.fault("gate", "timestamp_wrap", seconds=1)
-        with BareClient(self.url) as client:
+        with Viewer(self.url) as viewer, BareClient(self.url) as client:
             packets = client.play().packets(2.0)
+            viewer.wait_frames(max(0, 40 - len(viewer.frames)))  # ffmpeg plays on across it
         stamps = [packet.timestamp for packet in packets]
         self.assertGreater(stamps[0], 2**32 - 2 * 90_000)
         self.assertLess(stamps[-1], 2 * 90_000)
         wrapped_at = next(p.at for p in packets if p.timestamp < 2**31)
         self.assertAlmostEqual(wrapped_at - packets[0].at, 1.0, delta=0.3)
-        with Viewer(self.url) as viewer:  # and ffmpeg plays on across it
-            viewer.wait_frames(40)
 
     def test_burst(self):
         with Viewer(self.url) as viewer:
