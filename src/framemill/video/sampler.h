@@ -14,7 +14,9 @@ struct SamplerOptions {
 /// Decides frame by frame, in display order, what is sampled.
 /// By rate: a frame is sampled iff floor((pts - pts0) * rate + 1e-6) exceeds that of the previous
 /// sample, a fixed grid (25 frames/s at rate 10 gives 10 a second, not 8.3). After a jump of the
-/// timestamps by more than 1 s in either direction pts0 restarts at that frame.
+/// timestamps by more than 1 s in either direction pts0 restarts at that frame; the regular
+/// interval of a source slower than 1 frame/s is no jump.
+/// A small value: to know what it would say of frames to come, ask a copy.
 /// Not thread-safe; O(1).
 class Sampler {
  public:
@@ -24,24 +26,16 @@ class Sampler {
   /// timestamps are unusable; both in seconds.
   [[nodiscard]] bool take(double time_s);
 
-  /// What take() would say of a frame which comes `frames_between` frames after the next one and
-  /// whose display predecessor has `previous_time_s` (the last taken frame's where frames_between is
-  /// 0). Changes nothing. Used to skip decoding, so it must never say false where take() will say
-  /// true.
-  [[nodiscard]] bool would_take(double time_s, std::int64_t frames_between,
-                                std::optional<double> previous_time_s) const;
-
   /// The grid restarts with the next frame; `every` goes on counting.
-  void restart_grid();
+  void restart_grid() { grid_start_s_.reset(); }
 
  private:
-  [[nodiscard]] std::int64_t cell(double time_s) const;
-
   SamplerOptions options_;
   std::int64_t frame_count_ = 0;
   std::optional<double> grid_start_s_;
   double last_time_s_ = 0;      ///< of the last frame seen, sampled or not
-  std::int64_t last_cell_ = -1;  ///< of the last sample
+  double last_interval_s_ = 0;  ///< between the last two frames seen
+  std::int64_t last_cell_ = 0;  ///< of the last sample
 };
 
 }  // namespace framemill

@@ -15,23 +15,23 @@ namespace framemill {
 
 /// What a source turned out to be; valid after open(), and again after a change in mid-stream.
 struct StreamFacts {
-  std::string codec;        ///< "h264", "hevc", "mjpeg", "synthetic", ...
-  Size size;                ///< of the picture
+  std::string codec;         ///< "h264", "hevc", "mjpeg", "synthetic", ...
+  Size size;                 ///< of the picture
   double frame_rate_hz = 0;  ///< as announced or measured; 0: unknown
-  bool is_live = false;     ///< a camera; false: a file
+  bool is_live = false;      ///< a camera; false: a file
 };
 
 /// One frame in display order, sampled or not.
 struct SourceFrame {
   std::int64_t frame_index = 0;  ///< from 0 since open(), counting also frames never decoded
   std::optional<std::int64_t> file_frame_index;  ///< looped files only
-  double pts_s = 0;              ///< seconds since the first frame; continues over loops
-  WallTime captured_at;          ///< see FrameStamp
+  double pts_s = 0;      ///< seconds since the first frame; continues over loops
+  WallTime captured_at;  ///< see FrameStamp
   TimePoint captured_mono;
   Duration reorder_delay{0};
   bool is_sampled = false;
-  bool is_failed = false;        ///< sampled, but decoding failed: no picture
-  bool is_loop_start = false;    ///< first frame of a further round of a looped file
+  bool is_failed = false;                  ///< sampled, but decoding failed: no picture
+  bool is_loop_start = false;              ///< first frame of a further round of a looped file
   std::shared_ptr<const Picture> picture;  ///< only where sampled and not failed
 };
 
@@ -41,7 +41,7 @@ struct SourceCounts {
   std::int64_t packets_skipped = 0;  ///< not sent to the decoder: no one would look at the frame
   std::int64_t frames_decoded = 0;
   std::int64_t decode_errors = 0;
-  Duration decode_cpu{0};            ///< CPU time of the reading thread in the decoder
+  Duration decode_cpu{0};  ///< CPU time of the reading thread in the decoder
 };
 
 /// One video input. open(), then read() until it ends or fails; then destroy and make a new one.
@@ -68,13 +68,13 @@ class Source {
 };
 
 struct SourceOptions {
-  std::string url;       ///< rtsp://, rtsps://, http(s)://, /dev/videoN, synthetic://, or a file's path
+  std::string url;  ///< rtsp://, rtsps://, http(s)://, /dev/videoN, synthetic://, or a file's path
   std::string username;  ///< joined into the URL where the protocol wants it; never logged
   std::string password;
   Transport transport = Transport::kAuto;  ///< RTSP; kAuto is TCP
-  Pace pace = Pace::kLive;       ///< files and synthetic:// only
-  bool is_looped = false;        ///< files only
-  Duration start{0};             ///< files only: where the first round starts, at a key frame or after it
+  Pace pace = Pace::kLive;                 ///< files and synthetic:// only
+  bool is_looped = false;                  ///< files only
+  Duration start{0};  ///< files only: where the first round starts, at a key frame or after it
   SamplerOptions sampling;
   Duration open_timeout = std::chrono::seconds(10);
   Duration stall_timeout_min = std::chrono::seconds(3);  ///< max(this, 5 mean packet intervals)

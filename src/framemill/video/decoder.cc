@@ -1,0 +1,110 @@
+#include "framemill/video/decoder.h"
+
+#include <utility>
+
+#include <fmt/format.h>
+#include <time.h>
+
+#include "framemill/video/ffmpeg_error.h"
+
+namespace framemill {
+namespace {
+
+// 8192 x 8192: beyond any camera, and a broken header cannot make us allocate gigabytes.
+constexpr std::int64_t kPixelsMax = std::int64_t{1} << 26;
+
+Duration thread_cpu() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+}
+
+/// Adds the thread's CPU time between its beginning and end to a sum.
+class CpuSpan {
+ public:
+  explicit CpuSpan(Duration& sum) : sum_(sum), begin_(thread_cpu()) {}
+  ~CpuSpan() { sum_ += thread_cpu() - begin_; }
+  CpuSpan(const CpuSpan&) = delete;
+  CpuSpan& operator=(const CpuSpan&) = delete;
+
+ private:
+  Duration& sum_;
+  const Duration begin_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Decoder>> Decoder::create(const AVCodecParameters& parameters) {
+  const AVCodec* const codec = avcodec_find_decoder(parameters.codec_id);
+  if (codec == nullptr)
+    return fail(
+        ErrorCode::kUnsupported,
+        fmt::format("this FFmpeg has no decoder for \"{}\"; set the camera to H.264 or H.265",
+                    avcodec_get_name(parameters.codec_id)));
+  AvCodecContextPtr context(avcodec_alloc_context3(codec));
+  if (context == nullptr) return fail(ErrorCode::kResourceExhausted, "no memory for a decoder");
+  int status = avcodec_parameters_to_context(context.get(), &parameters);
+  if (status >= 0) {
+    context->thread_count = 1;
+    context->max_pixels = kPixelsMax;
+    // Cropping then cuts exactly, also where rows no longer begin at an aligned address.
+    context->flags |= AV_CODEC_FLAG_UNALIGNED;
+    status = avcodec_open2(context.get(), codec, nullptr);
+  }
+  if (status < 0)
+    return fail(code_of_ffmpeg(status), fmt::format("the {} decoder cannot be opened: {}",
+                                                    codec->name, ffmpeg_text(status)));
+  return std::unique_ptr<Decoder>(new Decoder(std::move(context)));
+}
+
+bool Decoder::decode(AVPacket& packet, std::int64_t packet_id, const OnFrame& on_frame) {
+  // Decoders order by what is coded in the stream and only pass time stamps on, so the pts can
+  // carry the packet's id. It survives broken and missing time stamps.
+  packet.pts = packet_id;
+  packet.dts = AV_NOPTS_VALUE;
+  return send(&packet, on_frame);
+}
+
+void Decoder::drain(const OnFrame& on_frame) {
+  send(nullptr, on_frame);
+  avcodec_flush_buffers(context_.get());
+}
+
+bool Decoder::send(const AVPacket* packet, const OnFrame& on_frame) {
+  int sent = 0;
+  {
+    const CpuSpan span(cpu_);
+    sent = avcodec_send_packet(context_.get(), packet);
+  }
+  bool is_good = sent >= 0;
+  int errors = 0;
+  // A drain may meet broken frames on its way to good ones; the bound ends what never ends.
+  constexpr int kErrorsMax = 64;
+  while (errors < kErrorsMax) {
+    AvFramePtr frame(av_frame_alloc());
+    if (frame == nullptr) return false;
+    int received = 0;
+    {
+      const CpuSpan span(cpu_);
+      received = avcodec_receive_frame(context_.get(), frame.get());
+    }
+    if (received == AVERROR(EAGAIN) || received == AVERROR_EOF) break;
+    if (received < 0) {
+      is_good = false;
+      ++errors;
+      continue;
+    }
+    const std::int64_t packet_id = frame->pts;
+    on_frame(std::move(frame), packet_id);
+  }
+  return is_good;
+}
+
+std::string Decoder::codec_name() const { return avcodec_get_name(context_->codec_id); }
+
+bool Decoder::is_intra_only() const {
+  const AVCodecDescriptor* const d = avcodec_descriptor_get(context_->codec_id);
+  return d != nullptr && (d->props & AV_CODEC_PROP_INTRA_ONLY) != 0;
+}
+
+}  // namespace framemill

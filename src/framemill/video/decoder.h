@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "framemill/base/clock.h"
+#include "framemill/base/result.h"
+#include "framemill/video/av_handles.h"
+
+namespace framemill {
+
+/// One video decoder with one thread. Frames come out in display order, each with the id of the
+/// packet it was made from. Not thread-safe.
+class Decoder {
+ public:
+  /// A frame and the packet it came from.
+  using OnFrame = std::function<void(AvFramePtr frame, std::int64_t packet_id)>;
+
+  /// Errors: kUnsupported (no decoder for the codec), kInvalidArgument (its parameters are broken).
+  static Result<std::unique_ptr<Decoder>> create(const AVCodecParameters& parameters);
+
+  /// Decodes `packet` (its time stamps are overwritten) and hands out what is ready. False if the
+  /// decoder refused it; frames may come out all the same.
+  bool decode(AVPacket& packet, std::int64_t packet_id, const OnFrame& on_frame);
+
+  /// Hands out all that is left and makes ready for a new beginning.
+  void drain(const OnFrame& on_frame);
+
+  [[nodiscard]] std::string codec_name() const;
+  [[nodiscard]] bool is_intra_only() const;
+  /// Frames which the decoder holds back for reordering, as far as it knows by now.
+  [[nodiscard]] int reorder_frames() const { return context_->has_b_frames; }
+  [[nodiscard]] double frame_rate_hz() const { return av_q2d_or_zero(context_->framerate); }
+  [[nodiscard]] Duration cpu() const { return cpu_; }
+
+ private:
+  explicit Decoder(AvCodecContextPtr context) : context_(std::move(context)) {}
+  static double av_q2d_or_zero(AVRational q) { return q.den > 0 && q.num > 0 ? av_q2d(q) : 0; }
+  bool send(const AVPacket* packet, const OnFrame& on_frame);
+
+  AvCodecContextPtr context_;
+  Duration cpu_{0};
+};
+
+}  // namespace framemill

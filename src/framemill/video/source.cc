@@ -1,0 +1,14 @@
+#include "framemill/video/source.h"
+
+#include "framemill/video/ffmpeg_source.h"
+#include "framemill/video/source_url.h"
+
+namespace framemill {
+
+Result<std::unique_ptr<Source>> create_source(const SourceOptions& options, const Clock& clock) {
+  const Result<UrlKind> kind = classify_url(options.url);
+  if (!kind) return fail(kind.error());
+  return std::unique_ptr<Source>(std::make_unique<FfmpegSource>(options, clock));
+}
+
+}  // namespace framemill
