@@ -12,17 +12,18 @@
 
 namespace framemill {
 
-/// One entry of `models:`. Unset optionals mean: the model's own metadata, then the general default.
+/// One entry of `models:`. Unset optionals mean: the model's own metadata, then the general
+/// default.
 struct ModelSettings {
-  std::string name;  ///< key in `models:`; "objects" where it came from --model
-  std::string path;  ///< .onnx or .xml; relative to the config file
+  std::string name;    ///< key in `models:`; "objects" where it came from --model
+  std::string path;    ///< .onnx or .xml; relative to the config file
   std::string labels;  ///< "" (the model's own), "coco", or a file with one label a line
   std::vector<std::string> label_list;  ///< given in place as a YAML list; else empty
-  std::optional<double> score;    ///< 0..1, default .35
-  std::optional<double> nms_iou;  ///< 0..1, default .65
-  std::string head = "auto";      ///< auto|v8|v5|yolox|yolox_decoded|end2end
-  std::string device = "auto";    ///< auto, or as the runtime names it: CPU, GPU, ...
-  std::string color;      ///< "" (metadata, then rgb), "rgb", "bgr"
+  std::optional<double> score;          ///< 0..1, default .35
+  std::optional<double> nms_iou;        ///< 0..1, default .65
+  std::string head = "auto";            ///< auto|v8|v5|yolox|yolox_decoded|end2end
+  std::string device = "auto";          ///< auto, or as the runtime names it: CPU, GPU, ...
+  std::string color;                    ///< "" (metadata, then rgb), "rgb", "bgr"
   std::string range;      ///< "" (metadata, then unit), "unit" (0..1), "byte" (0..255)
   std::string letterbox;  ///< "" (metadata, then center), "center", "top_left"
 };
@@ -40,18 +41,19 @@ struct CameraSettings {
   std::string username;
   std::string password;  ///< never printed
   Transport transport = Transport::kAuto;
-  std::string model;      ///< name in `models:`; empty: the only or first one
-  double rate_hz = 10.0;  ///< 1/s; used where every == 0
+  std::string model;       ///< name in `models:`; empty: the only or first one
+  double rate_hz = 10.0;   ///< 1/s; used where every == 0
   std::int64_t every = 0;  ///< >= 1: each Nth frame
   Priority priority = Priority::kNormal;
   Duration slo = std::chrono::milliseconds(200);
-  std::optional<PolicyKind> policy;  ///< overrides engine.policy
-  std::optional<double> score;       ///< overrides the model's
-  std::vector<std::string> classes;  ///< labels to answer; empty: all
+  std::optional<PolicyKind> policy;              ///< overrides engine.policy
+  std::optional<double> score;                   ///< overrides the model's
+  std::vector<std::string> classes;              ///< labels to answer; empty: all
   std::vector<std::vector<RelativePoint>> mask;  ///< areas whose detections are ignored
   bool is_looped = false;
   Duration start{0};  ///< files: where the first round starts
-  Duration frozen_after = std::chrono::seconds(30);  ///< identical pictures for so long are reported
+  Duration frozen_after =
+      std::chrono::seconds(30);  ///< identical pictures for so long are reported
 };
 
 /// `engine:` and the command-line options of `run` that go with it.
@@ -61,11 +63,11 @@ struct EngineSettings {
   std::optional<Pace> pace;  ///< unset: fast where every source is a file without loop, else live
   Duration answer_delay{0};  ///< pace fast: results usable only so much media time later
   Duration tick = std::chrono::milliseconds(100);  ///< pace fast: the step of media time
-  Duration run_for{0};           ///< 0: until the sources end or a signal
-  std::int64_t max_frames = 0;   ///< delivered frames a camera; 0: no limit
-  std::int64_t max_answers = 0;  ///< sampled frames a camera; 0: no limit
-  std::size_t streams = 0;       ///< parallel inferences a device; 0: chosen from the cores
-  std::size_t threads = 0;       ///< inference threads on a CPU; 0: chosen from the cores
+  Duration run_for{0};                             ///< 0: until the sources end or a signal
+  std::int64_t max_frames = 0;                     ///< delivered frames a camera; 0: no limit
+  std::int64_t max_answers = 0;                    ///< sampled frames a camera; 0: no limit
+  std::size_t streams = 0;  ///< parallel inferences a device; 0: chosen from the cores
+  std::size_t threads = 0;  ///< inference threads on a CPU; 0: chosen from the cores
 };
 
 /// One entry of `sinks:`.
@@ -75,11 +77,11 @@ struct SinkSettings {
 };
 
 struct OutputSettings {
-  std::string results;   ///< --results: path or "-"; empty: none
-  std::string summary;   ///< --summary: path or "-"; empty: none
+  std::string results;       ///< --results: path or "-"; empty: none
+  std::string summary;       ///< --summary: path or "-"; empty: none
   std::string snapshot_dir;  ///< --snapshot DIR[,every=5s]; empty: none
   Duration snapshot_every = std::chrono::seconds(5);
-  std::string trace;     ///< --trace; empty: none
+  std::string trace;  ///< --trace; empty: none
 };
 
 struct ServerSettings {

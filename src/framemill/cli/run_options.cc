@@ -1,0 +1,412 @@
+#include "framemill/cli/run_options.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "framemill/base/url.h"
+#include "framemill/config/camera_ids.h"
+#include "framemill/config/duration.h"
+#include "framemill/config/load_settings.h"
+#include "framemill/config/nearest_word.h"
+#include "framemill/config/setting_value.h"
+#include "framemill/config/validate.h"
+
+namespace framemill {
+namespace {
+
+constexpr std::string_view kLogLevels = "trace|debug|info|warning|error|off";
+constexpr std::array<std::string_view, 3> kSourceKeys = {"every", "rate", "id"};
+constexpr std::array<std::string_view, 1> kSnapshotKeys = {"every"};
+
+Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
+
+/// The options as texts; what they mean is settled by the tables of settings.
+struct RawOptions {
+  std::string config;
+  std::vector<std::string> sources;
+  std::optional<std::string> model, labels, score, nms_iou;
+  std::optional<std::string> policy, budget, rate, every, slo;
+  std::optional<std::string> pace, run_for, max_frames, max_answers, answer_delay, tick;
+  std::optional<std::string> streams, threads;
+  std::optional<std::string> results, summary, snapshot, trace, listen, log_level;
+  bool is_looped = false;
+};
+
+template <typename Settings>
+std::string help_of(std::string_view key) {
+  const Setting<Settings>* const row = find_setting<Settings>(key);
+  CHECK(row != nullptr);
+  const std::string text(row->help);
+  const std::string fallback = describe_default(*row);
+  return fallback.empty() ? text : fmt::format("{} Default: {}.", text, fallback);
+}
+
+void declare(CLI::App& app, RawOptions& raw) {
+  app.name("framemill run");
+  app.description(
+      "Answers every sampled frame of every camera by its deadline.\n\n"
+      "  framemill run site.yaml\n"
+      "  framemill run --source clip.mp4,every=3 --model yolo11n.onnx --results answers.jsonl\n\n"
+      "Options override the configuration.");
+  app.footer(
+      "SIGINT or SIGTERM drains, writes the summary and exits 0; a second one ends at once.\n"
+      "Exit status: 0 done, 1 the work failed, 2 wrong usage or configuration.\n"
+      "`framemill config explain` lists what a configuration may hold.");
+  app.allow_extras();
+  app.set_help_flag("-h,--help", "Print this and exit.");
+  app.get_formatter()->column_width(32);
+  app.get_formatter()->label("REQUIRED", "");
+
+  const auto add = [&app](const char* group, const char* name, const char* type, auto& variable,
+                          const std::string& help) {
+    return app.add_option(name, variable, help)->option_text(type)->group(group);
+  };
+  add("Positionals", "CONFIG", "YAML", raw.config, "The configuration to run.");
+
+  const char* group = "What to look at";
+  add(group, "--source", "CLIP|URL[,every=N]...", raw.sources,
+      "In place of a configuration; repeatable. every=N, rate=HZ and id=NAME may follow.")
+      ->allow_extra_args(false);
+  add(group, "--rate", "HZ", raw.rate, help_of<CameraSettings>("rate"));
+  add(group, "--every", "N", raw.every, "Each Nth frame from the first on, in place of --rate.");
+  app.add_flag("--loop", raw.is_looped, "Files start again at the end.")->group(group);
+  add(group, "--pace", "live|fast", raw.pace,
+      "Files at their own speed, or as fast as they can be processed. Default: fast where every "
+      "source is a file without loop, else live.");
+
+  group = "How to answer";
+  add(group, "--model", "FILE", raw.model, help_of<ModelSettings>("path"));
+  add(group, "--labels", "coco|FILE", raw.labels, help_of<ModelSettings>("labels"));
+  add(group, "--score", "S", raw.score, help_of<ModelSettings>("score"));
+  add(group, "--nms-iou", "T", raw.nms_iou, help_of<ModelSettings>("nms_iou"));
+  add(group, "--policy", "full|hold", raw.policy, help_of<EngineSettings>("policy"));
+  add(group, "--budget", "SHARE|N/s", raw.budget, help_of<EngineSettings>("budget"));
+  add(group, "--slo", "DURATION", raw.slo, help_of<CameraSettings>("slo"));
+  add(group, "--answer-delay", "DURATION", raw.answer_delay,
+      help_of<EngineSettings>("answer_delay"));
+  add(group, "--tick", "DURATION", raw.tick, help_of<EngineSettings>("tick"));
+  add(group, "--streams", "N", raw.streams, help_of<EngineSettings>("streams"));
+  add(group, "--threads", "N", raw.threads, help_of<EngineSettings>("threads"));
+
+  group = "When to stop";
+  add(group, "--for", "DURATION", raw.run_for, help_of<EngineSettings>("for"));
+  add(group, "--max-frames", "N", raw.max_frames, help_of<EngineSettings>("max_frames"));
+  add(group, "--max-answers", "N", raw.max_answers, help_of<EngineSettings>("max_answers"));
+
+  group = "What to write";
+  add(group, "--results", "PATH|-", raw.results, "JSON lines, one per sampled frame.");
+  add(group, "--summary", "PATH|-", raw.summary, "One JSON object at the end: counts and figures.");
+  add(group, "--snapshot", "DIR[,every=5s]", raw.snapshot, "Annotated pictures.");
+  add(group, "--trace", "PATH", raw.trace, "Reserved; not supported by this version.");
+  add(group, "--listen", "HOST:PORT|off", raw.listen, help_of<ServerSettings>("listen"));
+  add(group, "--log-level", "LEVEL", raw.log_level,
+      "trace, debug, info, warning, error or off. Default: info.");
+}
+
+/// `text` without the known ",key=value" at its end, and these.
+struct SplitOption {
+  std::string text;
+  std::vector<std::pair<std::string, std::string>> values;
+};
+Result<SplitOption> split_option(std::string_view text, std::span<const std::string_view> keys) {
+  SplitOption split;
+  while (true) {
+    const std::size_t comma = text.rfind(',');
+    if (comma == std::string_view::npos) break;
+    const std::string_view tail = text.substr(comma + 1);
+    const std::size_t equals = tail.find('=');
+    if (equals == std::string_view::npos) break;
+    const std::string_view key = tail.substr(0, equals);
+    if (std::ranges::find(keys, key) == keys.end()) {
+      // A URL may hold "a=1,b=2"; in a path it is more likely a slip.
+      const std::string_view meant = nearest_word(key, keys);
+      if (!url_scheme(text).empty() || meant.empty()) break;
+      return wrong(fmt::format(R"(unknown key {}; did you mean "{}"?)", quote(key), meant));
+    }
+    if (std::ranges::find(split.values, key, &std::pair<std::string, std::string>::first) !=
+        split.values.end())
+      return wrong(fmt::format("{} stands twice; keep one", key));
+    split.values.emplace_back(key, tail.substr(equals + 1));
+    text = text.substr(0, comma);
+  }
+  split.text = text;
+  std::ranges::reverse(split.values);
+  return split;
+}
+
+/// Applies the options to settings and gathers what is wrong with them.
+class OptionReader {
+ public:
+  explicit OptionReader(const RawOptions& raw) : raw_(raw) {}
+
+  Result<void> apply(RunSettings& settings) {
+    apply_models(settings);
+    apply_cameras(settings);
+    EngineSettings& engine = settings.engine;
+    set("--policy", "policy", engine, raw_.policy);
+    if (raw_.policy)
+      for (CameraSettings& camera : settings.cameras) camera.policy.reset();
+    set("--budget", "budget", engine, raw_.budget);
+    set("--pace", "pace", engine, raw_.pace);
+    set("--answer-delay", "answer_delay", engine, raw_.answer_delay);
+    set("--tick", "tick", engine, raw_.tick);
+    set("--for", "for", engine, raw_.run_for);
+    set("--max-frames", "max_frames", engine, raw_.max_frames);
+    set("--max-answers", "max_answers", engine, raw_.max_answers);
+    set("--streams", "streams", engine, raw_.streams);
+    set("--threads", "threads", engine, raw_.threads);
+    set("--listen", "listen", settings.server, raw_.listen);
+    if (raw_.listen) note("--listen", check_listen(settings.server.listen));
+    apply_outputs(settings.output);
+    if (problems_.empty()) return {};
+    return fail(list_problems(
+        problems_, are_all_unsupported_ ? ErrorCode::kUnsupported : ErrorCode::kInvalidArgument));
+  }
+
+ private:
+  void note(std::string_view option, const Result<void>& result) {
+    if (result) return;
+    problems_.push_back(fmt::format("{}: {}", option, result.error().message()));
+    if (result.error().code() != ErrorCode::kUnsupported) are_all_unsupported_ = false;
+  }
+  template <typename Settings>
+  void set(std::string_view option, std::string_view key, Settings& settings,
+           const std::optional<std::string>& text) {
+    if (text) note(option, set_by_key(key, settings, *text));
+  }
+
+  void apply_models(RunSettings& settings) {
+    if (raw_.model) {
+      if (settings.models.size() > 1) {
+        note("--model", wrong(fmt::format("the configuration has {} models; change it there",
+                                          settings.models.size())));
+      } else {
+        if (settings.models.empty()) settings.models.emplace_back().name = "objects";
+        set("--model", "path", settings.models.front(), raw_.model);
+        note("--model", check_model_path(*raw_.model));
+      }
+    } else if (settings.models.empty() && raw_.config.empty()) {
+      note("--model", wrong("is missing; name the model's .onnx or .xml file"));
+    }
+    ModelSettings common;
+    set("--labels", "labels", common, raw_.labels);
+    set("--score", "score", common, raw_.score);
+    set("--nms-iou", "nms_iou", common, raw_.nms_iou);
+    for (ModelSettings& model : settings.models) {
+      if (raw_.labels) {
+        model.labels = common.labels;
+        model.label_list.clear();
+      }
+      if (raw_.score) model.score = common.score;
+      if (raw_.nms_iou) model.nms_iou = common.nms_iou;
+    }
+    if (raw_.score)
+      for (CameraSettings& camera : settings.cameras) camera.score.reset();
+  }
+
+  void apply_cameras(RunSettings& settings) {
+    CameraSettings common;
+    set("--rate", "rate", common, raw_.rate);
+    set("--every", "every", common, raw_.every);
+    set("--slo", "slo", common, raw_.slo);
+    if (raw_.rate && raw_.every)
+      note("--rate", wrong("--rate and --every exclude each other; keep one"));
+    for (CameraSettings& camera : settings.cameras) override_camera(camera, common);
+
+    for (const std::string& source : raw_.sources) {
+      // What stands with a source counts more than what is said for all.
+      Result<CameraSettings> camera = parse_source_option(source, common);
+      if (camera)
+        settings.cameras.push_back(*std::move(camera));
+      else
+        note(fmt::format("--source {}", redact(source)), fail(camera.error()));
+    }
+    assign_camera_ids(settings.cameras);
+    if (!raw_.is_looped) return;
+    bool has_file = false;
+    for (CameraSettings& camera : settings.cameras) {
+      camera.is_looped = camera.is_looped || is_file_path(camera.url);
+      has_file = has_file || is_file_path(camera.url);
+    }
+    if (!has_file && !settings.cameras.empty())
+      note("--loop", wrong("is for files; none of the sources is one"));
+  }
+
+  void override_camera(CameraSettings& camera, const CameraSettings& common) const {
+    if (raw_.rate) {
+      camera.rate_hz = common.rate_hz;
+      camera.every = 0;
+    }
+    if (raw_.every) camera.every = common.every;
+    if (raw_.slo) camera.slo = common.slo;
+  }
+
+  void apply_outputs(OutputSettings& output) {
+    const auto take = [this](std::string_view option, const std::optional<std::string>& text,
+                             std::string& field) {
+      if (!text) return;
+      if (text->empty())
+        note(option, wrong("names no file; write a path, or - for standard output"));
+      field = *text;
+    };
+    take("--results", raw_.results, output.results);
+    take("--summary", raw_.summary, output.summary);
+    if (output.results == "-" && output.summary == "-")
+      note("--summary", wrong("cannot share standard output with --results; name a file for one"));
+    else if (!output.results.empty() && output.results == output.summary)
+      note("--summary", wrong("names the same file as --results; name another"));
+    if (raw_.trace)
+      note("--trace",
+           fail(ErrorCode::kUnsupported, "is not supported by this version; leave it out"));
+    if (raw_.snapshot) note("--snapshot", apply_snapshot(*raw_.snapshot, output));
+  }
+
+  static Result<void> apply_snapshot(const std::string& text, OutputSettings& output) {
+    const Result<SplitOption> split = split_option(text, kSnapshotKeys);
+    if (!split) return fail(split.error());
+    if (split->text.empty()) return wrong("names no folder; write one like snapshots,every=5s");
+    output.snapshot_dir = split->text;
+    for (const auto& [key, value] : split->values) {
+      const Result<Duration> every = parse_duration(value);
+      if (!every) return fail(every.error().at(key));
+      if (*every <= Duration(0)) return wrong("every: must be longer than 0s");
+      output.snapshot_every = *every;
+    }
+    return {};
+  }
+
+  const RawOptions& raw_;
+  std::vector<std::string> problems_;
+  bool are_all_unsupported_ = true;
+};
+
+/// Arguments that belong to no option: misspelt ones get a suggestion.
+Result<void> check_extras(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    if (!option->get_lnames().empty()) names.push_back("--" + option->get_lnames().front());
+  }
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  std::vector<std::string> lines;
+  for (const std::string& extra : app.remaining()) {
+    if (extra.starts_with('-')) {
+      const std::string option = extra.substr(0, extra.find('='));
+      const std::string meant = did_you_mean(option, known);
+      lines.push_back(fmt::format("unknown option {};{}", quote(option),
+                                  meant.empty() ? " see framemill run --help" : meant));
+    } else {
+      lines.push_back(
+          fmt::format("{} belongs to no option; a run takes one configuration, and each "
+                      "clip needs its own --source",
+                      quote(extra)));
+    }
+  }
+  if (lines.empty()) return {};
+  return fail(list_problems(lines, ErrorCode::kInvalidArgument));
+}
+
+/// A sentence of CLI11 that may quote arguments, without credentials.
+std::string redact_words(std::string_view sentence) {
+  std::string result;
+  while (!sentence.empty()) {
+    const std::size_t end = std::min(sentence.find(' '), sentence.size() - 1) + 1;
+    const std::string_view word = sentence.substr(0, end);
+    result += word.find("://") == std::string_view::npos ? word : "(a URL) ";
+    sentence.remove_prefix(end);
+  }
+  return result;
+}
+
+/// The option behind a setting, for messages about settings that came from the command line.
+std::string option_of(const SettingPlace& place, const RunSettings& settings) {
+  const std::string& key = place.key;
+  if (place.section == "cameras" && (key == "url" || key == "id" || key.empty()))
+    return place.index < settings.cameras.size()
+               ? fmt::format("--source {}", redact(settings.cameras[place.index].url))
+               : "--source";
+  if (place.section == "models" && (key == "path" || key.empty())) return "--model";
+  std::string option = "--" + key;
+  std::ranges::replace(option, '_', '-');
+  return option;
+}
+
+Result<RunSettings> settle(const RawOptions& raw) {
+  if (raw.config.empty() && raw.sources.empty())
+    return wrong("nothing to run; name a configuration, or a --source with its --model");
+  if (!raw.config.empty() && !raw.sources.empty())
+    return wrong(
+        fmt::format("{} and --source exclude each other; add the source to the configuration",
+                    quote(raw.config)));
+  OptionReader reader(raw);
+  if (!raw.config.empty())
+    return load_settings(raw.config,
+                         [&reader](RunSettings& settings) { return reader.apply(settings); });
+  RunSettings settings;
+  if (Result<void> applied = reader.apply(settings); !applied) return fail(applied.error());
+  std::vector<std::string> lines;
+  for (const SettingProblem& problem : find_problems(settings))
+    lines.push_back(option_of(problem.place, settings) + ": " + problem.message);
+  if (!lines.empty()) return fail(list_problems(lines, ErrorCode::kInvalidArgument));
+  return settings;
+}
+
+}  // namespace
+
+Result<CameraSettings> parse_source_option(const std::string& text, const CameraSettings& common) {
+  const Result<SplitOption> split = split_option(text, kSourceKeys);
+  if (!split) return fail(split.error());
+  CameraSettings camera = common;
+  if (Result<void> set = set_by_key("url", camera, split->text); !set) return fail(set.error());
+  if (Result<void> checked = check_source_url(camera.url); !checked) return fail(checked.error());
+  bool has_rate = false, has_every = false;
+  for (const auto& [key, value] : split->values) {
+    if (Result<void> set = set_by_key(key, camera, value); !set) return fail(set.error().at(key));
+    has_rate = has_rate || key == "rate";
+    has_every = has_every || key == "every";
+  }
+  if (has_rate && has_every) return wrong("rate and every exclude each other; keep one");
+  if (has_rate) camera.every = 0;
+  return camera;
+}
+
+Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) {
+  RawOptions raw;
+  CLI::App app;
+  declare(app, raw);
+  RunOptions options;
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    options.is_help_wanted = true;
+    return options;
+  } catch (const CLI::Error& error) {
+    return wrong(redact_words(error.what()) + "; see framemill run --help");
+  }
+  if (Result<void> checked = check_extras(app); !checked) return fail(checked.error());
+  if (raw.log_level) {
+    const std::vector<std::string_view> levels = split_choices(kLogLevels);
+    if (std::ranges::find(levels, *raw.log_level) == levels.end())
+      return wrong(fmt::format("--log-level: {} is not one of {}", quote(*raw.log_level),
+                               fmt::join(levels, ", ")));
+    options.log_level = *raw.log_level;
+  }
+  Result<RunSettings> settings = settle(raw);
+  if (!settings) return fail(settings.error());
+  options.settings = *std::move(settings);
+  return options;
+}
+
+std::string run_help() {
+  RawOptions raw;
+  CLI::App app;
+  declare(app, raw);
+  return app.help();
+}
+
+}  // namespace framemill
