@@ -1,6 +1,9 @@
 #include "framemill/vision/annotate.h"
 
+#include <array>
 #include <cstdint>
+#include <filesystem>
+#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
@@ -125,6 +128,22 @@ TEST(DrawJpeg, CaptionIsABarAtTheTop) {
   EXPECT_EQ(area.width, 640);
   EXPECT_LT(area.height, 40);
   EXPECT_EQ(changed_area(drawn(flat.picture, {}, ""), {255, 255, 255}).area(), 0);
+}
+
+TEST(DrawJpeg, StartsNoThreads) {  // OpenCV's pool would compete with the engine for the cores
+  const std::filesystem::path tasks = "/proc/self/task";
+  if (!std::filesystem::exists(tasks)) GTEST_SKIP() << "needs /proc to count threads";
+  const auto count = [&] {
+    return std::distance(std::filesystem::directory_iterator(tasks),
+                         std::filesystem::directory_iterator());
+  };
+  const FlatPicture flat({1920, 1080}, kGreyLuma, 128, 128);
+  const std::array<Detection, 1> detections{{{0, 0.9F, {200, 150, 900, 950}, 7}}};
+  const std::ptrdiff_t before = count();
+  const Result<std::vector<std::uint8_t>> jpeg =
+      draw_jpeg(flat.picture, detections, kLabels, "caption");
+  EXPECT_TRUE(jpeg.has_value());
+  EXPECT_EQ(count(), before);
 }
 
 TEST(DrawJpeg, EndsWellOnOddInput) {

@@ -8,10 +8,10 @@
 namespace framemill {
 
 /// A small luma picture (at most 320 wide) for motion, scene cuts and frozen cameras.
+/// Luma is as decoded, that is in the picture's range.
 struct Thumbnail {
   Size size;
-  std::vector<std::uint8_t>
-      luma;  ///< rows without gaps; as decoded, that is in the picture's range
+  std::vector<std::uint8_t> luma;  ///< rows without gaps
 };
 
 /// Area-averaged luma, `width_max` wide at most (never enlarged). Reuses `out`'s memory.

@@ -158,7 +158,7 @@ TEST(IsSceneCut, FollowsTheTable) {
 
 /// Grey thumbnails of the first seconds of a clip, 5 a second. All clips are brought to 640x360.
 std::vector<Thumbnail> read_clip(const std::filesystem::path& clip) {
-  const std::string command = "ffmpeg -v error -nostdin -threads 1 -t 4 -i '" + clip.string() +
+  const std::string command = "ffmpeg -v error -nostdin -threads 1 -t 2.5 -i '" + clip.string() +
                               "' -vf fps=5,scale=640:360,format=gray -f rawvideo -";
   std::vector<Thumbnail> thumbnails;
   const std::unique_ptr<FILE, int (*)(FILE*)> pipe(popen(command.c_str(), "r"), pclose);
