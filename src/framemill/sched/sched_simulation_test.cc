@@ -47,7 +47,7 @@ struct World {
   double noise_sigma = 0.1;
   Duration jitter = 5ms;  ///< arrivals come up to so much later than the period says
   Duration timer_slip = 1ms;
-  Duration length = 60s;
+  Duration length = 30s;
   double phase_spread = 1;               ///< 0: all cameras in step
   Duration slow_from = Duration::max();  ///< batches started in [slow_from, slow_until) take longer
   Duration slow_until = Duration::max();
@@ -311,7 +311,7 @@ World gpu_world(std::size_t cameras) {
   world.models = {{.fixed = 6ms, .per_frame = 1ms}};
   world.policy.knee_frames = 8;
   world.is_serial = true;
-  world.length = 20s;
+  world.length = 6s;
   return world;
 }
 constexpr double kGpuFps = 8 / .014;
@@ -358,22 +358,25 @@ struct Case {
 /// end, such as 3 rounds of 2 x 30 ms in 100 ms, 60 of 66.7 frames a second, which no policy can
 /// change.
 std::vector<Case> overloaded(double load, Duration slo) {
+  struct Variant {
+    bool is_gpu;
+    double phase_spread;
+    double noise_sigma;
+  };
+  constexpr Variant kVariants[] = {{false, 1, .05}, {false, 1, .25}, {false, 0, .05},
+                                   {false, 0, .25}, {true, 1, .25},  {true, 0, .05}};
   std::vector<Case> cases;
-  for (const bool is_gpu : {false, true}) {
-    for (const double phase_spread : {1.0, 0.0}) {
-      if (phase_spread == 0 && slo <= CameraSpec{}.period) continue;
-      for (const double sigma : {0.05, 0.25}) {
-        const double capacity = is_gpu ? kGpuFps : kCpuFps;
-        const auto count = static_cast<std::size_t>(std::lround(load * capacity / 10));
-        World world = is_gpu ? gpu_world(count) : cpu_world(count);
-        for (CameraSpec& camera : world.cameras) camera.slo = slo;
-        world.phase_spread = phase_spread;
-        world.noise_sigma = sigma;
-        cases.push_back({fmt::format("{} load {} slo {} ms phases {} noise {}",
-                                     is_gpu ? "gpu" : "cpu", load, to_ms(slo), phase_spread, sigma),
-                         std::move(world), capacity});
-      }
-    }
+  for (const auto& [is_gpu, phase_spread, noise_sigma] : kVariants) {
+    if (phase_spread == 0 && slo <= CameraSpec{}.period) continue;
+    const double capacity_fps = is_gpu ? kGpuFps : kCpuFps;
+    const auto count = static_cast<std::size_t>(std::lround(load * capacity_fps / 10));
+    World world = is_gpu ? gpu_world(count) : cpu_world(count);
+    for (CameraSpec& camera : world.cameras) camera.slo = slo;
+    world.phase_spread = phase_spread;
+    world.noise_sigma = noise_sigma;
+    cases.push_back({fmt::format("{} load {} slo {} ms phases {} noise {}", is_gpu ? "gpu" : "cpu",
+                                 load, to_ms(slo), phase_spread, noise_sigma),
+                     std::move(world), capacity_fps});
   }
   return cases;
 }
@@ -384,16 +387,13 @@ TEST(SchedSimulation, TwofoldOverloadKeepsGoodputAndLatency) {
       const Outcome outcome = simulate(world);
       EXPECT_GE(goodput_fps(outcome, 1s, world.length), .96 * capacity) << name;
       EXPECT_LE(latency_p50_ms(outcome), .55 * to_ms(slo)) << name;
-      if (getenv("V"))
-        printf("2x %s goodput %.3f p50 %.3f gap %.2f\n", name.c_str(),
-               goodput_fps(outcome, 1s, world.length) / capacity,
-               latency_p50_ms(outcome) / to_ms(slo), gap_ratio_p999(outcome, world.cameras.size()));
+      EXPECT_LE(gap_ratio_p999(outcome, world.cameras.size()), 3) << name;
     }
   }
 }
 
 TEST(SchedSimulation, GapsOfACameraStayBelowThreeTimesTheirMean) {
-  for (const double load : {1.2, 2.0, 3.0})
+  for (const double load : {1.2, 3.0})
     for (const auto& [name, world, capacity] : overloaded(load, 200ms))
       EXPECT_LE(gap_ratio_p999(simulate(world), world.cameras.size()), 3) << name;
 }
@@ -401,7 +401,9 @@ TEST(SchedSimulation, GapsOfACameraStayBelowThreeTimesTheirMean) {
 TEST(SchedSimulation, NearlyEveryFrameIsInTimeBelowCapacity) {
   for (const auto& [name, world, capacity] : overloaded(.8, 200ms)) {
     const Outcome outcome = simulate(world);
-    EXPECT_GE(on_time_share(outcome, [](std::size_t) { return true; }), .995) << name;
+    const auto late = std::ranges::count(outcome.inferences, false, &Inference::is_on_time);
+    const std::size_t lost = outcome.superseded + outcome.hopeless + static_cast<std::size_t>(late);
+    EXPECT_LE(static_cast<double>(lost), .005 * static_cast<double>(sum(outcome.arrived))) << name;
   }
 }
 
@@ -413,8 +415,6 @@ TEST(SchedSimulation, CriticalCamerasStayInTimeAtTwofoldOverload) {
         if (is_critical(c)) world.cameras[c].priority = Priority::kCritical;
       const Outcome outcome = simulate(world);
       EXPECT_GE(on_time_share(outcome, is_critical), .99) << name;
-      if (getenv("V"))
-        printf("critical %s %.4f\n", name.c_str(), on_time_share(outcome, is_critical));
       EXPECT_GE(goodput_fps(outcome, 1s, world.length), .96 * capacity) << name;
     }
   }
@@ -438,32 +438,25 @@ TEST(SchedSimulation, GoodputIsBackWithinASecondOfASlowdown) {
   std::vector<Case> cases = overloaded(2, 100ms);
   std::ranges::move(overloaded(2, 200ms), std::back_inserter(cases));
   for (auto& [name, world, capacity] : cases) {
-    world.slow_from = 6s;
-    world.length = 12s;
-    double goodput = 0;  // some seeds: two seconds of a CPU are a hundred frames
-    constexpr int kSeeds = 8;
-    for (int seed = 1; seed <= kSeeds; ++seed) {
+    world.slow_from = 2s;
+    world.length = 5s;
+    const int seeds = world.is_serial ? 1 : 6;  // two seconds of a CPU are only a hundred frames
+    double goodput = 0;
+    for (int seed = 1; seed <= seeds; ++seed) {
       world.seed = static_cast<std::uint32_t>(seed);
-      goodput += goodput_fps(simulate(world), 7s, 9s) / kSeeds;
+      goodput += goodput_fps(simulate(world), 3s, 5s) / seeds;
     }
     EXPECT_GE(goodput, .96 * capacity / world.slowdown) << name;
-    if (getenv("V"))
-      printf("slowdown %s %.3f\n", name.c_str(), goodput / capacity * world.slowdown);
   }
 }
 
 TEST(SchedSimulation, RecoversFromAStallThatMadeEveryEstimateHopeless) {
   for (auto& [name, world, capacity] : overloaded(2, 100ms)) {
-    world.slow_from = 5s;
-    world.slow_until = 6s;
+    world.slow_from = 1s;
+    world.slow_until = 2s;
     world.slowdown = 20;
-    world.length = 20s;
-    const Outcome outcome = simulate(world);
-    EXPECT_GE(goodput_fps(outcome, 10s, 20s), .96 * capacity) << name;
-    if (getenv("V"))
-      printf("stall %s %.3f, from 6.5 s %.3f 7 s %.3f\n", name.c_str(),
-             goodput_fps(outcome, 10s, 20s) / capacity, goodput_fps(outcome, 6500ms, 7s) / capacity,
-             goodput_fps(outcome, 7s, 8s) / capacity);
+    world.length = 10s;
+    EXPECT_GE(goodput_fps(simulate(world), 4s, 10s), .96 * capacity) << name;
   }
 }
 
