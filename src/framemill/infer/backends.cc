@@ -42,6 +42,18 @@ std::string extension_of(const fs::path& path) {
   return extension;
 }
 
+/// ONNX is a protobuf message whose fields are numbers below 32 of two wire types. Runtimes try
+/// every format they know on what is not, with a page of messages.
+bool looks_like_onnx(std::string_view start) {
+  const auto tag = static_cast<unsigned char>(start.front());
+  return tag >> 3 >= 1 && ((tag & 7) == 0 || (tag & 7) == 2);
+}
+
+bool looks_like_xml(std::string_view start) {
+  return start.find("<?xml") != std::string_view::npos ||
+         start.find("<net") != std::string_view::npos;
+}
+
 /// Refuses what cannot be a readable file of one model, by name and first bytes.
 Result<void> check_file(const fs::path& path) {
   const std::string text = path.string();
@@ -83,6 +95,10 @@ Result<void> check_file(const fs::path& path) {
     return fail(
         ErrorCode::kInvalidArgument,
         fmt::format("{}: is a Git LFS pointer, not the model; fetch it with `git lfs pull`", text));
+  if (!(extension == ".xml" ? looks_like_xml(start) : looks_like_onnx(start)))
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: is not {} by its first bytes; export or download it again", text,
+                            extension == ".xml" ? "an OpenVINO model" : "ONNX"));
   if (extension == ".xml") {
     const fs::path weights = fs::path(path).replace_extension(".bin");
     if (!fs::is_regular_file(weights, problem))

@@ -1,0 +1,252 @@
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <future>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "framemill/infer/backend.h"
+
+namespace framemill {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+std::string tiny(const std::string& name) {
+  return std::string(FRAMEMILL_SOURCE_DIR) + "/src/framemill/infer/testdata/" + name + ".onnx";
+}
+
+Result<std::unique_ptr<Backend>> load(const std::string& path, const std::string& cache = "") {
+  return load_backend({.path = path, .device = "CPU", .cache_dir = cache});
+}
+
+/// Skips where the build has no runtime; what these tests look at needs one.
+class OpenVino : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto backend = load(tiny("single"));
+    if (!backend && backend.error().message().find("FRAMEMILL_OPENVINO") != std::string::npos)
+      GTEST_SKIP() << "built without OpenVINO";
+  }
+};
+
+/// A folder of its own, gone at the end.
+class TempFolder {
+ public:
+  TempFolder() : path_(fs::path(testing::TempDir()) / "framemill_backends_test") {
+    fs::remove_all(path_);
+    fs::create_directories(path_);
+  }
+  ~TempFolder() { fs::remove_all(path_); }
+  std::string file(const std::string& name, const std::string& content) const {
+    std::ofstream(path_ / name, std::ios::binary) << content;
+    return (path_ / name).string();
+  }
+  std::string path() const { return path_.string(); }
+
+ private:
+  fs::path path_;
+};
+
+TEST(LoadBackend, RefusesWhatIsNoModelFileAndSaysWhatToDo) {
+  const TempFolder folder;
+  const struct {
+    std::string path;
+    ErrorCode code;
+    const char* says;
+  } cases[] = {
+      {"", ErrorCode::kInvalidArgument, "name an .onnx"},
+      {folder.path() + "/gone.onnx", ErrorCode::kNotFound, "no such file"},
+      {folder.path(), ErrorCode::kInvalidArgument, "directory"},
+      {folder.file("empty.onnx", ""), ErrorCode::kInvalidArgument, "is empty"},
+      {folder.file("m.pt", "x"), ErrorCode::kInvalidArgument, "yolo export"},
+      {folder.file("m.engine", "x"), ErrorCode::kInvalidArgument, "TensorRT"},
+      {folder.file("m.bin", "x"), ErrorCode::kInvalidArgument, "give the .xml"},
+      {folder.file("m.txt", "x"), ErrorCode::kInvalidArgument, "not a model by its name"},
+      {folder.file("alone.xml", "<net/>"), ErrorCode::kNotFound, "alone.bin"},
+      {folder.file("lfs.onnx", "version https://git-lfs.github.com/spec/v1\n"),
+       ErrorCode::kInvalidArgument, "git lfs pull"},
+  };
+  for (const auto& [path, code, says] : cases) {
+    const auto backend = load(path);
+    ASSERT_FALSE(backend) << path;
+    EXPECT_EQ(backend.error().code(), code) << backend.error().message();
+    EXPECT_THAT(backend.error().message(), HasSubstr(says));
+  }
+}
+
+TEST_F(OpenVino, RefusesContentThatIsNoModel) {
+  const TempFolder folder;
+  std::ifstream whole(tiny("plain"), std::ios::binary);
+  std::string content((std::istreambuf_iterator<char>(whole)), {});
+  folder.file("m.bin", "x");
+  for (const std::string& path : {folder.file("noise.onnx", "this is not a model"),
+                                  folder.file("cut.onnx", content.substr(0, content.size() / 2)),
+                                  folder.file("m.xml", "<net>")}) {
+    const auto backend = load(path);
+    ASSERT_FALSE(backend) << path;
+    EXPECT_EQ(backend.error().code(), ErrorCode::kInvalidArgument) << backend.error().message();
+    EXPECT_THAT(backend.error().message(), HasSubstr(path));
+  }
+}
+
+TEST_F(OpenVino, RefusesInputsThatAreNoPictureOfFloats) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"two_inputs", "has 2 inputs"}, {"bytes", "u8"}, {"batch_of_4", "fixed batch of 4"}};
+  for (const auto& [name, says] : cases) {
+    const auto backend = load(tiny(name));
+    ASSERT_FALSE(backend) << name;
+    EXPECT_EQ(backend.error().code(), ErrorCode::kUnsupported) << name;
+    EXPECT_THAT(backend.error().message(), HasSubstr(says));
+    EXPECT_THAT(backend.error().message(), HasSubstr(tiny(name)));
+  }
+}
+
+TEST_F(OpenVino, NamesTheDevicesThereAreIfTheWantedOneIsMissing) {
+  const auto backend = load_backend({.path = tiny("plain"), .device = "GPU.7"});
+  ASSERT_FALSE(backend);
+  EXPECT_EQ(backend.error().code(), ErrorCode::kUnsupported);
+  EXPECT_THAT(backend.error().message(), HasSubstr("CPU"));
+  EXPECT_THAT(backend.error().message(), HasSubstr("GPU.7"));
+}
+
+TEST_F(OpenVino, ReportsFacts) {
+  const auto backend =
+      load_backend({.path = tiny("plain"), .device = "cpu", .streams = 2, .threads = 2});
+  ASSERT_TRUE(backend) << backend.error().message();
+  const ModelFacts& facts = (*backend)->facts();
+  EXPECT_EQ(facts.name, "plain");
+  EXPECT_EQ(facts.device, "CPU");
+  EXPECT_THAT(facts.runtime, testing::StartsWith("OpenVINO 20"));
+  EXPECT_FALSE(facts.device_name.empty());
+  EXPECT_EQ(facts.hash.size(), 64U);
+  EXPECT_EQ(facts.input, (Size{64, 64}));
+  EXPECT_EQ(facts.batch_max, 32U);
+  EXPECT_EQ(facts.parallel_requests, 2U);
+  EXPECT_EQ(facts.metadata.at("names"), "{0: 'mill'}");
+  ASSERT_EQ(facts.outputs.size(), 1U);
+  EXPECT_EQ(facts.outputs[0].name, "output0");
+  EXPECT_EQ(facts.outputs[0].dims, (std::vector<std::int64_t>{-1, 5, 84}));
+
+  EXPECT_EQ((*load(tiny("single")))->facts().batch_max, 1U);
+  EXPECT_EQ((*load(tiny("any_size")))->facts().input, std::nullopt);
+}
+
+TEST_F(OpenVino, RefusesShapesTheModelCannotHave) {
+  const auto single = load(tiny("single"));
+  ASSERT_TRUE(single) << single.error().message();
+  const auto any_size = load(tiny("any_size"));
+  ASSERT_TRUE(any_size) << any_size.error().message();
+  const struct {
+    Backend& backend;
+    std::size_t batch;
+    Size input;
+  } cases[] = {{**single, 2, {64, 64}},    {**single, 0, {64, 64}},   {**single, 1, {96, 64}},
+               {**any_size, 33, {64, 64}}, {**any_size, 1, {65, 64}}, {**any_size, 1, {0, 64}}};
+  for (const auto& [backend, batch, input] : cases) {
+    const auto request = backend.create_request(batch, input);
+    ASSERT_FALSE(request) << batch << " " << input.width;
+    EXPECT_EQ(request.error().code(), ErrorCode::kInvalidArgument);
+  }
+}
+
+/// Runs `batch` pictures, each of one colour (of its number), and returns the best scores.
+std::vector<float> scores_of(Backend& backend, std::size_t batch, Size input) {
+  const auto request = backend.create_request(batch, input);
+  EXPECT_TRUE(request) << request.error().message();
+  if (!request) return {};
+  for (std::size_t i = 0; i < batch; ++i)
+    std::ranges::fill((*request)->input(i), 0.1F + 0.2F * static_cast<float>(i));
+  std::promise<Result<void>> done;
+  (*request)->start([&done](Result<void> result) { done.set_value(std::move(result)); });
+  const Result<void> result = done.get_future().get();
+  EXPECT_TRUE(result);
+  std::vector<float> scores;
+  for (std::size_t i = 0; i < batch; ++i) scores.push_back((*request)->output(i).back());
+  return scores;
+}
+
+TEST_F(OpenVino, ComputesAnyLayoutBatchAndSize) {
+  const struct {
+    const char* name;
+    std::size_t batch;
+    Size input;
+  } cases[] = {{"plain", 1, {64, 64}},    {"plain", 3, {64, 64}},
+               {"half", 2, {64, 64}},     {"channels_last", 2, {64, 64}},
+               {"any_size", 2, {96, 64}}, {"any_size", 1, {320, 192}}};
+  for (const auto& [name, batch, input] : cases) {
+    const auto backend = load(tiny(name));
+    ASSERT_TRUE(backend) << backend.error().message();
+    const std::vector<float> scores = scores_of(**backend, batch, input);
+    ASSERT_EQ(scores.size(), batch) << name;
+    for (std::size_t i = 0; i < batch; ++i) {
+      const float blue = 0.1F + 0.2F * static_cast<float>(i);
+      EXPECT_NEAR(scores[i], 1 / (1 + std::exp(2 - 4 * blue)), 2e-3) << name << " item " << i;
+    }
+  }
+}
+
+TEST_F(OpenVino, ARequestMayBeStartedAgainWhileItsCallbackReturns) {
+  const auto backend = load(tiny("plain"));
+  ASSERT_TRUE(backend);
+  const auto request = (*backend)->create_request(1, {64, 64});
+  ASSERT_TRUE(request);
+  std::ranges::fill((*request)->input(0), 0.5F);
+  for (int round = 0; round < 2'000; ++round) {
+    std::promise<void> done;
+    (*request)->start([&done](const Result<void>& result) {
+      EXPECT_TRUE(result);
+      done.set_value();
+    });
+    done.get_future().get();  // the callback's own return is not waited for
+  }
+}
+
+TEST_F(OpenVino, ServesSeveralThreadsAndOutlivesTheBackend) {
+  auto backend = load(tiny("any_size"));
+  ASSERT_TRUE(backend);
+  std::vector<std::unique_ptr<InferRequest>> requests(4);
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < requests.size(); ++i)
+      threads.emplace_back([&, i] {
+        auto request =
+            (*backend)->create_request(1 + i % 2, {64 * (1 + static_cast<int>(i) / 2), 64});
+        if (request) requests[i] = *std::move(request);
+      });
+  }
+  *backend = nullptr;
+  for (const auto& request : requests) {
+    ASSERT_NE(request, nullptr);
+    std::promise<Result<void>> done;
+    request->start([&done](Result<void> result) { done.set_value(std::move(result)); });
+    EXPECT_TRUE(done.get_future().get());
+  }
+}
+
+TEST_F(OpenVino, ADamagedCacheCostsTimeOnly) {
+  const TempFolder cache;
+  const auto first = load(tiny("plain"), cache.path());
+  ASSERT_TRUE(first);
+  const std::vector<float> want = scores_of(**first, 2, {64, 64});
+  std::size_t damaged = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(cache.path())) {
+    if (!entry.is_regular_file()) continue;
+    fs::permissions(entry.path(), fs::perms::owner_write, fs::perm_options::add);
+    fs::resize_file(entry.path(), entry.file_size() / 2);
+    ++damaged;
+  }
+  EXPECT_GE(damaged, 1U);
+  const auto second = load(tiny("plain"), cache.path());
+  ASSERT_TRUE(second);
+  EXPECT_EQ(scores_of(**second, 2, {64, 64}), want);
+}
+
+}  // namespace
+}  // namespace framemill
