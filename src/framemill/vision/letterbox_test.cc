@@ -13,6 +13,7 @@
 #include <tuple>
 #include <vector>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <opencv2/core.hpp>
@@ -399,6 +400,8 @@ void expect_close_to_opencv(const std::vector<std::uint8_t>& i420, Size size, co
     std::vector<float> tensor(static_cast<std::size_t>(3 * model.width * model.height));
     write_letterbox(view_i420(i420, size), plan, model, {}, tensor);
     const double mean = mean_difference(tensor, opencv_letterbox(i420, size, plan, model));
+    testing::Test::RecordProperty(fmt::format("levels_{}_{}_{}", name, size.width, model.height),
+                                  fmt::format("{:.3f}", mean * 255));
     EXPECT_LT(mean, 1.5 / 255) << name << " to " << model.width << "x" << model.height;
   }
 }
