@@ -12,7 +12,8 @@
 
 namespace framemill {
 
-/// A frame that waits in its camera's mailbox, as far as the policy has to know it.
+/// A frame that waits in its camera's mailbox, as far as the policy has to know it. Frames of a
+/// camera which may not have another one in flight are left out; the caller keeps their deadlines.
 struct WaitingFrame {
   CameraIndex camera = 0;
   std::uint32_t model = 0;  ///< index of the model it needs; only frames of one model share a batch

@@ -1,5 +1,6 @@
 #include "framemill/sched/inference_gate.h"
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <tuple>
@@ -87,6 +88,13 @@ TEST(InferenceGate, NeverExceedsTheShareInAnyWindow) {  // property
       }
     }
   }
+}
+
+TEST(InferenceGate, ARoundingErrorDoesNotDelayAnInference) {
+  InferenceGate gate({PolicyKind::kHold}, .29);  // .29 * 100 is 28.999999999999996
+  const std::string got = verdicts(gate, 0, 101);
+  EXPECT_EQ(got.back(), 'i');
+  EXPECT_EQ(std::count(got.begin(), got.end(), 'i'), 1 + 29);
 }
 
 TEST(InferenceGate, KeepsTheShareOverALongRun) {
