@@ -20,6 +20,7 @@
 namespace framemill {
 namespace {
 
+constexpr std::size_t kNameColumn = 32;  // of --help: where the explanations start
 constexpr std::string_view kLogLevels = "trace|debug|info|warning|error|off";
 constexpr std::array<std::string_view, 3> kSourceKeys = {"every", "rate", "id"};
 constexpr std::array<std::string_view, 1> kSnapshotKeys = {"every"};
@@ -44,7 +45,22 @@ std::string help_of(std::string_view key) {
   CHECK(row != nullptr);
   const std::string text(row->help);
   const std::string fallback = describe_default(*row);
-  return fallback.empty() ? text : fmt::format("{} Default: {}.", text, fallback);
+  const bool has_default = !fallback.empty() && fallback != "required";
+  return has_default ? fmt::format("{} Default: {}.", text, fallback) : text;
+}
+
+/// `text` in lines that fit beside the options' names.
+std::string wrap(std::string_view text) {
+  constexpr std::size_t kWidth = 100 - kNameColumn;
+  std::string result;
+  while (text.size() > kWidth) {
+    const std::size_t space = text.rfind(' ', kWidth);
+    if (space == std::string_view::npos) break;
+    result += text.substr(0, space);
+    result += '\n';
+    text.remove_prefix(space + 1);
+  }
+  return result += text;
 }
 
 void declare(CLI::App& app, RawOptions& raw) {
@@ -53,19 +69,19 @@ void declare(CLI::App& app, RawOptions& raw) {
       "Answers every sampled frame of every camera by its deadline.\n\n"
       "  framemill run site.yaml\n"
       "  framemill run --source clip.mp4,every=3 --model yolo11n.onnx --results answers.jsonl\n\n"
-      "Options override the configuration.");
+      "Options override the configuration.\n");
   app.footer(
       "SIGINT or SIGTERM drains, writes the summary and exits 0; a second one ends at once.\n"
       "Exit status: 0 done, 1 the work failed, 2 wrong usage or configuration.\n"
       "`framemill config explain` lists what a configuration may hold.");
   app.allow_extras();
   app.set_help_flag("-h,--help", "Print this and exit.");
-  app.get_formatter()->column_width(32);
+  app.get_formatter()->column_width(kNameColumn);
   app.get_formatter()->label("REQUIRED", "");
 
   const auto add = [&app](const char* group, const char* name, const char* type, auto& variable,
                           const std::string& help) {
-    return app.add_option(name, variable, help)->option_text(type)->group(group);
+    return app.add_option(name, variable, wrap(help))->option_text(type)->group(group);
   };
   add("Positionals", "CONFIG", "YAML", raw.config, "The configuration to run.");
 
@@ -162,7 +178,6 @@ class OptionReader {
     set("--streams", "streams", engine, raw_.streams);
     set("--threads", "threads", engine, raw_.threads);
     set("--listen", "listen", settings.server, raw_.listen);
-    if (raw_.listen) note("--listen", check_listen(settings.server.listen));
     apply_outputs(settings.output);
     if (problems_.empty()) return {};
     return fail(list_problems(
@@ -257,10 +272,6 @@ class OptionReader {
     };
     take("--results", raw_.results, output.results);
     take("--summary", raw_.summary, output.summary);
-    if (output.results == "-" && output.summary == "-")
-      note("--summary", wrong("cannot share standard output with --results; name a file for one"));
-    else if (!output.results.empty() && output.results == output.summary)
-      note("--summary", wrong("names the same file as --results; name another"));
     if (raw_.trace)
       note("--trace",
            fail(ErrorCode::kUnsupported, "is not supported by this version; leave it out"));
@@ -385,6 +396,11 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) 
   } catch (const CLI::CallForHelp&) {
     options.is_help_wanted = true;
     return options;
+  } catch (const CLI::ArgumentMismatch& mismatch) {
+    const std::string_view what(mismatch.what());  // "--rate: At Most 1 required but received 2"
+    const bool is_missing = what.ends_with("missing");  // "--source: 1 required TEXT missing"
+    return wrong(std::string(what.substr(0, what.find(':'))) +
+                 (is_missing ? ": needs a value" : ": stands more than once; keep one"));
   } catch (const CLI::Error& error) {
     return wrong(redact_words(error.what()) + "; see framemill run --help");
   }
@@ -406,7 +422,9 @@ std::string run_help() {
   RawOptions raw;
   CLI::App app;
   declare(app, raw);
-  return app.help();
+  std::string text = app.help();
+  for (std::size_t at = 0; (at = text.find("\n\n\n", at)) != std::string::npos;) text.erase(at, 1);
+  return text;
 }
 
 }  // namespace framemill

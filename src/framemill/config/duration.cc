@@ -29,7 +29,14 @@ Result<Duration> parse_duration(std::string_view text) {
 
 std::string format_duration(Duration duration) {
   using std::chrono::duration_cast;
+  using std::chrono::hours;
+  using std::chrono::minutes;
   using std::chrono::seconds;
+  // Two of a unit at least: "60s" says more than "1m" where neighbours are in seconds.
+  if (duration >= hours(2) && duration % hours(1) == Duration(0))
+    return fmt::format("{}h", duration_cast<hours>(duration).count());
+  if (duration >= minutes(2) && duration % minutes(1) == Duration(0))
+    return fmt::format("{}m", duration_cast<minutes>(duration).count());
   if (duration % seconds(1) == Duration(0))
     return fmt::format("{}s", duration_cast<seconds>(duration).count());
   return fmt::format("{:.10g}ms", to_ms(duration));

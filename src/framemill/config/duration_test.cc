@@ -36,6 +36,9 @@ TEST(FormatDuration, IsReadBack) {
   EXPECT_EQ(format_duration(30s), "30s");
   EXPECT_EQ(format_duration(1500ms), "1500ms");
   EXPECT_EQ(format_duration(0s), "0s");
+  EXPECT_EQ(format_duration(60s), "60s");
+  EXPECT_EQ(format_duration(5min), "5m");
+  EXPECT_EQ(format_duration(24h), "24h");
   for (const Duration d : {Duration(1ms), Duration(250us), Duration(90s), Duration(86'400'001ms)})
     EXPECT_EQ(*parse_duration(format_duration(d)), d);
 }

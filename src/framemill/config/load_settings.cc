@@ -5,7 +5,6 @@
 #include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 #include <utility>
 
 #include <fmt/format.h>
@@ -303,9 +302,11 @@ class SettingsReader {
       return read_mask(node, settings.**mask);
     switch (node.kind) {
       case Kind::kNull:
-        return wrong("has no value; write one, or leave the key out");
+        return wrong(row.default_text.starts_with("required")
+                         ? "has no value; write one"
+                         : "has no value; write one, or leave the key out");
       case Kind::kMap:
-        return wrong(fmt::format("is a map; write {}", describe_type(row)));
+        return wrong(fmt::format("is a map; write a single value ({})", describe_type(row)));
       case Kind::kList:
         return read_list(row, settings, node);
       case Kind::kText:
@@ -330,16 +331,18 @@ class SettingsReader {
 
   template <typename Settings>
   Result<void> read_list(const Setting<Settings>& row, Settings& settings, const YamlNode& node) {
-    if (!takes_list(row)) return wrong(fmt::format("is a list; write {}", describe_type(row)));
-    std::vector<std::string> texts;
+    if (!takes_list(row))
+      return wrong(fmt::format("is a list; write a single value ({})", describe_type(row)));
+    std::vector<std::string> texts, shown;
     for (const YamlNode& item : node.items) {
       if (item.kind != Kind::kText)
         return wrong(fmt::format("holds {}; write a list of texts", describe(item.kind)));
       Result<std::string> text = expand_variables(item.text, environment_);
       if (!text) return fail(text.error());
       texts.push_back(*std::move(text));
+      shown.push_back(item.text);
     }
-    return set_from_list(row, settings, std::move(texts));
+    return set_from_list(row, settings, std::move(texts), shown);
   }
 
   /// Relative paths count from the file's folder, so that a configuration can be started from
@@ -472,9 +475,10 @@ Result<RunSettings> load_settings(const std::string& path,
   if (!file)
     return fail(ErrorCode::kNotFound,
                 fmt::format("cannot read {}; check the path and the rights", quote(path)));
-  std::ostringstream text;
-  text << file.rdbuf();
-  return parse_settings(text.str(), path, process_environment, override_settings);
+  std::string text(kConfigurationBytesMax + 1, '\0');  // one more tells what is too large
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return parse_settings(text, path, process_environment, override_settings);
 }
 
 }  // namespace framemill

@@ -86,13 +86,17 @@ Result<void> check_text(std::string_view text, std::string_view choices, TextKin
     return wrong(quoted + " holds a control character, such as a line break; remove it");
   if (!choices.empty()) {
     const std::vector<std::string_view> words = split_choices(choices);
-    if (std::ranges::find(words, text) == words.end())
-      return wrong(fmt::format("{} is not one of {};{} write one of them", quoted,
-                               quote_choices(choices), did_you_mean(shown, words)));
+    if (std::ranges::find(words, text) == words.end()) {
+      const std::string meant = did_you_mean(shown, words);
+      return wrong(fmt::format("{} is not one of {};{}", quoted, quote_choices(choices),
+                               meant.empty() ? " write one of them" : meant));
+    }
   }
   if (kind == TextKind::kName && !is_valid_name(text))
     return wrong(quoted +
                  " is not a name; write 1 to 64 letters, digits, dots, underscores or hyphens");
+  if (kind == TextKind::kListen && !is_valid_listen(text))
+    return wrong(quoted + " is not HOST:PORT; write one like 127.0.0.1:8460, or off");
   return {};
 }
 
@@ -195,6 +199,19 @@ bool is_valid_name(std::string_view name) {
   });
 }
 
+bool is_valid_listen(std::string_view listen) {
+  if (listen == "off") return true;
+  const std::size_t colon = listen.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  const std::string_view host = listen.substr(0, colon);
+  const std::string_view port = listen.substr(colon + 1);
+  const bool is_number = !port.empty() && port.size() <= 5 &&
+                         std::ranges::all_of(port, [](char c) { return c >= '0' && c <= '9'; });
+  const bool is_ipv6 = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  return is_number && *parse_number(port) <= 65'535 &&
+         (is_ipv6 || host.find_first_of(":/ []@") == std::string_view::npos);
+}
+
 std::optional<double> parse_number(std::string_view text) {
   double number = 0;
   const char* const end = text.data() + text.size();
@@ -254,14 +271,14 @@ bool takes_list(const Setting<Settings>& row) {
 
 template <typename Settings>
 Result<void> set_from_list(const Setting<Settings>& row, Settings& settings,
-                           std::vector<std::string> texts) {
+                           std::vector<std::string> texts, const std::vector<std::string>& shown) {
   if (texts.empty()) return wrong("is an empty list; write at least one, or leave the key out");
   std::set<std::string_view> seen;
-  for (const std::string& text : texts) {
-    if (Result<void> checked = check_text(text, {}, TextKind::kPlain, text); !checked)
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    if (Result<void> checked = check_text(texts[i], {}, TextKind::kPlain, shown[i]); !checked)
       return checked;
-    if (!seen.insert(text).second)
-      return wrong(quote(text) + " stands in the list twice; remove one");
+    if (!seen.insert(texts[i]).second)
+      return wrong(quote(shown[i]) + " stands in the list twice; remove one");
   }
   if (const auto* list = std::get_if<std::vector<std::string> Settings::*>(&row.field)) {
     settings.** list = std::move(texts);
@@ -322,6 +339,8 @@ std::string describe_type(const Setting<Settings>& row) {
                 return "URL or path";
               case TextKind::kSecret:
                 return "secret";
+              case TextKind::kListen:
+                return "HOST:PORT, or off";
               case TextKind::kPlain:
                 break;
             }
@@ -371,7 +390,8 @@ std::string describe_default(const Setting<Settings>& row) {
 #define INSTANTIATE(S)                                                                            \
   template Result<void> set_from_text(const Setting<S>&, S&, std::string_view, std::string_view); \
   template bool takes_list(const Setting<S>&);                                                    \
-  template Result<void> set_from_list(const Setting<S>&, S&, std::vector<std::string>);           \
+  template Result<void> set_from_list(const Setting<S>&, S&, std::vector<std::string>,            \
+                                      const std::vector<std::string>&);                           \
   template Result<void> check_value(const Setting<S>&, const S&);                                 \
   template std::string describe_type(const Setting<S>&);                                          \
   template std::string describe_range(const Setting<S>&);                                         \

@@ -27,14 +27,16 @@ template <typename Settings>
   return set_from_text(*row, settings, text, text);
 }
 
-/// True where a list is read instead of a text; `list_of()` is then the field.
+/// True where the field may be given as a list of texts.
 template <typename Settings>
 [[nodiscard]] bool takes_list(const Setting<Settings>& row);
 
-/// Sets a field that holds a list of texts. Errors: kInvalidArgument (empty or repeated entries).
+/// Sets a field that holds a list of texts; `shown` as above, one for each. Errors:
+/// kInvalidArgument (empty or repeated entries).
 template <typename Settings>
 [[nodiscard]] Result<void> set_from_list(const Setting<Settings>& row, Settings& settings,
-                                         std::vector<std::string> texts);
+                                         std::vector<std::string> texts,
+                                         const std::vector<std::string>& shown);
 
 /// Checks the field's range or choice, for settings that did not come from a text.
 /// Errors: kInvalidArgument.
@@ -52,6 +54,9 @@ template <typename Settings>
 /// The default, from a struct as constructed or the row's own words.
 template <typename Settings>
 [[nodiscard]] std::string describe_default(const Setting<Settings>& row);
+
+/// Whether `listen` is "off" or HOST:PORT (port 0 to 65535, an IPv6 address in brackets).
+[[nodiscard]] bool is_valid_listen(std::string_view listen);
 
 /// A budget from "0.2" or "30/s". Errors: kInvalidArgument.
 [[nodiscard]] Result<InferenceBudget> parse_budget(std::string_view text);

@@ -22,6 +22,7 @@ enum class TextKind : std::uint8_t {
   kName,    ///< letters, digits, '.', '_', '-'; 1 to 64 characters
   kPath,    ///< relative paths count from the configuration file's folder
   kUrl,     ///< a URL, or a path as above; shown without credentials
+  kListen,  ///< HOST:PORT or off
   kSecret,  ///< never shown
 };
 
@@ -243,7 +244,7 @@ inline constexpr std::array kEngineSettings{
     Setting<EngineSettings>{.key = "for",
                             .field = &EngineSettings::run_for,
                             .min = 0,
-                            .max = 1e9,
+                            .max = 87'600.0 * 3600,
                             .unit = "s",
                             .default_text = "no limit",
                             .help = "Stops after this time."},
@@ -292,6 +293,7 @@ inline constexpr std::array kServerSettings{
     Setting<ServerSettings>{
         .key = "listen",
         .field = &ServerSettings::listen,
+        .text = TextKind::kListen,
         .help = "HOST:PORT of the HTTP API, the dashboard and /metrics, or off."},
     Setting<ServerSettings>{.key = "token",
                             .field = &ServerSettings::token,

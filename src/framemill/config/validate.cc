@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -32,16 +33,8 @@ class Checker {
     check_models();
     check_cameras();
     check_engine();
-    for (std::size_t i = 0; i < settings_.sinks.size(); ++i) {
-      check_rows(settings_.sinks[i], "sinks", i);
-      if (settings_.sinks[i].type.empty())
-        add("sinks", i, "type", "is missing; write `type: jsonl`");
-      if (settings_.sinks[i].path.empty())
-        add("sinks", i, "path", "is missing; name the file to write");
-    }
+    check_outputs();
     check_rows(settings_.server, "server", SettingPlace::kNoIndex);
-    add_if_failed("server", SettingPlace::kNoIndex, "listen",
-                  check_listen(settings_.server.listen));
     return std::move(problems_);
   }
 
@@ -125,8 +118,7 @@ class Checker {
     for (const ModelSettings& known : settings_.models) names.push_back(known.name);
     if (std::ranges::find(names, model) != names.end()) return;
     add("cameras", i, "model",
-        fmt::format("there is no model {};{} models has: {}", quote(model),
-                    did_you_mean(model, names),
+        fmt::format("is not in models;{} models has: {}", did_you_mean(model, names),
                     names.empty() ? "nothing" : fmt::format("{}", fmt::join(names, ", "))));
   }
 
@@ -140,6 +132,24 @@ class Checker {
     if (is_limiting && !can_save && !settings_.cameras.empty())
       add("engine", SettingPlace::kNoIndex, "budget",
           "cannot be held by policy full, which infers every sampled frame; use `policy: hold`");
+  }
+
+  void check_outputs() {
+    std::set<std::string_view> taken;
+    const OutputSettings& output = settings_.output;
+    if (!output.results.empty()) taken.insert(output.results);
+    const char* const shared = "is written to by something else too; name another file";
+    if (!output.summary.empty() && !taken.insert(output.summary).second)
+      add("output", SettingPlace::kNoIndex, "summary", shared);
+    for (std::size_t i = 0; i < settings_.sinks.size(); ++i) {
+      const SinkSettings& sink = settings_.sinks[i];
+      check_rows(sink, "sinks", i);
+      if (sink.type.empty()) add("sinks", i, "type", "is missing; write `type: jsonl`");
+      if (sink.path.empty())
+        add("sinks", i, "path", "is missing; name the file to write");
+      else if (!taken.insert(sink.path).second)
+        add("sinks", i, "path", shared);
+    }
   }
 
   const RunSettings& settings_;
@@ -183,23 +193,6 @@ Result<void> validate(const RunSettings& settings) {
   return fail(list_problems(lines, ErrorCode::kInvalidArgument));
 }
 
-Result<void> check_listen(std::string_view listen) {
-  if (listen == "off") return {};
-  const std::size_t colon = listen.rfind(':');
-  bool is_valid = colon != std::string_view::npos && colon > 0;
-  if (is_valid) {
-    const std::string_view host = listen.substr(0, colon);
-    const std::string_view port = listen.substr(colon + 1);
-    const bool is_number = !port.empty() && port.size() <= 5 &&
-                           std::ranges::all_of(port, [](char c) { return c >= '0' && c <= '9'; });
-    const bool is_ipv6 = host.size() > 2 && host.front() == '[' && host.back() == ']';
-    is_valid = is_number && *parse_number(port) <= 65'535 &&
-               (is_ipv6 || host.find_first_of(":/ []@") == std::string_view::npos);
-  }
-  if (is_valid) return {};
-  return wrong(quote(listen) + " is not HOST:PORT; write one like 127.0.0.1:8460, or off");
-}
-
 Result<void> check_source_url(std::string_view url) {
   static constexpr std::array<std::string_view, 5> kSchemes = {"rtsp", "rtsps", "http", "https",
                                                                "synthetic"};
@@ -208,8 +201,9 @@ Result<void> check_source_url(std::string_view url) {
   if (scheme.empty()) return {};
   if (scheme == "file") return wrong("is a file:// URL; write the file's plain path");
   if (std::ranges::find(kSchemes, scheme) == kSchemes.end())
-    return wrong(fmt::format("{}:// is not a source framemill reads;{} write one of {}://", scheme,
-                             did_you_mean(scheme, kSchemes), fmt::join(kSchemes, "://, ")));
+    return wrong(
+        fmt::format("{}:// is not a source framemill reads;{} write one of {}://, or a path",
+                    scheme, did_you_mean(scheme, kSchemes), fmt::join(kSchemes, "://, ")));
   if (scheme != "synthetic" && redact(url).size() <= scheme.size() + 3)
     return wrong("names no host; write one like rtsp://10.0.0.5/1");
   return {};

@@ -44,10 +44,6 @@ inline constexpr std::size_t kProblemsShownMax = 20;
 /// Errors: kInvalidArgument, one line a problem.
 [[nodiscard]] Result<void> validate(const RunSettings& settings);
 
-/// Whether `listen` is "off" or HOST:PORT (port 0 to 65535, an IPv6 address in brackets).
-/// Errors: kInvalidArgument.
-[[nodiscard]] Result<void> check_listen(std::string_view listen);
-
 /// Whether framemill reads such a source. Errors: kInvalidArgument; credentials are not shown.
 [[nodiscard]] Result<void> check_source_url(std::string_view url);
 

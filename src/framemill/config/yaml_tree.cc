@@ -15,14 +15,16 @@
 namespace framemill {
 namespace {
 
-constexpr std::size_t kBytesMax = std::size_t{4} << 20U;
 constexpr std::size_t kNodesMax = 200'000;
 constexpr std::size_t kDepthMax = 32;
 
+/// What a node and all below it weigh against kNodesMax; a long text counts like several values, so
+/// that aliases of it cannot fill the memory.
 std::size_t count_nodes(const YamlNode& node) {
-  std::size_t count = 1;
+  std::size_t count = 1 + node.text.size() / 256;
   for (const YamlNode& item : node.items) count += count_nodes(item);
-  for (const YamlEntry& entry : node.entries) count += count_nodes(entry.value);
+  for (const YamlEntry& entry : node.entries)
+    count += entry.key.size() / 256 + count_nodes(entry.value);
   return count;
 }
 
@@ -163,8 +165,9 @@ std::string_view describe(YamlNode::Kind kind) {
 }
 
 Result<YamlNode> parse_yaml(std::string_view text, std::string_view name) {
-  if (text.size() > kBytesMax)
-    return invalid(name, 1, fmt::format("larger than {} MiB; split the file", kBytesMax >> 20U));
+  if (text.size() > kConfigurationBytesMax)
+    return invalid(
+        name, 1, fmt::format("larger than {} MiB; split the file", kConfigurationBytesMax >> 20U));
   TreeBuilder builder;
   try {
     std::istringstream stream{std::string(text)};

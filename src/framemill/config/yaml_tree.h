@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -29,9 +30,11 @@ struct YamlEntry {
   YamlNode value;
 };
 
-/// Reads one document of at most 4 MiB, 200,000 values and 32 levels (with aliases resolved), so
-/// that no text takes more than a moment. An empty text is a null node. Errors: kInvalidArgument,
-/// with `name`:line in front.
+inline constexpr std::size_t kConfigurationBytesMax = std::size_t{4} << 20U;
+
+/// Reads one document of at most kConfigurationBytesMax, 200,000 values and 32 levels (with aliases
+/// resolved), so that no text takes more than a moment. An empty text is a null node.
+/// Errors: kInvalidArgument, with `name`:line in front.
 [[nodiscard]] Result<YamlNode> parse_yaml(std::string_view text, std::string_view name);
 
 /// What a node is, for messages: "a list", "a map", "nothing", "a text".
