@@ -14,9 +14,10 @@ struct PossibleMatch {
   friend bool operator==(const PossibleMatch&, const PossibleMatch&) = default;
 };
 
-/// Of `possible` those with the greatest total gain in which each row and each column appears once at
-/// most, by row. Each pair appears once in `possible`; rows and columns count from 0. Deterministic.
-/// Pure, any thread; O(n^3) in the largest group that pairs tie together (a few), about 10 ms for 300.
+/// Of `possible` those with the greatest total gain in which each row and each column appears once
+/// at most, by row. Each pair appears once in `possible`; rows and columns count from 0.
+/// Deterministic. Pure, any thread; O(n^3) in the largest group that pairs tie together (a few), 50
+/// ms for 300 which all overlap.
 [[nodiscard]] std::vector<PossibleMatch> assign_best(std::span<const PossibleMatch> possible);
 
 }  // namespace framemill
