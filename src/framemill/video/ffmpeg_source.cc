@@ -48,6 +48,7 @@ Result<void> FfmpegSource::open() {
             .frame_rate_hz = reader_->frame_rate_hz(),
             .is_live = is_live()};
   if (facts_.frame_rate_hz <= 0) facts_.frame_rate_hz = decoder_->frame_rate_hz();
+  is_rate_announced_ = facts_.frame_rate_hz > 0;
   const Duration interval =
       facts_.frame_rate_hz > 0 ? from_seconds(1 / facts_.frame_rate_hz) : Duration::zero();
   frame_clock_.emplace(is_live() ? FrameClock::Kind::kLive : FrameClock::Kind::kFile, interval);
@@ -171,7 +172,9 @@ Result<void> FfmpegSource::take_packet(AVPacket& packet) {
   const bool is_unreached = round_ == 0 && place_in_round < start_packet_;
   if (is_unreached || is_skippable(packet, frame)) {
     ++counts_.packets_skipped;
-    frame.state = PendingFrame::State::kSkipped;
+    // Frames before the start wait their turn like any other: here even those that others refer to,
+    // and that are reordered, are left out.
+    frame.state = is_unreached ? PendingFrame::State::kLost : PendingFrame::State::kSkipped;
     order_.add(frame, settled_);
     deliver_settled(nullptr);
     return {};
@@ -253,7 +256,8 @@ void FfmpegSource::deliver(const PendingFrame& settled, AvFramePtr frame) {
 
   if (!first_pts_) first_pts_ = settled.pts;
   SourceFrame out;
-  out.frame_index = frame_index_++;
+  const std::int64_t out_index = frame_index_++;
+  out.frame_index = out_index;
   if (options_.is_looped) out.file_frame_index = file_frame_index;
   out.pts_s = to_seconds(settled.pts - *first_pts_);
   out.captured_mono = settled.captured;
@@ -273,8 +277,9 @@ void FfmpegSource::deliver(const PendingFrame& settled, AvFramePtr frame) {
   ready_.push_back(std::move(out));
 
   constexpr std::int64_t kFramesToMeasure = 10;
-  if (facts_.frame_rate_hz <= 0 && frame_index_ >= kFramesToMeasure)
-    facts_.frame_rate_hz = 1 / to_seconds(frame_clock_->interval());
+  const double span_s = to_seconds(settled.pts - *first_pts_);
+  if (!is_rate_announced_ && frame_index_ >= kFramesToMeasure && span_s > 0)
+    facts_.frame_rate_hz = static_cast<double>(out_index) / span_s;
 }
 
 Result<void> FfmpegSource::finish_round() {

@@ -78,6 +78,7 @@ class FfmpegSource final : public Source {
   bool has_ended_ = false;
 
   StreamFacts facts_;
+  bool is_rate_announced_ = false;  // else it is measured
   SourceCounts counts_;
   std::int64_t packet_id_ = 0;
   std::int64_t packet_of_round_ = 0;

@@ -30,17 +30,14 @@ FrameClock::Place FrameClock::place(const PacketTimes& times, TimePoint arrival,
   Place place;
   const Duration gap = last_arrival_ ? arrival - *last_arrival_ : Duration::zero();
   last_arrival_ = arrival;
-  place.is_order_known = times.pts.has_value() && !is_by_arrival_;
+  // FFmpeg leaves the first packet of an RTSP session without a time stamp; it is a key frame, and
+  // nothing comes before it.
+  place.is_order_known = (times.pts.has_value() || !newest_) && !is_by_arrival_;
   const std::optional<Duration> stamp = times.pts ? times.pts : times.dts;
 
   const auto next = [this] { return newest_ ? *newest_ + interval() : Duration::zero(); };
   if (is_by_arrival_ || (!stamp && kind_ == Kind::kLive)) {
-    if (!first_arrival_) {
-      first_arrival_ = arrival;
-      first_arrival_pts_ = next();
-    }
-    place.pts = first_arrival_pts_ + (arrival - *first_arrival_);
-    if (newest_) place.pts = std::max(place.pts, *newest_ + kNudge);
+    if (newest_) place.pts = *newest_ + std::max(gap, kNudge);
   } else if (!stamp) {
     place.pts = next();
   } else {

@@ -56,8 +56,7 @@ class FrameClock {
   std::int64_t round_frames_ = 0;  ///< placed since time stamps last broke
   Duration round_begin_{0};
   bool is_round_new_ = false;
-  std::optional<TimePoint> first_arrival_, last_arrival_;
-  Duration first_arrival_pts_{0};
+  std::optional<TimePoint> last_arrival_;
   // The window over which the speed of the time stamps is measured.
   std::optional<TimePoint> window_begin_;
   Duration window_pts_{0};

@@ -303,6 +303,8 @@ double PacketReader::frame_rate_hz() const {
 }
 
 PacketTimes PacketReader::times_of(const AVPacket& packet) const {
+  // For formats without time stamps (Motion JPEG by HTTP) FFmpeg counts frames at 25 a second.
+  if (is_live() && (format_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0) return {};
   const AVRational unit = format_->streams[stream_index_]->time_base;
   return {duration_of(packet.pts, unit), duration_of(packet.dts, unit)};
 }
