@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdio>
+#include <iostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,10 @@
 namespace framemill {
 namespace {
 
+int config_on_standard_streams(const std::vector<std::string>& args) {
+  return run_config_command(args, std::cout, std::cerr);
+}
+
 struct Subcommand {
   std::string_view name;
   std::string_view help;
@@ -22,7 +27,7 @@ struct Subcommand {
 
 constexpr std::array kSubcommands{
     Subcommand{"run", "answer every sampled frame of the cameras", run_command},
-    Subcommand{"config", "check a configuration, explain its settings", config_command},
+    Subcommand{"config", "check a configuration, explain its settings", config_on_standard_streams},
 };
 
 void print_usage(std::FILE* out) {

@@ -122,8 +122,8 @@ int report_usage_error(const Error& error) {
 int run_command(const std::vector<std::string>& args) {
   const Result<RunOptions> options = parse_run_options(args);
   if (!options) return report_usage_error(options.error());
-  if (!options->help.empty()) {
-    fmt::print("{}", options->help);
+  if (options->is_help_wanted) {
+    fmt::print("{}", run_help());
     return 0;
   }
   auto logger = spdlog::stderr_color_mt("framemill");
