@@ -132,7 +132,8 @@ def main(argv: list[str]) -> int:
         if arguments.camera is not None:
             truth_cameras = sorted({camera for camera, _ in truth})
             if len(truth_cameras) != 1:
-                raise UnreadableFile(f"{arguments.truth}: --camera needs a truth of one camera, not {len(truth_cameras)}")
+                raise UnreadableFile(
+                    f"{arguments.truth}: --camera needs a truth of one camera, not {len(truth_cameras)}")
             results = {(truth_cameras[0], index): detections for (camera, index), detections in results.items()
                        if camera == arguments.camera}
     except UnreadableFile as error:

@@ -37,7 +37,8 @@ def check_clip(model: Path, clip: Path, out: Path, every: int) -> None:
                 boxes = np.clip(boxes, 0, [picture.shape[1], picture.shape[0]] * 2)
                 detections = [{"class": int(row[0]), "label": names[str(int(row[0]))], "score": round(float(row[1]), 4),
                                "box": [round(float(c), 2) for c in box]} for row, box in zip(rows, boxes)]
-                results.write(json.dumps({"camera": clip.stem, "frame_index": frame_index, "detections": detections}) + "\n")
+                line = {"camera": clip.stem, "frame_index": frame_index, "detections": detections}
+                results.write(json.dumps(line) + "\n")
             frame_index += 1
 
 

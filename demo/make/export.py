@@ -34,7 +34,8 @@ class CalibrationPictures(CalibrationDataReader):
 
     def __init__(self, cache: Path):
         pictures, _ = load_split(cache, "training")
-        self._inputs = (prepare(pictures[k]) for k in np.linspace(0, len(pictures) - 1, CALIBRATION_PICTURES).astype(int))
+        chosen = np.linspace(0, len(pictures) - 1, CALIBRATION_PICTURES).astype(int)
+        self._inputs = (prepare(pictures[k]) for k in chosen)
 
     def get_next(self):
         x = next(self._inputs, None)
@@ -109,6 +110,6 @@ if __name__ == "__main__":
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--score", type=float, default=0.35, help="recommended least score, written into the models")
+    parser.add_argument("--score", type=float, default=0.55, help="recommended least score, written into the models")
     arguments = parser.parse_args()
     export(arguments.cache, arguments.weights, arguments.out, arguments.score)

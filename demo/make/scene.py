@@ -108,7 +108,7 @@ class Scene:
     """One production line. Not thread-safe: products are drawn when first seen, and kept."""
 
     def __init__(self, seed: int, style: Style, look: Look = Look()):
-        self._rng = rng = np.random.default_rng([seed, 7 if style is TRAINING else 11])
+        rng = np.random.default_rng([seed, 7 if style is TRAINING else 11])
         self._seed = seed
         self._stream_seed = seed if look.stream_seed is None else look.stream_seed
         self._style = style
@@ -125,7 +125,7 @@ class Scene:
         self._speed = pick(look.speed, rng.uniform(60, 170) * rng.choice([-1, 1]))
         self._foot_y = rng.uniform(248, 296)
         self._exposure_s = rng.uniform(0.0, 0.03)
-        self._rng_belt = rng.uniform(0.75, 1.15)
+        self._belt_value = rng.uniform(0.75, 1.15)
         self._belt_kind = str(rng.choice(style.belts))
         self._belt_rgb = hsv(rng.uniform(0, 360), rng.uniform(0.0, 0.35), rng.uniform(0.14, 0.42))
         self._wall = self._draw_wall(rng)
@@ -230,7 +230,8 @@ class Scene:
         y = int(self._foot_y - rng.uniform(30, 60))
         wall[y:y + 7] = metal_bar(7, 640, (0.62, 0.64, 0.67), False)
         for x in range(int(rng.integers(0, 120)), 640, 160):
-            wall[y:int(self._foot_y), x:x + 8] = metal_bar(int(self._foot_y) - y, min(8, 640 - x), (0.45, 0.47, 0.5), True)
+            post = metal_bar(int(self._foot_y) - y, min(8, 640 - x), (0.45, 0.47, 0.5), True)
+            wall[y:int(self._foot_y), x:x + 8] = post
         return cv2.GaussianBlur(wall, (0, 0), 0.9)
 
     def _draw_frame_front(self, rng) -> np.ndarray:
@@ -306,7 +307,8 @@ class Scene:
         for side in (-1, 1):
             x = middle + side * 28
             part(x - 6, rows - 62, x + 6, rows - 8, steel * 0.8)
-            part(x - 6 - (4 if side > 0 else 0), rows - 24, x + 6 + (4 if side < 0 else 0), rows, np.float32([0.13, 0.13, 0.14]))
+            inner_left, inner_right = (4, 0) if side > 0 else (0, 4)  # rubber pads, thicker towards the product
+            part(x - 6 - inner_left, rows - 24, x + 6 + inner_right, rows, np.float32([0.13, 0.13, 0.14]))
         cv2.circle(arm, (middle, rows - 80), 9, (0.15, 0.15, 0.16, 1), -1, cv2.LINE_AA)
         cv2.circle(arm, (middle, rows - 80), 5, (0.75, 0.78, 0.8, 1), -1, cv2.LINE_AA)
         for y in range(20, rows - 140, 46):
@@ -358,7 +360,7 @@ class Scene:
         if blur > 1:
             texture = cv2.blur(texture, (blur, 1))
         depth_light = np.linspace(1.25, 0.85, belt_bottom - belt_top, dtype=np.float32)[:, None, None]
-        picture[belt_top:belt_bottom] = self._belt_rgb * texture[..., None] * depth_light * self._rng_belt
+        picture[belt_top:belt_bottom] = self._belt_rgb * texture[..., None] * depth_light * self._belt_value
         picture[belt_bottom:] = self._front
         picture[belt_bottom - 2:belt_bottom] *= 0.5
 

@@ -1,12 +1,14 @@
 """Trains the detector on cached pictures, on CPU, from a seed.
 
-    python3 train.py --cache CACHE --steps 2600 --out CACHE/line.pt
+    python3 train.py --cache CACHE --steps 4000 --out CACHE/line.pt
 
 Assignment: an object belongs to the strides that suit its size, and there to the positions near its
 middle; where two objects want one position, the smaller gets it. A positive's target score is the
 overlap its predicted box has at that moment, so the best placed answer ends up with the best score.
 Losses: binary cross-entropy on scores (negatives weighted by their score squared, so that the easy
-ones fade) and 1 - complete IoU on boxes. Adam with decoupled decay, cosine rate, averaged weights.
+ones fade) and 1 - complete IoU on boxes. Adam with decoupled decay, averaged weights. The learning
+rate is constant and falls to nothing over the last DECAY_STEPS; so the steps before do not depend on
+the total, which may still be set while training runs, by writing it into the file OUT.steps.
 """
 
 import argparse
@@ -31,6 +33,7 @@ from scene import VISIBLE_SHARE_MIN
 # Side of a square as large as the object, in pixels: which stride answers for it. They overlap.
 SIZE_RANGES = ((0, 48), (40, 140), (96, 1e9))
 CENTRE_RADIUS_STRIDES = 1.5
+WARM_STEPS, DECAY_STEPS = 200, 800
 DEFECT_WEIGHT = 2.0  # a product has three times the positions of a defect and is far easier
 
 
@@ -67,18 +70,38 @@ def vary(picture: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> tup
     return picture, rows
 
 
+def crop_rows(canvas: np.ndarray, rows: np.ndarray, height: int, rng: np.random.Generator):
+    """A band of the input, as wide but only `height` tall: two thirds of the work, the same products.
+
+    Mostly the band holds all products whole; else it lies anywhere, so that walls, floors and the gray
+    border are seen too, and objects it cuts are no longer sure.
+    """
+    spare = canvas.shape[0] - height
+    products = rows[rows[:, 0] == PRODUCT]
+    low, high = 0.0, float(spare)
+    if len(products) and rng.random() < 0.75:
+        low, high = max(low, products[:, 4].max() + 3 - height), min(high, products[:, 2].min() - 3)
+    top = int(rng.uniform(low, high)) if high > low else int(np.clip((low + high) / 2, 0, spare))
+    rows = rows.copy()
+    area = np.maximum(np.prod(rows[:, 3:5] - rows[:, 1:3], 1), 1e-6)
+    rows[:, [2, 4]] = np.clip(rows[:, [2, 4]] - top, 0, height)
+    share = np.prod(rows[:, 3:5] - rows[:, 1:3], 1) / area
+    rows[:, 5] *= share >= 0.99
+    return canvas[top:top + height], rows[share > 0.1]
+
+
 class BatchMaker:
     """Prepares batches on a thread of its own, a few ahead. The order depends on the seed alone."""
 
-    def __init__(self, pictures, labels, batch: int, steps: int, seed: int):
-        self._pictures, self._labels, self._batch, self._steps = pictures, labels, batch, steps
+    def __init__(self, pictures, labels, batch: int, height: int, seed: int):
+        self._pictures, self._labels, self._batch, self._height = pictures, labels, batch, height
         self._rng = np.random.default_rng(seed)
         self._ready: queue.Queue = queue.Queue(maxsize=3)
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         order: list[int] = []
-        for _ in range(self._steps):
+        while True:
             while len(order) < self._batch:
                 order.extend(self._rng.permutation(len(self._labels)).tolist())
             chosen, order = order[:self._batch], order[self._batch:]
@@ -87,6 +110,8 @@ class BatchMaker:
                 picture, rows = vary(np.asarray(self._pictures[index]), self._labels[index], self._rng)
                 canvas, scale, left, top = letterbox(picture)
                 rows[:, 1:5] = rows[:, 1:5] * scale + np.float32([left, top, left, top])
+                if self._height < INPUT_HEIGHT:
+                    canvas, rows = crop_rows(canvas, rows, self._height, self._rng)
                 canvases.append(canvas)
                 all_rows.append(rows)
             longest = max(1, max(len(r) for r in all_rows))
@@ -99,11 +124,11 @@ class BatchMaker:
         return self._ready.get()
 
 
-def place_table() -> tuple[torch.Tensor, torch.Tensor]:
-    """Middle and stride of each position of the input."""
+def place_table(height: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Middle and stride of each position of an input of that height."""
     places, strides = [], []
     for stride in STRIDES:
-        part = place_centres(INPUT_HEIGHT // stride, INPUT_WIDTH // stride, stride)
+        part = place_centres(height // stride, INPUT_WIDTH // stride, stride)
         places.append(part)
         strides.append(torch.full((len(part),), float(stride)))
     return torch.cat(places), torch.cat(strides)
@@ -172,24 +197,28 @@ def losses(boxes, logits, rows, places, strides):
     return score_loss, ((1 - complete) * importance).sum() / total
 
 
-def train(cache: Path, steps: int, batch: int, rate: float, seed: int, out: Path) -> None:
+def train(cache: Path, steps: int, batch: int, height: int, rate: float, seed: int, begin: Path | None,
+          out: Path) -> None:
     torch.manual_seed(seed)
     torch.set_num_threads(2)
     cv2.setNumThreads(1)
     pictures, labels = load_split(cache, "training")
-    maker = BatchMaker(pictures, labels, batch, steps, seed)
+    maker = BatchMaker(pictures, labels, batch, height, seed)
     model = LineDetector(len(CLASS_NAMES)).to(memory_format=torch.channels_last).train()
+    if begin is not None:
+        model.load_state_dict(torch.load(begin))
     average = copy.deepcopy(model).eval()
     decayed = [p for p in model.parameters() if p.ndim > 1]
     plain = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW([{"params": decayed, "weight_decay": 0.02},
                                    {"params": plain, "weight_decay": 0.0}], lr=rate)
-    places, strides = place_table()
+    places, strides = place_table(height)
     began = time.monotonic()
-    for step in range(steps):
-        warm = min(1.0, (step + 1) / 150)
+    step = 0
+    while step < steps:
+        warm, fall = min(1.0, (step + 1) / WARM_STEPS), min(1.0, (steps - step) / DECAY_STEPS)
         for group in optimizer.param_groups:
-            group["lr"] = rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / steps)))
+            group["lr"] = rate * warm * fall
         canvases, rows = maker.next()
         x = canvases.permute(0, 3, 1, 2).float().div_(255).contiguous(memory_format=torch.channels_last)
         boxes, logits = model.flat(x)
@@ -205,20 +234,26 @@ def train(cache: Path, steps: int, batch: int, rate: float, seed: int, out: Path
                     kept.lerp_(fresh, 1 - keep)
                 else:
                     kept.copy_(fresh)
-        if step % 50 == 0 or step == steps - 1:
+        if step % 100 == 0:
             print(f"step {step} score_loss {score_loss.item():.3f} box_loss {box_loss.item():.3f} "
                   f"seconds {time.monotonic() - began:.0f}", flush=True)
-        if step % 400 == 399 or step == steps - 1:
+        step += 1
+        if step % 100 == 0 or step == steps:
             torch.save(average.state_dict(), out)
+            if (told := out.with_suffix(out.suffix + ".steps")).exists():
+                steps = int(told.read_text())
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cache", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=2600)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=2.5e-3)
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--height", type=int, default=256, help="rows of the input to train on; 384 is all")
+    parser.add_argument("--begin", type=Path, help="weights to begin with")
+    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    train(arguments.cache, arguments.steps, arguments.batch, arguments.rate, arguments.seed, arguments.out)
+    train(arguments.cache, arguments.steps, arguments.batch, arguments.height, arguments.rate, arguments.seed,
+          arguments.begin, arguments.out)
