@@ -22,7 +22,9 @@
 namespace framemill {
 namespace {
 
-constexpr std::size_t kBatchMax = 32;    // of models with a dynamic batch
+// Of models with a dynamic batch. On a CPU batches gain nothing (CPU-milliseconds a picture at
+// 640x384 in batches of 1, 2, 4, 8: 37, 39, 36, 36), on a GPU they do.
+constexpr std::size_t kBatchMax = 32;
 constexpr std::size_t kGpuRequests = 2;  // one computes while the other's data moves
 
 /// OpenVINO's messages are stacks of "Exception from file:line:" with the reason below them.
@@ -309,10 +311,18 @@ Result<InputLayout> read_input(const ov::Model& model) {
   return layout;
 }
 
-/// Streams and threads of the CPU plugin.
+/// Streams and threads of the CPU plugin: one stream a core with one thread each, so that no core
+/// of an inference ever waits for another one, and requests of different cameras run side by side.
 ///
-/// One stream per core with one thread each: a stream's own work never waits for another core.
-/// Measured on 2 cores (AMD EPYC, AVX2 without VNNI, YOLO11n INT8): see docs/decisions.
+/// Measured on 2 busy cores (AMD EPYC, AVX2 without VNNI, OpenVINO 2026.4.1; CPU-milliseconds an
+/// inference, because other work shared the machine), 1 stream of 2 threads / 2 streams of 1
+/// thread:
+///   YOLO11n INT8 640x640 62 / 62, 640x384 37-40 / 36-39, 512x288 22-23 / 22-23; with both cores
+///   pinned and a second request waiting, one stream cost 46 at 640x384. No setting spins: the
+///   difference to a bare OpenVINO loop is below the noise of 5 %.
+/// A stream costs some 25 MB, so above kLoneStreamsMax cores two threads share one; that part is
+/// not measured.
+constexpr std::size_t kLoneStreamsMax = 8;
 struct CpuPlan {
   std::size_t streams = 1;
   std::size_t threads = 1;
@@ -320,7 +330,9 @@ struct CpuPlan {
 CpuPlan plan_cpu(const BackendOptions& options) {
   CpuPlan plan;
   plan.threads = options.threads > 0 ? options.threads : usable_core_count();
-  plan.streams = options.streams > 0 ? options.streams : plan.threads;
+  plan.streams = options.streams > 0               ? options.streams
+                 : plan.threads <= kLoneStreamsMax ? plan.threads
+                                                   : plan.threads / 2;
   plan.threads = std::max(plan.threads, plan.streams);
   return plan;
 }
