@@ -1,5 +1,6 @@
 #include "framemill/video/decoder.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -62,12 +63,32 @@ bool Decoder::decode(AVPacket& packet, std::int64_t packet_id, const OnFrame& on
   // carry the packet's id. It survives broken and missing time stamps.
   packet.pts = packet_id;
   packet.dts = AV_NOPTS_VALUE;
-  return send(&packet, on_frame);
+  const bool is_good = send(&packet, on_frame);
+  guard_delay(is_good);
+  return is_good;
+}
+
+void Decoder::guard_delay(bool is_good) {
+  // The H.264 decoder finds the reorder depth of streams that do not tell it by watching the order
+  // of frames, and never goes back. Garbage that looks like a late frame would cost latency for
+  // ever (0.3 s were seen), so near refused packets a new depth has to wait until it is proven.
+  constexpr std::int64_t kProof = 50;  // packets
+  ++packets_;
+  good_run_ = is_good ? good_run_ + 1 : 0;
+  reorder_age_ = context_->has_b_frames == last_reorder_ ? reorder_age_ + 1 : 0;
+  last_reorder_ = context_->has_b_frames;
+  if (packets_ < kProof || reorder_age_ >= kProof) {
+    proven_reorder_ = context_->has_b_frames;
+  } else if (good_run_ < std::min(kProof, packets_) && context_->has_b_frames > proven_reorder_) {
+    context_->has_b_frames = proven_reorder_;
+    is_delay_suspect_ = true;
+  }
 }
 
 void Decoder::drain(const OnFrame& on_frame) {
   send(nullptr, on_frame);
   avcodec_flush_buffers(context_.get());
+  is_delay_suspect_ = false;
 }
 
 bool Decoder::send(const AVPacket* packet, const OnFrame& on_frame) {

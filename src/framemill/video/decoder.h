@@ -32,6 +32,9 @@ class Decoder {
   [[nodiscard]] bool is_intra_only() const;
   /// Frames which the decoder holds back for reordering, as far as it knows by now.
   [[nodiscard]] int reorder_frames() const { return context_->has_b_frames; }
+  /// Broken data has made the decoder hold back more frames than the stream needs, which would last
+  /// for ever: drain() at the next key frame.
+  [[nodiscard]] bool is_delay_suspect() const { return is_delay_suspect_; }
   [[nodiscard]] double frame_rate_hz() const { return av_q2d_or_zero(context_->framerate); }
   [[nodiscard]] Duration cpu() const { return cpu_; }
 
@@ -39,8 +42,15 @@ class Decoder {
   explicit Decoder(AvCodecContextPtr context) : context_(std::move(context)) {}
   static double av_q2d_or_zero(AVRational q) { return q.den > 0 && q.num > 0 ? av_q2d(q) : 0; }
   bool send(const AVPacket* packet, const OnFrame& on_frame);
+  void guard_delay(bool is_good);
 
   AvCodecContextPtr context_;
+  std::int64_t packets_ = 0;
+  std::int64_t good_run_ = 0;     // packets since the last one refused
+  std::int64_t reorder_age_ = 0;  // packets since the reorder depth changed
+  int last_reorder_ = 0;
+  int proven_reorder_ = 0;
+  bool is_delay_suspect_ = false;
   Duration cpu_{0};
 };
 

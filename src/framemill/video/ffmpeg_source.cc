@@ -179,6 +179,7 @@ Result<void> FfmpegSource::take_packet(AVPacket& packet) {
     deliver_settled(nullptr);
     return {};
   }
+  if (is_key && decoder_->is_delay_suspect()) drain();
   order_.set_in_order(decoder_->reorder_frames() == 0);
   order_.add(frame, settled_);
   deliver_settled(nullptr);
@@ -282,10 +283,14 @@ void FfmpegSource::deliver(const PendingFrame& settled, AvFramePtr frame) {
     facts_.frame_rate_hz = static_cast<double>(out_index) / span_s;
 }
 
-Result<void> FfmpegSource::finish_round() {
+void FfmpegSource::drain() {
   decoder_->drain([this](AvFramePtr frame, std::int64_t id) { on_decoded(std::move(frame), id); });
   order_.flush(settled_);
   deliver_settled(nullptr);
+}
+
+Result<void> FfmpegSource::finish_round() {
+  drain();
   const bool is_round_empty = frame_index_ == frames_before_round_;
   if (!options_.is_looped || is_round_empty) {
     has_ended_ = true;

@@ -51,6 +51,7 @@ class FfmpegSource final : public Source {
   Result<TimePoint> release(Duration decode_time);
   [[nodiscard]] bool is_skippable(const AVPacket& packet, const PendingFrame& frame);
   void decode(AVPacket& packet, std::int64_t packet_id);
+  void drain();
   void on_decoded(AvFramePtr frame, std::int64_t packet_id);
   void deliver(const PendingFrame& settled, AvFramePtr frame);
   void deliver_settled(AvFramePtr last_frame);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <future>
+#include <random>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -36,7 +37,8 @@ struct ClipCase {
   const char* size;
   PixelFormat format;
   ColorRange range;
-  const char* raw_format;  ///< ffmpeg's name for our samples; null: converted, compared elsewhere
+  const char* raw_format;      ///< ffmpeg's name for our samples; null: converted
+  bool has_skippable = false;  ///< frames that no other refers to
 };
 
 std::ostream& operator<<(std::ostream& out, const ClipCase& c) { return out << c.name; }
@@ -96,6 +98,9 @@ TEST_P(EveryKindOfClip, SkippingChangesNoSampledFrame) {
     EXPECT_EQ(counts.packets, 50);
     EXPECT_EQ(counts.packets_skipped + counts.frames_decoded, 50);
     EXPECT_EQ(complete.counts().frames_decoded, 50);
+    if (sampling.every == 7) {
+      EXPECT_EQ(counts.packets_skipped > 0, clip.has_skippable);
+    }
   }
 }
 
@@ -104,50 +109,50 @@ const ClipCase kClips[] = {
     {"h264", "a.mp4", "-c:v libx264 -bf 0 -pix_fmt yuv420p", "160x120", PixelFormat::kI420,
      kLimited, "yuv420p"},
     {"h264_b", "a.mp4", "-c:v libx264 -bf 3 -b-pyramid normal -g 20 -pix_fmt yuv420p", "160x120",
-     PixelFormat::kI420, kLimited, "yuv420p"},
+     PixelFormat::kI420, kLimited, "yuv420p", true},
     {"h264_b_deep", "a.mkv", "-c:v libx264 -bf 7 -refs 5 -x264-params b-adapt=0 -pix_fmt yuv420p",
-     "160x120", PixelFormat::kI420, kLimited, "yuv420p"},
+     "160x120", PixelFormat::kI420, kLimited, "yuv420p", true},
     {"h264_b_open_gop", "a.ts", "-c:v libx264 -bf 2 -g 12 -x264-params open-gop=1 -pix_fmt yuv420p",
-     "160x120", PixelFormat::kI420, kLimited, "yuv420p"},
+     "160x120", PixelFormat::kI420, kLimited, "yuv420p", true},
     {"h264_odd_size", "a.mp4", "-c:v libx264 -pix_fmt yuv444p", "157x91", PixelFormat::kI444,
-     kLimited, "yuv444p"},
+     kLimited, "yuv444p", true},
     {"h264_cropped", "a.mp4", "-c:v libx264 -pix_fmt yuv420p", "150x86", PixelFormat::kI420,
-     kLimited, "yuv420p"},
+     kLimited, "yuv420p", true},
     {"h264_one_key", "a.mp4", "-c:v libx264 -g 1000 -bf 2 -pix_fmt yuv420p", "160x120",
-     PixelFormat::kI420, kLimited, "yuv420p"},
+     PixelFormat::kI420, kLimited, "yuv420p", true},
     {"h264_full_range", "a.mp4",
      "-vf scale=out_range=full -c:v libx264 -color_range pc -pix_fmt yuv420p", "160x120",
-     PixelFormat::kI420, kFull, "yuvj420p"},
+     PixelFormat::kI420, kFull, "yuvj420p", true},
     {"h264_422", "a.mp4", "-c:v libx264 -pix_fmt yuv422p", "160x120", PixelFormat::kI422, kLimited,
-     "yuv422p"},
+     "yuv422p", true},
     {"h264_gray", "a.mp4", "-c:v libx264 -pix_fmt gray", "160x120", PixelFormat::kI420, kFull,
-     "yuvj420p"},
-    {"ffv1_gray", "a.mkv", "-c:v ffv1 -pix_fmt gray", "160x120", PixelFormat::kGray, kFull,
-     "gray"},
+     "yuvj420p", true},
+    {"ffv1_gray", "a.mkv", "-c:v ffv1 -pix_fmt gray", "160x120", PixelFormat::kGray, kFull, "gray",
+     true},
     {"h264_10_bit", "a.mp4", "-c:v libx264 -pix_fmt yuv420p10le", "160x120", PixelFormat::kI420,
-     kLimited, nullptr},
+     kLimited, nullptr, true},
     {"h264_raw", "a.h264", "-c:v libx264 -bf 0 -pix_fmt yuv420p", "160x120", PixelFormat::kI420,
      kLimited, "yuv420p"},
     {"h265_b", "a.mp4",
      "-c:v libx265 -x265-params log-level=none:bframes=3:pools=none "
      "-pix_fmt yuv420p",
-     "160x120", PixelFormat::kI420, kLimited, "yuv420p"},
+     "160x120", PixelFormat::kI420, kLimited, "yuv420p", true},
     {"h265_layers", "a.mkv",
      "-c:v libx265 -x265-params "
      "log-level=none:bframes=3:temporal-layers=2:pools=none -pix_fmt yuv420p",
-     "160x120", PixelFormat::kI420, kLimited, "yuv420p"},
+     "160x120", PixelFormat::kI420, kLimited, "yuv420p", true},
     {"mpeg4_b", "a.mp4", "-c:v mpeg4 -bf 2 -pix_fmt yuv420p", "160x120", PixelFormat::kI420,
-     kLimited, "yuv420p"},
+     kLimited, "yuv420p", true},
     {"mpeg4_avi", "a.avi", "-c:v mpeg4 -bf 2 -pix_fmt yuv420p", "160x120", PixelFormat::kI420,
-     kLimited, "yuv420p"},
+     kLimited, "yuv420p", true},
     {"mpeg2_b", "a.ts", "-c:v mpeg2video -bf 2 -pix_fmt yuv420p", "160x120", PixelFormat::kI420,
-     kLimited, "yuv420p"},
+     kLimited, "yuv420p", true},
     {"mjpeg", "a.avi", "-c:v mjpeg -pix_fmt yuvj422p", "160x120", PixelFormat::kI422, kFull,
-     "yuvj422p"},
+     "yuvj422p", true},
     {"rgb24", "a.avi", "-c:v rawvideo -pix_fmt bgr24", "160x120", PixelFormat::kI444, kFull,
-     nullptr},
+     nullptr, true},
     {"yuyv", "a.avi", "-c:v rawvideo -pix_fmt yuyv422", "160x120", PixelFormat::kI422, kLimited,
-     "yuv422p"},
+     "yuv422p", true},
 };
 INSTANTIATE_TEST_SUITE_P(Made, EveryKindOfClip, testing::ValuesIn(kClips),
                          [](const auto& clip) { return std::string(clip.param.name); });
@@ -353,6 +358,39 @@ TEST(FfmpegSource, GarbageInH264LeavesTheRestDecodable) {
   const std::vector<std::string> pictures = pictures_of(through);
   EXPECT_TRUE(std::equal(good.begin(), good.begin() + 10, pictures.begin()));
   EXPECT_TRUE(std::equal(good.end() - 10, good.end(), pictures.end() - 10));
+}
+
+TEST(FfmpegSource, GarbageAddsNoLastingDelay) {
+  REQUIRE_FFMPEG();
+  const TempFolder folder;
+  const std::string path = folder.file("a.ts");
+  // Without reorder depth in the stream, the decoder finds it by watching.
+  ASSERT_TRUE(make_clip(path,
+                        "-c:v libx264 -bf 0 -g 10 -bsf:v h264_metadata=level=4 -pix_fmt yuv420p",
+                        "160x120", 25, 12));
+  std::string bytes = read_file(path);
+  constexpr std::size_t kTsPacket = 188;
+  std::mt19937 rng(3);
+  for (std::size_t at = bytes.size() / 4; at < bytes.size() / 2; at += kTsPacket)
+    if (rng() % 5 == 0)
+      for (std::size_t i = 60; i < 140; ++i)
+        bytes[at / kTsPacket * kTsPacket + i] = static_cast<char>(rng());
+  write_file(path, bytes);
+  FfmpegSource source(file_options(path), kClock);
+  ASSERT_TRUE(source.open());
+  std::int64_t held = 0, delivered = 0;
+  while (true) {
+    const auto frame = source.read();
+    ASSERT_TRUE(frame) << frame.error().message();
+    if (!*frame) break;
+    ++delivered;
+    held = source.counts().packets - delivered;
+    if (delivered > 200 && delivered < 290) {
+      EXPECT_EQ(held, 0) << "frame " << delivered;
+    }
+  }
+  EXPECT_EQ(delivered, source.counts().packets);
+  EXPECT_GT(source.counts().decode_errors, 0);
 }
 
 TEST(FfmpegSource, ATruncatedFileGivesWhatIsThere) {

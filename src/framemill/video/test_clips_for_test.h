@@ -115,8 +115,9 @@ struct ReadThrough {
   return options;
 }
 
-#define REQUIRE_FFMPEG()                                                                          \
-  if (!has_ffmpeg_for_test()) GTEST_SKIP() << "the ffmpeg command line makes the clips; install " \
-                                              "it"
+#define REQUIRE_FFMPEG()                                              \
+  if (!has_ffmpeg_for_test())                                         \
+  GTEST_SKIP() << "the ffmpeg command line makes the clips; install " \
+                  "it"
 
 }  // namespace framemill
