@@ -46,6 +46,8 @@ class FrameClock {
   [[nodiscard]] bool is_by_arrival() const { return is_by_arrival_; }
 
  private:
+  [[nodiscard]] Duration announced_interval() const;
+  void note_jump(Place& place);
   [[nodiscard]] bool is_speed_credible(Duration pts, TimePoint arrival);
 
   const Kind kind_;
@@ -62,6 +64,9 @@ class FrameClock {
   Duration window_pts_{0};
   int windows_wrong_ = 0;
   bool is_by_arrival_ = false;
+  bool is_by_count_ = false;     ///< files: time stamps are worth nothing
+  std::int64_t since_jump_ = 0;  ///< frames
+  int quick_jumps_ = 0;
 };
 
 }  // namespace framemill

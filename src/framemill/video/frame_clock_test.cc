@@ -84,6 +84,22 @@ TEST(FrameClock, LiveTimeStampsAtTheWrongSpeedGiveWayToArrival) {
   }
 }
 
+TEST(FrameClock, ConstantTimeStampsAreNoJumps) {
+  for (const Kind kind : {Kind::kFile, Kind::kLive}) {
+    FrameClock clock(kind, kInterval);
+    std::optional<Duration> floor;
+    int jumps = 0;
+    FrameClock::Place place;
+    for (int i = 0; i < 500; ++i) {
+      place = clock.place({seconds(3), seconds(3)}, at(kInterval * i), floor);
+      jumps += place.is_jump;
+      floor = place.pts;
+    }
+    EXPECT_LE(jumps, 1);
+    EXPECT_NEAR(to_seconds(place.pts), 3 + 20, 1);
+  }
+}
+
 TEST(FrameClock, ARoundFollowsTheLast) {
   FrameClock clock(Kind::kFile, {});
   std::optional<Duration> floor;
