@@ -90,17 +90,15 @@ std::optional<TimePoint> LiveScheduler::decide(std::vector<InferenceJob>& jobs, 
     }
   }
   DeviceState device{.batches_in_flight = batches_in_flight_, .batches_max = pool_.batches_max()};
-  if (!batches_started_.empty()) {
-    device.free_at = batches_started_.front() + times_[lane].mean(1);
-  }
-  const BatchDecision decision = decide_batch(waiting_, expected_, now, policy_, times_, device);
+  if (!batches_due_.empty()) device.free_at = *std::ranges::min_element(batches_due_);
+  decide_batch(waiting_, expected_, now, policy_, times_, device, scratch_, decision_);
 
-  for (const std::size_t i : decision.hopeless) {
+  for (const std::size_t i : decision_.hopeless) {
     Mailbox& mailbox = mailboxes_[waiting_[i].camera];
     unserved.push_back({waiting_[i].camera, mailbox.waiting->frame.stamp.seq});
     mailbox.waiting.reset();
   }
-  for (const std::size_t i : decision.send) {
+  for (const std::size_t i : decision_.send) {
     Mailbox& mailbox = mailboxes_[waiting_[i].camera];
     lane = mailbox.waiting->lane;
     mailbox.served_until = mailbox.waiting->frame.stamp.captured_mono;
@@ -110,11 +108,31 @@ std::optional<TimePoint> LiveScheduler::decide(std::vector<InferenceJob>& jobs, 
                     std::move(mailbox.waiting->frame.picture)});
     mailbox.waiting.reset();
   }
-  if (!decision.send.empty()) {
+  if (!decision_.send.empty()) {
     ++batches_in_flight_;
-    batches_started_.push_back(now);
+    batches_due_.push_back(now + times_[lane].mean(bucket_for(decision_.send.size())));
   }
-  return decision.wake_at;
+  std::optional<TimePoint> wake_at = decision_.wake_at;
+  give_up_behind_batches(now, unserved, wake_at);
+  return wake_at;
+}
+
+void LiveScheduler::give_up_behind_batches(TimePoint now, std::vector<Unserved>& unserved,
+                                           std::optional<TimePoint>& wake_at) {
+  for (std::size_t i = 0; i < mailboxes_.size(); ++i) {
+    Mailbox& mailbox = mailboxes_[i];
+    if (!mailbox.waiting || mailbox.in_flight < in_flight_per_camera_) continue;
+    const TimePoint last_start = mailbox.waiting->frame.stamp.captured_mono +
+                                 options_.cameras[i].slo - policy_.post_time -
+                                 times_[mailbox.waiting->lane].p95(1);
+    if (now > last_start) {
+      unserved.push_back({static_cast<CameraIndex>(i), mailbox.waiting->frame.stamp.seq});
+      mailbox.waiting.reset();
+    } else {
+      const TimePoint look_again = last_start + Duration(1);
+      wake_at = wake_at ? std::min(*wake_at, look_again) : look_again;
+    }
+  }
 }
 
 void LiveScheduler::run() {
@@ -160,7 +178,7 @@ void LiveScheduler::on_batch_done(LaneIndex lane, BatchOutcome&& outcome) {
     if (has_succeeded) times_[lane].record(bucket_for(cameras.size()), service_time);
     for (const CameraIndex camera : cameras) --mailboxes_[camera].in_flight;
     --batches_in_flight_;
-    if (!batches_started_.empty()) batches_started_.erase(batches_started_.begin());
+    if (!batches_due_.empty()) batches_due_.pop_front();
     ++news_;
   }
   changed_.notify_all();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <thread>
 #include <vector>
@@ -51,6 +52,10 @@ class LiveScheduler final : public FrameScheduler {
   /// One look at the mailboxes: fills what to send and what to settle; returns when to look again.
   std::optional<TimePoint> decide(std::vector<InferenceJob>& jobs, LaneIndex& lane,
                                   std::vector<Unserved>& unserved) REQUIRES(mu_);
+  /// The frames which the policy does not see, because a batch of their camera is in flight: gives
+  /// up on those that can no longer follow it in time.
+  void give_up_behind_batches(TimePoint now, std::vector<Unserved>& unserved,
+                              std::optional<TimePoint>& wake_at) REQUIRES(mu_);
   void on_batch_done(LaneIndex lane, BatchOutcome&& outcome) EXCLUDES(mu_);
   void settle_unserved(const Unserved& unserved);
   [[nodiscard]] bool is_drained() const REQUIRES(mu_);
@@ -65,8 +70,8 @@ class LiveScheduler final : public FrameScheduler {
   CondVar changed_;
   std::vector<Mailbox> mailboxes_ GUARDED_BY(mu_);
   InferenceGate gate_ GUARDED_BY(mu_);
-  std::vector<ServiceTimes> times_ GUARDED_BY(mu_);  ///< by lane
-  std::vector<TimePoint> batches_started_ GUARDED_BY(mu_);
+  std::vector<ServiceTimes> times_ GUARDED_BY(mu_);    ///< by lane
+  std::deque<TimePoint> batches_due_ GUARDED_BY(mu_);  ///< in flight, when each should end
   std::size_t batches_in_flight_ GUARDED_BY(mu_) = 0;
   std::uint64_t news_ GUARDED_BY(mu_) = 0;  ///< counts what makes a decision worth repeating
   bool is_draining_ GUARDED_BY(mu_) = false;
@@ -74,6 +79,8 @@ class LiveScheduler final : public FrameScheduler {
   // Reused from decision to decision; used by thread_ only.
   std::vector<WaitingFrame> waiting_;
   std::vector<ExpectedArrival> expected_;
+  BatchScratch scratch_;
+  BatchDecision decision_;
   std::thread thread_;  // last member
 };
 
