@@ -64,8 +64,14 @@ class FramemillTest(unittest.TestCase):
         process = subprocess.Popen(
             [BINARY, "run", *map(str, arguments), "--results", str(self.results), "--summary", str(self.summary), "--listen", "off"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
-        self.addCleanup(lambda: process.poll() is None and process.kill())
+        self.addCleanup(self.end, process)
         return process
+
+    @staticmethod
+    def end(process):
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
 
     def finish_engine(self, process, expect=0, timeout=30):
         if process.poll() is None:

@@ -22,8 +22,9 @@
 namespace framemill {
 namespace {
 
-/// The first SIGINT or SIGTERM asks the engine to stop, a second one ends the process at once.
-/// Signals are blocked in all threads made after it and taken by one that waits for them.
+/// The first SIGINT or SIGTERM asks the engine to stop, a second one ends the process at once, as
+/// does the first while there is no engine yet. Signals are blocked in all threads made after it
+/// and taken by one that waits for them.
 class SignalWatch {
  public:
   SignalWatch() {
@@ -32,35 +33,40 @@ class SignalWatch {
     sigaddset(&signals_, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
     signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write(), not our end
+    thread_ = std::thread([this] { run(); });
   }
   SignalWatch(const SignalWatch&) = delete;
   ~SignalWatch() {
-    if (!thread_.joinable()) return;
     is_over_ = true;
     pthread_kill(thread_.native_handle(), SIGTERM);
     thread_.join();
   }
-  void watch(Engine& engine) {
-    thread_ = std::thread([this, &engine] {
-      bool is_second = false;
-      while (true) {
-        int signal_number = 0;
-        if (sigwait(&signals_, &signal_number) != 0 || is_over_) return;
-        if (is_second) {
-          std::fputs("framemill: stopped at once; the summary was not written\n", stderr);
-          _exit(128 + signal_number);
-        }
-        is_second = true;
-        spdlog::info("stopping; press Ctrl-C again to end at once");
-        engine.request_stop();
-      }
-    });
-  }
+  /// `engine` outlives the watch.
+  void watch(Engine& engine) { engine_ = &engine; }
 
  private:
+  void run() {
+    bool is_second = false;
+    while (true) {
+      int signal_number = 0;
+      if (sigwait(&signals_, &signal_number) != 0 || is_over_) return;
+      Engine* const engine = engine_;
+      if (is_second || engine == nullptr) {
+        std::fputs(engine == nullptr ? "framemill: stopped before anything was started\n"
+                                     : "framemill: stopped at once; the summary was not written\n",
+                   stderr);
+        _exit(128 + signal_number);
+      }
+      is_second = true;
+      spdlog::info("stopping; press Ctrl-C again to end at once");
+      engine->request_stop();
+    }
+  }
+
   sigset_t signals_{};
   std::atomic<bool> is_over_{false};
-  std::thread thread_;
+  std::atomic<Engine*> engine_{nullptr};
+  std::thread thread_;  // last member
 };
 
 /// Redraws the table on a terminal twice a second, below the log.
@@ -131,18 +137,22 @@ int run_command(const std::vector<std::string>& args) {
   spdlog::set_default_logger(logger);
   spdlog::set_level(spdlog::level::from_str(options->log_level));
 
-  SignalWatch signals;
   const SystemClock clock;
-  Result<std::unique_ptr<Engine>> engine = Engine::create(options->settings, clock);
-  if (!engine) return report_usage_error(engine.error());
-  signals.watch(**engine);
-  (*engine)->start();
+  std::unique_ptr<Engine> engine;  // outlives the watch
+  SignalWatch signals;
+  {
+    Result<std::unique_ptr<Engine>> created = Engine::create(options->settings, clock);
+    if (!created) return report_usage_error(created.error());
+    engine = std::move(*created);
+  }
+  signals.watch(*engine);
+  engine->start();
   {
     std::unique_ptr<LiveTable> table;
-    if (isatty(STDERR_FILENO) != 0) table = std::make_unique<LiveTable>(**engine);
-    (*engine)->wait();
+    if (isatty(STDERR_FILENO) != 0) table = std::make_unique<LiveTable>(*engine);
+    engine->wait();
   }
-  const RunReport report = (*engine)->finish();
+  const RunReport report = engine->finish();
 
   RunReport before;
   std::fputs(format_run_table(report, rates_between(before, report), SIZE_MAX).c_str(), stderr);

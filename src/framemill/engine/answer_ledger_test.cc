@@ -130,7 +130,8 @@ TEST_F(AnswerLedgerTest, CountsAreConservedAtEveryStep) {
       ++sampled_out;
     } else if (dice <= 2 || open.empty()) {
       open.push_back(next);
-      ledger.enter(make_frame(next++, clock_.now(), next == 1));
+      ledger.enter(make_frame(next, clock_.now(), next == 0));
+      ++next;
     } else {
       const std::size_t at = rng() % open.size();
       const std::int64_t seq = open[at];
