@@ -62,4 +62,5 @@ endfunction()
 set(FRAMEMILL_TEST_ENV
     "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan.supp halt_on_error=1"
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/lsan.supp"
+    "TBB_ENABLE_SANITIZERS=1"  # else TBB loads its parts in a way that the sanitizers refuse
     "FRAMEMILL_TESTDATA=${PROJECT_SOURCE_DIR}/../shared/testdata")

@@ -122,7 +122,7 @@ class CodecTest(FramemillTest):
                 self.assertEqual(done.summary["total"]["inferred"], 17)
 
     def test_odd_sizes(self):
-        clip = make_clip(self.folder / "odd.mp4", size="627x351", options=["-c:v", "libx264", "-pix_fmt", "yuv444p"])
+        clip = make_clip(self.folder / "odd.mp4", size="640x360", options=["-vf", "scale=627:351,format=yuv444p", "-c:v", "libx264"])
         done = self.run_engine("--source", clip, "--model", DEMO_MODEL, "--every", "10")
         self.assertEqual((done.results[0]["width"], done.results[0]["height"]), (627, 351))
 
