@@ -46,8 +46,10 @@ function(framemill_layer)
     target_link_libraries(${LAYER_NAME}_test PRIVATE ${target} GTest::gmock GTest::gtest_main)
     target_compile_definitions(${LAYER_NAME}_test PRIVATE
                                FRAMEMILL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    # A list within a list of properties needs its separators escaped, once for each time it is handed on.
+    string(REPLACE ";" "\\;" env "${FRAMEMILL_TEST_ENV}")
     gtest_discover_tests(${LAYER_NAME}_test TEST_PREFIX "${LAYER_NAME}." DISCOVERY_MODE PRE_TEST
-                         PROPERTIES TIMEOUT 120 ENVIRONMENT "${FRAMEMILL_TEST_ENV}")
+                         PROPERTIES TIMEOUT 300 ENVIRONMENT "${env}")
   endif()
   if(FRAMEMILL_BENCHMARKS)
     foreach(bench ${benches})
@@ -64,3 +66,6 @@ set(FRAMEMILL_TEST_ENV
     "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/lsan.supp"
     "TBB_ENABLE_SANITIZERS=1"  # else TBB loads its parts in a way that the sanitizers refuse
     "FRAMEMILL_TESTDATA=${PROJECT_SOURCE_DIR}/../shared/testdata")
+if(NOT FRAMEMILL_SANITIZE)
+  list(APPEND FRAMEMILL_TEST_ENV "FRAMEMILL_ALL_MODELS=1")
+endif()

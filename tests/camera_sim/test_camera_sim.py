@@ -431,7 +431,8 @@ class Faults(unittest.TestCase):
             time.sleep(0.4)
             self.assertGreater(len({frame.checksum for frame in viewer.watch(0.5)}), 8)
         steps = [b.pts - a.pts for a, b in zip(viewer.frames[5:], viewer.frames[6:])]
-        self.assertTrue(all(step > 0 for step in steps), steps)
+        # ffmpeg gives a frame after a gap the time stamp it expected, so two may share one.
+        self.assertTrue(all(step >= 0 for step in steps), steps)
 
     def test_slow(self):
         with Viewer(self.url) as viewer:

@@ -54,7 +54,6 @@ void SinkRunner::note_error(const Error& error) {
 
 bool SinkRunner::insist(const std::function<Result<void>()>& attempt) {
   const auto began = std::chrono::steady_clock::now();
-  std::optional<std::chrono::steady_clock::time_point> stop_seen;
   while (!is_dead_) {
     const Result<void> result = attempt();
     if (result) return true;
@@ -68,8 +67,8 @@ bool SinkRunner::insist(const std::function<Result<void>()>& attempt) {
     }
     const MutexLock lock(mu_);
     const auto now = std::chrono::steady_clock::now();
-    if (is_stopping_ && !stop_seen) stop_seen = now;
-    if (stop_seen && now - *stop_seen >= options_.stop_patience) return false;
+    if (is_stopping_ && !stop_seen_) stop_seen_ = now;
+    if (stop_seen_ && now - *stop_seen_ >= options_.stop_patience) return false;
     stopping_.wait_for(
         mu_, is_stopping_ ? Duration(std::chrono::milliseconds(50)) : options_.retry_every);
   }

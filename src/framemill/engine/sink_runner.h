@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -55,6 +56,8 @@ class SinkRunner {
   const std::unique_ptr<ResultSink> sink_;  // used by thread_ only
   const Options options_;
   const std::function<void(Error)> on_dead_;
+  /// When a failing attempt first saw stop(): patience is for all that is left. Used by thread_ only.
+  std::optional<std::chrono::steady_clock::time_point> stop_seen_;
   BoundedQueue<Answer> queue_;  // synchronizes itself
   std::atomic<std::int64_t> written_{0};
   std::atomic<std::int64_t> lost_{0};

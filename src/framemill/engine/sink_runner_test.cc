@@ -103,6 +103,19 @@ TEST(SinkRunner, GivesUpAfterTheTimeGiven) {
   EXPECT_EQ(runner.counts().lost, 1);
 }
 
+TEST(SinkRunner, PatienceAfterStopIsForAllThatIsLeft) {
+  auto recorded = std::make_shared<Recorded>();
+  for (int i = 0; i < 1'000'000; ++i) {
+    recorded->next_results.emplace_back(fail(ErrorCode::kResourceExhausted, "disk full"));
+  }
+  SinkRunner runner(std::make_unique<RecordingSink>(recorded), {.stop_patience = 60ms}, nullptr);
+  for (int i = 0; i < 100; ++i) runner.offer(answer(i));
+  const auto before = std::chrono::steady_clock::now();
+  runner.stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, 3s) << "not 60 ms for each of the 100";
+  EXPECT_EQ(runner.counts().lost, 100);
+}
+
 TEST(SinkRunner, AFullQueueLosesOrWaitsAsAsked) {
   auto recorded = std::make_shared<Recorded>();
   recorded->mu.lock();  // the sink hangs in its first write

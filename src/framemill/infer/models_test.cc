@@ -41,6 +41,8 @@ struct Known {
   bool is_quick;  ///< one per family: part of the default suite
 };
 
+void PrintTo(const Known& known, std::ostream* out) { *out << known.path; }
+
 /// Every published model that must load.
 constexpr Known kKnown[] = {
     {"yolov8n_640_fp32.onnx", HeadKind::kV8, 80, "class 1", "fp32", 32, false},
