@@ -46,10 +46,8 @@ function(framemill_layer)
     target_link_libraries(${LAYER_NAME}_test PRIVATE ${target} GTest::gmock GTest::gtest_main)
     target_compile_definitions(${LAYER_NAME}_test PRIVATE
                                FRAMEMILL_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    # A list within a list of properties needs its separators escaped, once for each time it is handed on.
-    string(REPLACE ";" "\\;" env "${FRAMEMILL_TEST_ENV}")
     gtest_discover_tests(${LAYER_NAME}_test TEST_PREFIX "${LAYER_NAME}." DISCOVERY_MODE PRE_TEST
-                         PROPERTIES TIMEOUT 300 ENVIRONMENT "${env}")
+                         PROPERTIES TIMEOUT 300)
   endif()
   if(FRAMEMILL_BENCHMARKS)
     foreach(bench ${benches})
@@ -60,12 +58,21 @@ function(framemill_layer)
   endif()
 endfunction()
 
-# Sanitizers see only our own code; these files name what is known of the libraries beside it.
-set(FRAMEMILL_TEST_ENV
-    "TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan.supp halt_on_error=1"
-    "LSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/cmake/lsan.supp"
-    "TBB_ENABLE_SANITIZERS=1"  # else TBB loads its parts in a way that the sanitizers refuse
-    "FRAMEMILL_TESTDATA=${PROJECT_SOURCE_DIR}/../shared/testdata")
-if(NOT FRAMEMILL_SANITIZE)
-  list(APPEND FRAMEMILL_TEST_ENV "FRAMEMILL_ALL_MODELS=1")
+# The environment of all tests. CTest reads this file first and hands its environment on, which spares lists
+# within lists of test properties.
+set(test_environment
+  # Sanitizers see only our own code; these files name what is known of the libraries beside it.
+  "set(ENV{TSAN_OPTIONS} \"suppressions=${PROJECT_SOURCE_DIR}/cmake/tsan.supp halt_on_error=1\")"
+  "set(ENV{LSAN_OPTIONS} \"suppressions=${PROJECT_SOURCE_DIR}/cmake/lsan.supp\")"
+  "set(ENV{TBB_ENABLE_SANITIZERS} 1) # else TBB loads its parts in a way that the sanitizers refuse"
+  "set(ENV{FRAMEMILL_BIN} \"${PROJECT_BINARY_DIR}/framemill\")"
+  "set(ENV{FRAMEMILL_TESTDATA} \"${PROJECT_SOURCE_DIR}/../shared/testdata\")")
+if(FRAMEMILL_SANITIZE)
+  list(APPEND test_environment "set(ENV{FRAMEMILL_SLOW_BUILD} 1)")
+else()
+  list(APPEND test_environment "set(ENV{FRAMEMILL_ALL_MODELS} 1)")
 endif()
+list(JOIN test_environment "\n" test_environment)
+file(WRITE "${PROJECT_BINARY_DIR}/test_environment.cmake" "${test_environment}\n")
+set_property(DIRECTORY "${PROJECT_SOURCE_DIR}" APPEND PROPERTY TEST_INCLUDE_FILES
+             "${PROJECT_BINARY_DIR}/test_environment.cmake")
