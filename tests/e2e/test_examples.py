@@ -1,0 +1,44 @@
+"""Each example runs as its README says."""
+import json
+import subprocess
+import unittest
+
+import framemill
+from framemill import ROOT, FramemillTest, Finished, read_lines
+
+
+class ExamplesTest(FramemillTest):
+    def example(self, name):
+        done = subprocess.run([ROOT / "examples" / name / "run.sh", framemill.BINARY, str(self.folder)], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        finished = Finished(0, done.stdout, done.stderr, read_lines(self.folder / "results.jsonl"), json.loads((self.folder / "summary.json").read_text()))
+        self.check_promises(finished)
+        return finished
+
+    def test_all_are_covered(self):
+        self.assertEqual({path.name for path in (ROOT / "examples").iterdir()}, {"production-line", "recorded-files"})
+
+    def test_production_line(self):
+        done = self.example("production-line")
+        filler, packing = done.summary["cameras"]
+        self.assertAlmostEqual(filler["sampled"], 80, delta=3)
+        self.assertAlmostEqual(packing["sampled"], 40, delta=3)
+        if not framemill.IS_SLOW_BUILD:
+            self.assertGreaterEqual(filler["inferred"], 75)
+        labels = {d["label"] for line in done.results if line["camera"] == "filler-out" for d in line.get("detections", [])}
+        self.assertLessEqual(labels, {"product", "missing_cap"})
+        for line in done.results:
+            if line["camera"] == "packing":
+                for d in line.get("detections", []):
+                    self.assertGreaterEqual((d["box"][1] + d["box"][3]) / 2, 0.2 * line["height"])
+        for name in ("filler-out", "packing"):
+            self.assertTrue((self.folder / f"{name}.jpg").exists())
+
+    def test_recorded_files(self):
+        done = self.example("recorded-files")
+        self.assertEqual((done.summary["total"]["inferred"], done.summary["total"]["reused"]), (50, 200))
+        self.assertIn("recall", done.stdout.lower())
+
+
+if __name__ == "__main__":
+    unittest.main()
