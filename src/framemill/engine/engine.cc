@@ -73,12 +73,15 @@ Result<DetectorOptions> detector_options(const ModelSettings& model, const Engin
     if (!head) return fail(head.error());
     options.head = *head;
   }
-  if (!model.color.empty() || !model.range.empty() || !model.letterbox.empty()) {
-    InputStyle style;
-    if (model.color == "bgr") style.channels = ChannelOrder::kBgr;
-    if (model.range == "byte") style.range = ValueRange::kByte;
-    if (model.letterbox == "top_left") style.place = LetterboxPlace::kTopLeft;
-    options.style = style;
+  if (!model.color.empty()) {
+    options.channels = model.color == "bgr" ? ChannelOrder::kBgr : ChannelOrder::kRgb;
+  }
+  if (!model.range.empty()) {
+    options.range = model.range == "byte" ? ValueRange::kByte : ValueRange::kUnit;
+  }
+  if (!model.letterbox.empty()) {
+    options.place =
+        model.letterbox == "top_left" ? LetterboxPlace::kTopLeft : LetterboxPlace::kCenter;
   }
   if (model.score) options.score = static_cast<float>(*model.score);
   if (model.nms_iou) options.nms_iou = static_cast<float>(*model.nms_iou);

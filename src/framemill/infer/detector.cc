@@ -326,7 +326,10 @@ Result<std::unique_ptr<Detector>> Detector::create(std::unique_ptr<Backend> back
   if (!recognised) return fail(recognised.error());
   Result<InputStyle> style = style_from_metadata(facts, recognised->kind);
   if (!style) return fail(style.error());
-  state->style = options.style.value_or(*style);
+  style->channels = options.channels.value_or(style->channels);
+  style->range = options.range.value_or(style->range);
+  style->place = options.place.value_or(style->place);
+  state->style = *style;
 
   Result<SelfTest> test =
       test_singles(*state->backend, *recognised, state->style, options.head.has_value());

@@ -19,7 +19,9 @@ struct DetectorOptions {
   BackendOptions backend;
   std::optional<std::vector<std::string>> labels;  ///< by class id
   std::optional<HeadKind> head;
-  std::optional<InputStyle> style;
+  std::optional<ChannelOrder> channels;
+  std::optional<ValueRange> range;
+  std::optional<LetterboxPlace> place;
   std::optional<float> score;        ///< published scores, default .35
   std::optional<float> nms_iou;      ///< default .65
   Size expected_source{1920, 1080};  ///< picks the size to test of a model that takes any

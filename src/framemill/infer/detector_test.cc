@@ -211,7 +211,9 @@ TEST_F(TinyModels, FollowTheirOwnMetadata) {
   DetectorOptions stronger = options("bgr_bytes");
   stronger.score = 0.2F;
   stronger.nms_iou = 0.7F;
-  stronger.style = InputStyle{};
+  stronger.channels = ChannelOrder::kRgb;
+  stronger.range = ValueRange::kUnit;
+  stronger.place = LetterboxPlace::kCenter;
   stronger.labels = {"stone"};
   const auto overridden = Detector::load(stronger);
   ASSERT_TRUE(overridden) << overridden.error().message();
