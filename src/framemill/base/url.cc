@@ -71,29 +71,27 @@ bool has_credentials(std::string_view url) {
          credentials_length(url.substr(end + kSchemeEnd.size())) > 0;
 }
 
-std::string redact(std::string_view url) {
+std::string strip_credentials(std::string_view url) {
   const std::size_t scheme_end = find_scheme_end(url);
   if (scheme_end == std::string_view::npos) return std::string(url);
   const std::size_t start = scheme_end + kSchemeEnd.size();
   std::string result(url.substr(0, start));
-  std::string_view rest = url.substr(start);
-  rest.remove_prefix(credentials_length(rest));
+  const std::string_view rest = url.substr(start);
+  result += rest.substr(credentials_length(rest));
+  return result;
+}
 
-  const std::size_t query = rest.find('?');
-  result += rest.substr(0, query);
-  if (query == std::string_view::npos) return result;
-  rest.remove_prefix(query);
-  while (!rest.empty()) {  // rest starts with '?', '&' or ';'
-    const std::size_t next = std::min(rest.find_first_of("&;#", 1), rest.size());
-    const std::string_view parameter = rest.substr(0, next);
-    const std::size_t equals = parameter.find('=');
-    if (equals != std::string_view::npos && is_secret_parameter(parameter.substr(1, equals - 1))) {
-      result += parameter.substr(0, equals + 1);
-      result += "***";
-    } else {
-      result += parameter;
-    }
-    rest.remove_prefix(next);
+std::string redact(std::string_view url) {
+  std::string result = strip_credentials(url);
+  if (find_scheme_end(url) == std::string_view::npos) return result;
+  // Some cameras take parameters in the path, too: "rtsp://host/user=admin&password=x&channel=1".
+  for (std::size_t equals = result.find('='); equals != std::string::npos;
+       equals = result.find('=', equals + 1)) {
+    const std::size_t before = result.find_last_of("/?&;", equals);
+    const std::size_t name = before == std::string::npos ? 0 : before + 1;
+    if (!is_secret_parameter(std::string_view(result).substr(name, equals - name))) continue;
+    const std::size_t end = std::min(result.find_first_of("&;#", equals), result.size());
+    result.replace(equals + 1, end - equals - 1, "***");
   }
   return result;
 }

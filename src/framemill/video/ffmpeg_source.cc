@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "framemill/base/url.h"
+
 namespace framemill {
 namespace {
 
@@ -33,14 +35,14 @@ FfmpegSource::~FfmpegSource() = default;
 
 Result<void> FfmpegSource::open() {
   if (guard_.is_interrupted())
-    return fail(ErrorCode::kCancelled, redact_url(options_.url) + ": interrupted");
+    return fail(ErrorCode::kCancelled, redact(options_.url) + ": interrupted");
   if (packet_ == nullptr) return fail(ErrorCode::kResourceExhausted, "no memory for a packet");
   Result<std::unique_ptr<PacketReader>> reader = PacketReader::open(options_, guard_);
   if (!reader) return fail(reader.error());
   reader_ = std::move(*reader);
   const AVCodecParameters& parameters = reader_->parameters();
   Result<std::unique_ptr<Decoder>> decoder = Decoder::create(parameters);
-  if (!decoder) return fail(decoder.error().at(redact_url(options_.url)));
+  if (!decoder) return fail(decoder.error().at(redact(options_.url)));
   decoder_ = std::move(*decoder);
   references_.emplace(parameters);
   facts_ = {.codec = decoder_->codec_name(),
@@ -78,7 +80,7 @@ Result<void> FfmpegSource::find_start() {
   if (last < options_.start)
     return fail(
         ErrorCode::kInvalidArgument,
-        fmt::format("{}: start {:.3f} s lies behind its end ({:.3f} s)", redact_url(options_.url),
+        fmt::format("{}: start {:.3f} s lies behind its end ({:.3f} s)", redact(options_.url),
                     to_seconds(options_.start), to_seconds(last)));
   return reader_->rewind();
 }
@@ -140,7 +142,7 @@ Result<void> FfmpegSource::take_packet(AVPacket& packet) {
     return fail(ErrorCode::kUnavailable,
                 fmt::format("{}: no key frame for {:.0f} s; set the camera's key frame interval "
                             "(GOP) to a few seconds",
-                            redact_url(options_.url), to_seconds(kKeyFrameWait)));
+                            redact(options_.url), to_seconds(kKeyFrameWait)));
   }
   const bool is_leading = !round_key_pts_ || (times.pts && *times.pts < *round_key_pts_);
   // Behind what has been delivered there is no place for it any more.
@@ -196,7 +198,7 @@ Result<TimePoint> FfmpegSource::release(Duration decode_time) {
   // are.
   const TimePoint due = first_release_ + (decode_time - *first_decode_time_);
   if (!guard_.wait_until(due, clock_))
-    return fail(ErrorCode::kCancelled, redact_url(options_.url) + ": interrupted");
+    return fail(ErrorCode::kCancelled, redact(options_.url) + ": interrupted");
   return due;
 }
 
@@ -320,7 +322,7 @@ Result<void> FfmpegSource::check_health() const {
   const Duration bad_for = clock_.now() - *bad_since_;
   if (bad_for < stall_timeout()) return {};
   return fail(ErrorCode::kUnavailable, fmt::format("{}: no decodable frame for {:.1f} s",
-                                                   redact_url(options_.url), to_seconds(bad_for)));
+                                                   redact(options_.url), to_seconds(bad_for)));
 }
 
 }  // namespace framemill

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "framemill/base/result.h"
+#include "framemill/base/url.h"
 #include "framemill/video/av_handles.h"
 #include "framemill/video/blocking_guard.h"
 #include "framemill/video/frame_clock.h"
@@ -40,7 +41,7 @@ class PacketReader {
 
  private:
   PacketReader(const SourceOptions& options, UrlKind kind, BlockingGuard& guard)
-      : options_(options), kind_(kind), name_(redact_url(options.url)), guard_(guard) {}
+      : options_(options), kind_(kind), name_(redact(options.url)), guard_(guard) {}
 
   Result<void> open_format();
   Result<void> check_file() const;

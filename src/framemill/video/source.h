@@ -83,9 +83,6 @@ struct SourceOptions {
 /// True for what is opened again after it ended or failed: network streams and devices.
 [[nodiscard]] bool is_live_url(const std::string& url);
 
-/// The URL without user name and password, for logs.
-[[nodiscard]] std::string redact_url(const std::string& url);
-
 /// Chooses the kind of source by the URL: SyntheticSource for synthetic://, else FfmpegSource.
 /// Errors: kInvalidArgument for a scheme that is not allowed.
 [[nodiscard]] Result<std::unique_ptr<Source>> create_source(const SourceOptions& options,

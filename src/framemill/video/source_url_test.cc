@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "framemill/base/url.h"
 #include "framemill/video/source.h"
 
 namespace framemill {
@@ -41,7 +42,7 @@ TEST(IsLiveUrl, NetworkAndDevices) {
     EXPECT_FALSE(is_live_url(url)) << url;
 }
 
-TEST(RedactUrl, ShowsNoSecret) {
+TEST(Redact, ShowsNoSecret) {
   const std::pair<const char*, const char*> cases[] = {
       {"rtsp://10.0.0.5/1", "rtsp://10.0.0.5/1"},
       {"rtsp://viewer:secret@10.0.0.5/1", "rtsp://10.0.0.5/1"},
@@ -55,7 +56,7 @@ TEST(RedactUrl, ShowsNoSecret) {
       {"rtsp://h/user=admin&password=secret&channel=1", "rtsp://h/user=***&password=***&channel=1"},
       {"clips/a@b.mp4", "clips/a@b.mp4"},
   };
-  for (const auto& [url, want] : cases) EXPECT_EQ(redact_url(url), want);
+  for (const auto& [url, want] : cases) EXPECT_EQ(redact(url), want);
 }
 
 TEST(WithCredentials, EncodesThem) {
@@ -63,7 +64,7 @@ TEST(WithCredentials, EncodesThem) {
             "rtsp://viewer:p%40ss%2Fw%3Ard%25@h/1");
   EXPECT_EQ(with_credentials("rtsp://old:gone@h/1", "viewer", ""), "rtsp://viewer@h/1");
   EXPECT_EQ(with_credentials("rtsp://old:kept@h/1", "", ""), "rtsp://old:kept@h/1");
-  EXPECT_EQ(redact_url(with_credentials("rtsp://h/1", "u:@/", "@:/?#")), "rtsp://h/1");
+  EXPECT_EQ(redact(with_credentials("rtsp://h/1", "u:@/", "@:/?#")), "rtsp://h/1");
 }
 
 TEST(CreateSource, RefusesOtherSchemesWithAHint) {

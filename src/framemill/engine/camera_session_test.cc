@@ -1,0 +1,213 @@
+#include "framemill/engine/camera_session.h"
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// Plays a script: each step is a frame, an error, or the end.
+class ScriptedSource final : public Source {
+ public:
+  using Step = std::function<Result<std::optional<SourceFrame>>()>;
+  struct Script {
+    std::optional<Error> open_error;
+    std::deque<Step> steps;  ///< after the last one read() blocks until interrupted
+  };
+
+  explicit ScriptedSource(Script script) : script_(std::move(script)) {}
+  Result<void> open() override {
+    if (script_.open_error) return fail(*script_.open_error);
+    return {};
+  }
+  Result<std::optional<SourceFrame>> read() override {
+    if (!script_.steps.empty()) {
+      const Step step = std::move(script_.steps.front());
+      script_.steps.pop_front();
+      return step();
+    }
+    std::unique_lock lock(mu_);
+    interrupted_.wait(lock, [this] { return is_interrupted_; });
+    return fail(ErrorCode::kCancelled, "interrupted");
+  }
+  void interrupt() override {
+    const std::lock_guard lock(mu_);
+    is_interrupted_ = true;
+    interrupted_.notify_all();
+  }
+  StreamFacts facts() const override { return {.codec = "script", .size = {32, 32}}; }
+  SourceCounts counts() const override { return {.packets = 1}; }
+
+ private:
+  Script script_;
+  std::mutex mu_;
+  std::condition_variable interrupted_;
+  bool is_interrupted_ = false;
+};
+
+std::shared_ptr<const Picture> picture_of(std::uint8_t grey) {
+  auto samples = std::make_shared<std::vector<std::uint8_t>>(32 * 32, grey);
+  Picture picture;
+  picture.format = PixelFormat::kGray;
+  picture.size = {32, 32};
+  picture.planes[0] = {samples->data(), 32};
+  picture.owner = samples;
+  return std::make_shared<const Picture>(picture);
+}
+
+ScriptedSource::Step frame(std::int64_t index, bool is_sampled = true, bool is_failed = false) {
+  return [=]() -> Result<std::optional<SourceFrame>> {
+    SourceFrame frame;
+    frame.frame_index = index;
+    frame.pts_s = 0.1 * static_cast<double>(index);
+    frame.is_sampled = is_sampled;
+    frame.is_failed = is_failed;
+    if (is_sampled && !is_failed) frame.picture = picture_of(static_cast<std::uint8_t>(index * 9));
+    return std::optional<SourceFrame>(std::move(frame));
+  };
+}
+ScriptedSource::Step error(ErrorCode code, const char* message) {
+  return [=]() -> Result<std::optional<SourceFrame>> { return fail(code, message); };
+}
+ScriptedSource::Step end() {
+  return []() -> Result<std::optional<SourceFrame>> { return std::optional<SourceFrame>(); };
+}
+
+/// Settles each frame at once as inferred, and remembers it.
+class RecordingScheduler final : public FrameScheduler {
+ public:
+  explicit RecordingScheduler(AnswerLedger*& ledger) : ledger_(ledger) {}
+  void offer(CameraIndex, Frame&& frame) override {
+    const std::int64_t seq = frame.stamp.seq;
+    {
+      const std::lock_guard lock(mu_);
+      frames_.push_back(std::move(frame));
+    }
+    changed_.notify_all();
+    ledger_->settle_inferred(seq, {}, nullptr);
+  }
+  void end_camera(CameraIndex) override {
+    const std::lock_guard lock(mu_);
+    has_ended_ = true;
+    changed_.notify_all();
+  }
+  void stop(Duration) override {}
+  void wait_until_done() override {
+    std::unique_lock lock(mu_);
+    changed_.wait(lock, [this] { return has_ended_; });
+  }
+  std::vector<Frame> wait_for(std::size_t count) {
+    std::unique_lock lock(mu_);
+    changed_.wait(lock, [&] { return frames_.size() >= count; });
+    return frames_;
+  }
+
+ private:
+  AnswerLedger*& ledger_;
+  std::mutex mu_;
+  std::condition_variable changed_;
+  std::vector<Frame> frames_;
+  bool has_ended_ = false;
+};
+
+class CameraSessionTest : public testing::Test {
+ protected:
+  CameraSessionTest() : ledger_({}, clock_, [](Answer&&) {}) {
+    options_.id = "gate";
+    options_.source.url = "rtsp://camera/1";
+  }
+  void start(std::deque<ScriptedSource::Script> scripts) {
+    scripts_ = std::move(scripts);
+    session_.emplace(
+        options_,
+        [this](const SourceOptions&, const Clock&) -> Result<std::unique_ptr<Source>> {
+          if (scripts_.empty()) return fail(ErrorCode::kUnavailable, "nobody is there");
+          auto source = std::make_unique<ScriptedSource>(std::move(scripts_.front()));
+          scripts_.pop_front();
+          return std::unique_ptr<Source>(std::move(source));
+        },
+        ledger_, scheduler_, clock_);
+  }
+
+  const SystemClock clock_;
+  CameraSessionOptions options_;
+  AnswerLedger ledger_;
+  AnswerLedger* ledger_pointer_ = &ledger_;
+  RecordingScheduler scheduler_{ledger_pointer_};
+  std::deque<ScriptedSource::Script> scripts_;
+  std::optional<CameraSession> session_;
+};
+
+TEST_F(CameraSessionTest, AReconnectStartsAnEpochAndGoesOnCounting) {
+  start({{.steps = {frame(0), frame(1, false), frame(2), error(ErrorCode::kUnavailable, "gone")}},
+         {.open_error = Error(ErrorCode::kUnavailable, "refused")},
+         {.steps = {frame(0), frame(1)}}});
+  const std::vector<Frame> frames = scheduler_.wait_for(4);
+  session_.reset();
+  EXPECT_EQ(frames[1].stamp.frame_index, 2);
+  EXPECT_EQ(frames[1].stamp.epoch, 0);
+  EXPECT_EQ(frames[2].stamp.frame_index, 3) << "frame 0 of the new epoch comes after 0, 1, 2";
+  EXPECT_EQ(frames[2].stamp.epoch, 1) << "the attempt that was refused is no epoch";
+  EXPECT_EQ(frames[3].stamp.seq, 3);
+  EXPECT_TRUE(frames[0].is_stream_start);
+  EXPECT_FALSE(frames[1].is_stream_start);
+  EXPECT_TRUE(frames[2].is_stream_start);
+  const CameraCounts counts = ledger_.counts();
+  EXPECT_EQ(counts.captured, 5);
+  EXPECT_TRUE(counts.is_conserved());
+}
+
+TEST_F(CameraSessionTest, AFailedFrameCostsOneFrame) {
+  start({{.steps = {frame(0), frame(1, true, true), frame(2)}}});
+  scheduler_.wait_for(2);
+  session_.reset();
+  const CameraCounts counts = ledger_.counts();
+  EXPECT_EQ(counts.outcomes[static_cast<std::size_t>(Outcome::kFailed)], 1);
+  EXPECT_EQ(counts.outcomes[static_cast<std::size_t>(Outcome::kInferred)], 2);
+  EXPECT_TRUE(counts.is_conserved());
+}
+
+TEST_F(CameraSessionTest, AFileEndsAndOneThatBreaksOffHasFailed) {
+  options_.is_reconnecting = false;
+  start({{.steps = {frame(0), end()}}});
+  scheduler_.wait_until_done();
+  EXPECT_EQ(session_->status().state, CameraState::kEnded);
+  session_.reset();
+  start({{.steps = {error(ErrorCode::kInvalidArgument, "broken off")}}});
+  while (session_->status().state != CameraState::kFailed) std::this_thread::yield();
+  EXPECT_EQ(session_->status().last_error, "broken off");
+}
+
+TEST_F(CameraSessionTest, LimitsEndTheCamera) {
+  options_.max_answers = 2;
+  start({{.steps = {frame(0), frame(1, false), frame(2), frame(3)}}});
+  scheduler_.wait_until_done();
+  EXPECT_EQ(ledger_.counts().captured, 3);
+  EXPECT_EQ(session_->status().state, CameraState::kEnded);
+}
+
+TEST_F(CameraSessionTest, ABlockedSourceIsInterrupted) {
+  start({{.steps = {frame(0)}}});
+  scheduler_.wait_for(1);
+  session_.reset();  // hangs, if interrupt() does not reach the source
+  EXPECT_EQ(ledger_.counts().captured, 1);
+}
+
+TEST_F(CameraSessionTest, ADownCameraSaysWhyAndIsStoppedWhileItWaits) {
+  start({});
+  while (session_->status().state != CameraState::kDown) std::this_thread::yield();
+  EXPECT_EQ(session_->status().last_error, "nobody is there");
+  session_.reset();
+  EXPECT_EQ(ledger_.counts().captured, 0);
+}
+
+}  // namespace
+}  // namespace framemill
