@@ -146,6 +146,10 @@ int run_command(const std::vector<std::string>& args) {
     engine = std::move(*created);
   }
   signals.watch(*engine);
+  if (const std::string& listen = options->settings.server.listen; listen != "off") {
+    spdlog::info("nothing listens at {}: HTTP API and dashboard are not part of this version",
+                 listen);
+  }
   engine->start();
   {
     std::unique_ptr<LiveTable> table;
