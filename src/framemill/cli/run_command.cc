@@ -173,7 +173,12 @@ int run_command(const std::vector<std::string>& args) {
       has_failed = true;
     }
   }
-  return has_failed ? 1 : 0;
+  const int status = has_failed ? 1 : 0;
+  if (report.is_device_hung) {
+    std::fflush(nullptr);
+    _exit(status);  // leaving in order would wait for the device for ever
+  }
+  return status;
 }
 
 }  // namespace framemill

@@ -234,7 +234,9 @@ inline constexpr std::array kEngineSettings{
         .min = 0,
         .max = 60'000,
         .unit = "ms",
-        .help = "Pace fast: results are usable only that much media time later."},
+        .help =
+            "Pace fast: results are usable only that much media time later. No effect on full and "
+            "hold, whose later answers wait for the model."},
     Setting<EngineSettings>{.key = "tick",
                             .field = &EngineSettings::tick,
                             .min = 1,

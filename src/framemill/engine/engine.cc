@@ -125,6 +125,7 @@ struct Engine::State {
   std::vector<PolicyKind> policies;
 
   std::atomic<bool> is_stopped_early{false};
+  std::atomic<bool> is_device_hung{false};
   mutable Mutex mu;
   CondVar changed;
   bool is_stop_requested GUARDED_BY(mu) = false;
@@ -431,9 +432,8 @@ RunReport Engine::finish() {
   if (s.scheduler) {
     for (auto& session : s.sessions) session->request_stop();
     s.scheduler->stop(kDrainPatience);
-    if (!s.pool->stop(std::chrono::milliseconds(500))) {
-      spdlog::error("a batch has not come back from its device; leaving it behind");
-    }
+    s.is_device_hung = !s.pool->stop(std::chrono::milliseconds(500));
+    if (s.is_device_hung) spdlog::error("a batch has not come back from its device");
   }
   for (auto& sink : s.sinks) sink->stop();
   RunReport report = s.make_report();
@@ -490,6 +490,7 @@ RunReport Engine::State::make_report() const {
   }
   for (const auto& sink : sinks) report.sinks.push_back(sink->counts());
   report.is_stopped_early = is_stopped_early;
+  report.is_device_hung = is_device_hung;
   return report;
 }
 
@@ -505,6 +506,7 @@ std::vector<std::string> RunReport::failures() const {
       lines.push_back(fmt::format("{}: {}", camera.id, camera.status.last_error));
     }
   }
+  if (is_device_hung) lines.push_back("a batch has not come back from its device");
   for (const SinkCounts& sink : sinks) {
     if (sink.lost > 0) {
       lines.push_back(

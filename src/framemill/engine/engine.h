@@ -49,6 +49,9 @@ struct RunReport {
   std::vector<std::string> snapshots;  ///< newest picture of each camera that has one
   CameraCounts total;
   bool is_stopped_early = false;  ///< by a signal or a sink that died
+  /// A batch never came back from its device. Destroying the engine would wait for it: after
+  /// finish(), end the process instead.
+  bool is_device_hung = false;
 
   /// captured = sum of the outcomes + in flight, for each camera.
   [[nodiscard]] bool is_conserved() const;
