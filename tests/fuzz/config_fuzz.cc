@@ -1,7 +1,9 @@
-// Fuzz target of parse_settings(): any text gives settings that hold, or messages that name the file and
-// show no secret; never a crash, a hang or a thrown exception. Needs clang; from the repository's root:
+// Fuzz target of parse_settings(): any text gives settings that hold, or messages that name the
+// file and show no secret; never a crash, a hang or a thrown exception. Needs clang; from the
+// repository's root:
 //
-//   clang++-14 -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/config_fuzz.cc
+//   clang++-14 -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -Isrc
+//   tests/fuzz/config_fuzz.cc
 //     $(ls src/framemill/{base,config}/*.cc | grep -v -e _test.cc -e _bench.cc)
 //     -lyaml-cpp -lfmt -pthread -o config_fuzz                                    (all in one line)
 //   ./config_fuzz -max_total_time=60 -max_len=4096 -timeout=5 corpus tests/golden/config

@@ -56,7 +56,8 @@ class SinkRunner {
   const std::unique_ptr<ResultSink> sink_;  // used by thread_ only
   const Options options_;
   const std::function<void(Error)> on_dead_;
-  /// When a failing attempt first saw stop(): patience is for all that is left. Used by thread_ only.
+  /// When a failing attempt first saw stop(): patience is for all that is left. Used by thread_
+  /// only.
   std::optional<std::chrono::steady_clock::time_point> stop_seen_;
   BoundedQueue<Answer> queue_;  // synchronizes itself
   std::atomic<std::int64_t> written_{0};

@@ -78,10 +78,9 @@ Result<void> FfmpegSource::find_start() {
   }
   av_packet_unref(packet_.get());
   if (last < options_.start)
-    return fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("{}: start {:.3f} s lies behind its end ({:.3f} s)", redact(options_.url),
-                    to_seconds(options_.start), to_seconds(last)));
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: start {:.3f} s lies behind its end ({:.3f} s)",
+                            redact(options_.url), to_seconds(options_.start), to_seconds(last)));
   return reader_->rewind();
 }
 
