@@ -84,7 +84,8 @@ std::optional<TimePoint> LiveScheduler::decide(std::vector<InferenceJob>& jobs, 
                           .priority = camera.priority,
                           .arrived_at = mailbox.waiting->arrived_at,
                           .deadline = mailbox.waiting->frame.stamp.captured_mono + camera.slo,
-                          .served_until = *mailbox.served_until});
+                          .served_until = *mailbox.served_until,
+                          .is_late_useful = camera.policy == PolicyKind::kFull});
     } else if (!mailbox.waiting && mailbox.next_arrival) {
       expected_.push_back({.model = mailbox.lane, .at = *mailbox.next_arrival});
     }
@@ -122,6 +123,7 @@ void LiveScheduler::give_up_behind_batches(TimePoint now, std::vector<Unserved>&
   for (std::size_t i = 0; i < mailboxes_.size(); ++i) {
     Mailbox& mailbox = mailboxes_[i];
     if (!mailbox.waiting || mailbox.in_flight < in_flight_per_camera_) continue;
+    if (options_.cameras[i].policy == PolicyKind::kFull) continue;  // late is better than none
     const TimePoint last_start = mailbox.waiting->frame.stamp.captured_mono +
                                  options_.cameras[i].slo - policy_.post_time -
                                  times_[mailbox.waiting->lane].p95(1);

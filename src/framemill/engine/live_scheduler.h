@@ -15,8 +15,9 @@ namespace framemill {
 
 /// Pace live: each camera has a mailbox for its newest frame, and one thread asks the batch policy
 /// what to send whenever a frame arrives, a batch completes or a timer ends. A frame that a newer
-/// one replaces, or that cannot be inferred by its deadline, is answered otherwise: `superseded`
-/// under policy full, the last boxes under hold.
+/// one replaces ends as `superseded` under policy full and is answered by the last boxes under
+/// hold. One that cannot be inferred by its deadline is answered by the last boxes under hold, and
+/// under full late, where there is capacity to spare.
 class LiveScheduler final : public FrameScheduler {
  public:
   LiveScheduler(FrameSchedulerOptions options, DetectorPool& pool, const Clock& clock);

@@ -298,6 +298,25 @@ class BatchChoice {
   TimePoint first_close_ = TimePoint::max();
 };
 
+/// Keeps what is useful late among the hopeless, and gives it a slot that nothing else wants.
+void serve_late(std::span<const WaitingFrame> waiting, TimePoint now, const DeviceState& device,
+                BatchDecision& decision) {
+  std::optional<Candidate> best;
+  std::size_t kept = 0;
+  std::erase_if(decision.hopeless, [&](std::size_t i) {
+    if (!waiting[i].is_late_useful) return false;
+    const Candidate candidate = make_candidate(waiting[i], i, now, now);
+    if (!best || is_better(candidate, *best)) best = candidate;
+    ++kept;
+    return true;
+  });
+  const bool is_all_settled =
+      decision.send.empty() && kept + decision.hopeless.size() == waiting.size();
+  if (!best || !is_all_settled || device.batches_in_flight >= device.batches_max) return;
+  decision.send.push_back(best->index);
+  if (kept > 1) decision.wake_at = now;  // another slot may be free, too
+}
+
 }  // namespace
 
 double priority_weight(Priority priority) {
@@ -322,6 +341,7 @@ void decide_batch(std::span<const WaitingFrame> waiting, std::span<const Expecte
   scratch.candidates.clear();
   scratch.models.assign(times.size(), {});
   BatchChoice(waiting, now, policy, times, device, scratch, decision).decide(expected);
+  serve_late(waiting, now, device, decision);
 }
 
 BatchDecision decide_batch(std::span<const WaitingFrame> waiting,

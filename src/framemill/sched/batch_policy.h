@@ -26,6 +26,9 @@ struct WaitingFrame {
   /// Expected wrong detections without inference; 1 under full. 0: only when nothing else waits.
   /// Below 0 counts as 0, above 1e9 as 1e9, NaN as 1.
   double need = 1.0;
+  /// An answer after the deadline is worth more than none (policy full): never hopeless, but served
+  /// only with a slot that no frame in time wants.
+  bool is_late_useful = false;
 };
 
 /// When a camera without a waiting frame will bring the next one; cameras are periodic.
@@ -96,6 +99,9 @@ struct BatchScratch {
 /// - What cannot meet its deadline leaves: now + p95(1) + post_time > deadline. Exception: a device
 ///   with nothing in flight and nothing else to do tries the one with the most time left (if any is
 ///   left), because only a try can show that the device is fast again after a stall.
+/// - Frames that would be late but useful stay, and get a free slot which nothing else wants; one
+/// at a
+///   time, by the same order.
 /// - Order: critical first, then priority weight x staleness (now - served_until) x need x
 /// freshness
 ///   (2/3 for a frame about to become hopeless .. 1 for a new one); ties by staleness, then camera.

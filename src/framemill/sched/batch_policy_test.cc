@@ -214,6 +214,32 @@ TEST(DecideBatch, AnIdleDeviceTriesAgain) {
       << "late whatever happens";
 }
 
+TEST(DecideBatch, LateButUsefulFramesGetWhatNothingElseWants) {
+  const auto useful = [](WaitingFrame frame) {
+    frame.is_late_useful = true;
+    return frame;
+  };
+  const std::tuple<const char*, Queue, DeviceState, BatchDecision> cases[] = {
+      {"a free slot serves it", {useful(due(5ms))}, kHalfBusy, {.send = {0}}},
+      {"even when its deadline has passed", {useful(due(-50ms))}, kIdle, {.send = {0}}},
+      {"a frame in time goes first",
+       {useful(due(5ms, 1h)), due(100ms, 1ms)},
+       kIdle,
+       {.send = {1}, .wake_at = std::nullopt}},
+      {"with all slots taken it stays", {useful(due(5ms))}, kBusy, {}},
+      {"one at a time, the stalest first",
+       {useful(due(5ms, 100ms)), useful(due(5ms, 200ms))},
+       kHalfBusy,
+       {.send = {1}, .wake_at = kAtOnce}},
+      {"what is not useful late still leaves",
+       {due(5ms), useful(due(5ms))},
+       kHalfBusy,
+       {.send = {1}, .hopeless = {0}}},
+  };
+  for (const auto& [name, queue, device, want] : cases)
+    EXPECT_EQ(decide_batch(queue, {}, at(0ms), kCpu, kTimes, device), want) << name;
+}
+
 TEST(DecideBatch, AModelNothingIsKnownOfIsTried) {
   const std::vector<ServiceTimes> unknown(1);
   EXPECT_EQ(decide_batch(Queue{due(10ms)}, {}, at(0ms), kCpu, unknown, kIdle),
