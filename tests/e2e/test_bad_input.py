@@ -73,6 +73,12 @@ class BadInputTest(FramemillTest):
         labels.write_text("one\ntwo\n")
         self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--labels", labels, says=["2"])
 
+    def test_models_that_are_no_detectors(self):
+        models = framemill.ROOT / "src/framemill/infer/testdata"
+        for name, says in (("two_outputs", "output"), ("two_inputs", "input"), ("dead", "all 0"), ("ignores_input", "does not depend")):
+            with self.subTest(model=name):
+                self.refused("run", "--source", DEMO_CLIP, "--model", models / f"{name}.onnx", says=[f"{name}.onnx", says])
+
     @unittest.skipUnless(framemill.TESTDATA.is_dir(), "needs the shared test data")
     def test_a_model_that_detects_nothing_is_refused(self):
         model = framemill.TESTDATA / "models/yolov8n_640_int8_qdq_BROKENHEAD_aditya.onnx"

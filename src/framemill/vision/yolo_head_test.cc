@@ -117,6 +117,18 @@ TEST(RecogniseHead, RefusesWhatItCannotRead) {
             ErrorCode::kInvalidArgument);
 }
 
+TEST(RecogniseHead, RefusesNoneAndMillionsOfBoxes) {
+  const std::vector<std::int64_t> shapes[] = {
+      {1, 84, 0}, {1, 0, 85}, {1, 0, 6}, {1, 84, 3'000'000}, {1, 3'000'000, 85}, {1, 3'000'000, 6}};
+  for (const auto& dims : shapes) {
+    const Result<HeadSpec> spec = recognise_head(one(dims), k640, 80, std::nullopt);
+    ASSERT_FALSE(spec) << dims[1] << " x " << dims[2];
+    EXPECT_EQ(spec.error().code(), ErrorCode::kUnsupported);
+    EXPECT_THAT(spec.error().message(), HasSubstr("output0"));
+    EXPECT_THAT(spec.error().message(), HasSubstr("head"));
+  }
+}
+
 TEST(RecogniseHead, OverrideReadsTheFirstOutput) {
   const OutputShape masks{"output1", {1, 32, 160, 160}};
   Result<HeadSpec> spec = recognise_head(
