@@ -153,7 +153,10 @@ Result<void> FfmpegSource::take_packet(AVPacket& packet) {
     zero_pts_ = place.pts;
     start_pts_ = place.pts + options_.start;
   }
-  const Result<TimePoint> captured = is_paced() ? release(place.decode_time) : arrival;
+  // What lies before the start is not waited for: time begins with the first frame delivered.
+  const bool is_before_start = round_ == 0 && !is_live() && place.pts < *start_pts_;
+  const Result<TimePoint> captured =
+      is_paced() && !is_before_start ? release(place.decode_time) : arrival;
   if (!captured) return fail(captured.error());
   last_captured_ = *captured;
 
@@ -162,7 +165,6 @@ Result<void> FfmpegSource::take_packet(AVPacket& packet) {
     decode(packet, packet_id);  // cut away by the file's edit list; others may refer to it
     return {};
   }
-  const bool is_before_start = round_ == 0 && !is_live() && place.pts < *start_pts_;
   PendingFrame frame{.packet_id = packet_id,
                      .pts = place.pts,
                      .captured = *captured,
