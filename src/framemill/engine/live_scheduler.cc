@@ -175,14 +175,13 @@ void LiveScheduler::on_batch_done(LaneIndex lane, BatchOutcome&& outcome) {
   std::vector<CameraIndex> cameras;
   for (const InferenceJob& job : outcome.jobs) cameras.push_back(job.camera);
   settle_batch(options_.cameras, std::move(outcome));
-  {
-    const MutexLock lock(mu_);
-    if (has_succeeded) times_[lane].record(bucket_for(cameras.size()), service_time);
-    for (const CameraIndex camera : cameras) --mailboxes_[camera].in_flight;
-    --batches_in_flight_;
-    if (!batches_due_.empty()) batches_due_.pop_front();
-    ++news_;
-  }
+  // Told under the lock: once it is released, whoever waits for the last batch may destroy this.
+  const MutexLock lock(mu_);
+  if (has_succeeded) times_[lane].record(bucket_for(cameras.size()), service_time);
+  for (const CameraIndex camera : cameras) --mailboxes_[camera].in_flight;
+  --batches_in_flight_;
+  if (!batches_due_.empty()) batches_due_.pop_front();
+  ++news_;
   changed_.notify_all();
 }
 

@@ -150,10 +150,9 @@ void TickScheduler::infer(std::vector<Waiting>& frames) {
 
 void TickScheduler::settle(BatchOutcome&& outcome) {
   settle_batch(options_.cameras, std::move(outcome));
-  {
-    const MutexLock lock(mu_);
-    --batches_in_flight_;
-  }
+  // Told under the lock: once it is released, whoever waits for the last batch may destroy this.
+  const MutexLock lock(mu_);
+  --batches_in_flight_;
   changed_.notify_all();
 }
 
