@@ -4,7 +4,6 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>

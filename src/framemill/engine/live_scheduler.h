@@ -75,7 +75,6 @@ class LiveScheduler final : public FrameScheduler {
   std::deque<TimePoint> batches_due_ GUARDED_BY(mu_);  ///< in flight, when each should end
   std::size_t batches_in_flight_ GUARDED_BY(mu_) = 0;
   std::uint64_t news_ GUARDED_BY(mu_) = 0;  ///< counts what makes a decision worth repeating
-  bool is_draining_ GUARDED_BY(mu_) = false;
   bool is_stopped_ GUARDED_BY(mu_) = false;
   // Reused from decision to decision; used by thread_ only.
   std::vector<WaitingFrame> waiting_;

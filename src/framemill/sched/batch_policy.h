@@ -44,8 +44,6 @@ struct BatchPolicy {
   Duration wake_margin =
       std::chrono::milliseconds(1);                   ///< timers fire late; closed so much earlier
   Duration post_time = std::chrono::milliseconds(2);  ///< from completion to the answer
-  Duration answer_margin =
-      std::chrono::milliseconds(5);  ///< a waiting answer leaves so long before d
 };
 
 struct DeviceState {
