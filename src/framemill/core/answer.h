@@ -93,8 +93,9 @@ struct Answer {
   bool is_on_time = true;
   std::string_view model;                      ///< configured name; outlives the answer
   std::shared_ptr<const std::string> variant;  ///< the rung that inferred; null if none did
-  std::vector<Detection> detections;           ///< at or above the camera's score, best first
-  std::shared_ptr<const Picture> picture;      ///< kept only where a sink draws it, else null
+  std::uint32_t rung = 0;  ///< of the model's ladder, that found them; 0 is the model itself
+  std::vector<Detection> detections;       ///< at or above the camera's score, best first
+  std::shared_ptr<const Picture> picture;  ///< kept only where a sink draws it, else null
 };
 
 /// The outcome under which an answer is counted.

@@ -28,6 +28,7 @@ struct Frame {
   std::shared_ptr<const Picture> picture;
   bool is_stream_start = false;  ///< first of the camera or of an epoch: nothing is known of it
   bool is_scene_start = false;   ///< first of the stream or of a loop, or a scene cut: tracks end
+  std::optional<double> edge_density;  ///< 0..1, where the camera's model has a ladder
 };
 
 }  // namespace framemill

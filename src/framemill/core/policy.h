@@ -8,12 +8,24 @@ namespace framemill {
 
 /// How sampled frames are answered; selectable per camera.
 enum class PolicyKind : std::uint8_t {
-  kFull,  ///< every sampled frame is inferred; under overload frames are superseded
-  kHold,  ///< every Nth sampled frame is inferred, the others reuse its boxes
+  kFull,        ///< every sampled frame is inferred; under overload frames are superseded
+  kHold,        ///< every Nth sampled frame is inferred, the others reuse its boxes
+  kSimilarity,  ///< boxes are reused while the picture resembles the last inferred one
+  kAdaptive,    ///< inference goes where need is highest, the others carry their boxes by motion
 };
 
 [[nodiscard]] constexpr std::string_view to_string(PolicyKind policy) {
-  return policy == PolicyKind::kFull ? "full" : "hold";
+  switch (policy) {
+    case PolicyKind::kFull:
+      return "full";
+    case PolicyKind::kHold:
+      return "hold";
+    case PolicyKind::kSimilarity:
+      return "similarity";
+    case PolicyKind::kAdaptive:
+      return "adaptive";
+  }
+  return "unknown";
 }
 
 /// What inference may cost: a share of the sampled frames, or a number a second over all cameras.
