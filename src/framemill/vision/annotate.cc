@@ -258,6 +258,7 @@ cv::Mat to_bgr(const Picture& picture) {
     rows.write_row(best_kernels(), picture, y, planes);
     auto* out = image.ptr<std::uint8_t>(y);
     for (std::size_t x = 0; x < width; ++x) {
+      // NOLINTNEXTLINE(bugprone-incorrect-roundings): never negative, and lround() would be a call
       for (const float* const plane : planes) *out++ = static_cast<std::uint8_t>(plane[x] + 0.5F);
     }
   }

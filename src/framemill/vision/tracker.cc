@@ -224,8 +224,9 @@ struct Tracker::State {
     }
   }
 
-  void advance_to(double now_s) {
+  void advance_to(double now_s, std::span<const Detection> carried = {}) {
     std::erase_if(tracks, [&](const Track& track) {
+      if (std::ranges::find(carried, track.id(), &Detection::track) != carried.end()) return false;
       const double share = track.hit_count() == 1 ? kOnceSeenShare : 1.0;
       return now_s - track.last_seen_s() > share * options.lost_after_s;
     });
@@ -274,6 +275,16 @@ void Tracker::update(double time_s, std::vector<Detection>& detections) {
     detections[d].track = state.next_id++;
     state.tracks.emplace_back(detections[d].track, detections[d].class_id, frame.measured[d],
                               frame.time_s);
+  }
+}
+
+void Tracker::follow(double time_s, std::span<const Detection> carried) {
+  State& state = *state_;
+  if (!std::isfinite(time_s) || time_s < state.time_s) return;
+  state.advance_to(time_s, carried);
+  for (Track& track : state.tracks) {
+    const auto found = std::ranges::find(carried, track.id(), &Detection::track);
+    if (found != carried.end() && is_usable(*found)) track.correct(measure(found->box), time_s);
   }
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "framemill/core/answer.h"
@@ -32,6 +33,10 @@ class Tracker {
   /// which belong to no track get -1, as do boxes that are not finite. Ids count from 1. `time_s`
   /// must not go back, else the tracks end as with reset(). Cost: 0.01 ms for 20 objects.
   void update(double time_s, std::vector<Detection>& detections);
+
+  /// Tracks of the ids in `carried` are where motion has carried their boxes by `time_s`, and have
+  /// not been lost meanwhile. Then update() with the same time. A time that goes back is ignored.
+  void follow(double time_s, std::span<const Detection> carried);
 
   /// Ends all tracks (scene cut, loop, reconnect). Ids are never given again.
   void reset();
