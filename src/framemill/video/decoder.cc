@@ -4,8 +4,8 @@
 #include <utility>
 
 #include <fmt/format.h>
-#include <time.h>
 
+#include "framemill/base/cpu_time.h"
 #include "framemill/video/ffmpeg_error.h"
 
 namespace framemill {
@@ -14,17 +14,17 @@ namespace {
 // 8192 x 8192: beyond any camera, and a broken header cannot make us allocate gigabytes.
 constexpr std::int64_t kPixelsMax = std::int64_t{1} << 26;
 
-Duration thread_cpu() {
-  timespec t{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return std::chrono::seconds(t.tv_sec) + std::chrono::nanoseconds(t.tv_nsec);
+/// The H.265 decoder ignores the wish; MPEG-1/2 and MPEG-4 Part 2 share their code.
+bool exports_vectors(AVCodecID codec_id) {
+  return codec_id == AV_CODEC_ID_H264 || codec_id == AV_CODEC_ID_MPEG4 ||
+         codec_id == AV_CODEC_ID_MPEG2VIDEO || codec_id == AV_CODEC_ID_MPEG1VIDEO;
 }
 
 /// Adds the thread's CPU time between its beginning and end to a sum.
 class CpuSpan {
  public:
-  explicit CpuSpan(Duration& sum) : sum_(sum), begin_(thread_cpu()) {}
-  ~CpuSpan() { sum_ += thread_cpu() - begin_; }
+  explicit CpuSpan(Duration& sum) : sum_(sum), begin_(thread_cpu_time()) {}
+  ~CpuSpan() { sum_ += thread_cpu_time() - begin_; }
   CpuSpan(const CpuSpan&) = delete;
   CpuSpan& operator=(const CpuSpan&) = delete;
 
@@ -35,7 +35,10 @@ class CpuSpan {
 
 }  // namespace
 
-Result<std::unique_ptr<Decoder>> Decoder::create(const AVCodecParameters& parameters) {
+Result<std::unique_ptr<Decoder>> Decoder::create(const AVCodecParameters& parameters,
+                                                 MotionVectors vectors) {
+  const bool has_vectors =
+      vectors == MotionVectors::kExported && exports_vectors(parameters.codec_id);
   const AVCodec* const codec = avcodec_find_decoder(parameters.codec_id);
   if (codec == nullptr)
     return fail(
@@ -50,12 +53,15 @@ Result<std::unique_ptr<Decoder>> Decoder::create(const AVCodecParameters& parame
     context->max_pixels = kPixelsMax;
     // Cropping then cuts exactly, also where rows no longer begin at an aligned address.
     context->flags |= AV_CODEC_FLAG_UNALIGNED;
+    if (has_vectors) context->flags2 |= AV_CODEC_FLAG2_EXPORT_MVS;
     status = avcodec_open2(context.get(), codec, nullptr);
   }
   if (status < 0)
     return fail(code_of_ffmpeg(status), fmt::format("the {} decoder cannot be opened: {}",
                                                     codec->name, ffmpeg_text(status)));
-  return std::unique_ptr<Decoder>(new Decoder(std::move(context)));
+  std::unique_ptr<Decoder> decoder(new Decoder(std::move(context)));
+  decoder->has_vectors_ = has_vectors;
+  return decoder;
 }
 
 bool Decoder::decode(AVPacket& packet, std::int64_t packet_id, const OnFrame& on_frame) {
@@ -119,6 +125,18 @@ bool Decoder::send(const AVPacket* packet, const OnFrame& on_frame) {
     on_frame(std::move(frame), packet_id);
   }
   return is_good;
+}
+
+std::span<const AVMotionVector> Decoder::vectors_of(const AVFrame& frame) const {
+  const AVFrameSideData* const data =
+      has_vectors_ ? av_frame_get_side_data(&frame, AV_FRAME_DATA_MOTION_VECTORS) : nullptr;
+  if (data == nullptr) return {};
+  const bool is_broken =
+      (frame.flags & AV_FRAME_FLAG_CORRUPT) != 0 || frame.decode_error_flags != 0;
+  const bool is_stale =
+      context_->codec_id == AV_CODEC_ID_MPEG4 && frame.pict_type == AV_PICTURE_TYPE_B;
+  if (is_broken || is_stale || frame.interlaced_frame != 0) return {};
+  return {reinterpret_cast<const AVMotionVector*>(data->data), data->size / sizeof(AVMotionVector)};
 }
 
 std::string Decoder::codec_name() const { return avcodec_get_name(context_->codec_id); }

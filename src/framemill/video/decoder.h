@@ -3,7 +3,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
+
+extern "C" {
+#include <libavutil/motion_vector.h>
+}
 
 #include "framemill/base/clock.h"
 #include "framemill/base/result.h"
@@ -15,11 +20,15 @@ namespace framemill {
 /// packet it was made from. Not thread-safe.
 class Decoder {
  public:
+  /// Whether frames bring the vectors they were coded with, where the codec has some. They cost
+  /// time and change no picture.
+  enum class MotionVectors { kNone, kExported };
   /// A frame and the packet it came from.
   using OnFrame = std::function<void(AvFramePtr frame, std::int64_t packet_id)>;
 
   /// Errors: kUnsupported (no decoder for the codec), kInvalidArgument (its parameters are broken).
-  static Result<std::unique_ptr<Decoder>> create(const AVCodecParameters& parameters);
+  static Result<std::unique_ptr<Decoder>> create(const AVCodecParameters& parameters,
+                                                 MotionVectors vectors = MotionVectors::kNone);
 
   /// Decodes `packet` (its time stamps are overwritten) and hands out what is ready. False if the
   /// decoder refused it; frames may come out all the same.
@@ -27,6 +36,13 @@ class Decoder {
 
   /// Hands out all that is left and makes ready for a new beginning.
   void drain(const OnFrame& on_frame);
+
+  /// Frames of this stream may bring vectors: asked for, and H.264, MPEG-4 or MPEG-1/2.
+  [[nodiscard]] bool has_vectors() const { return has_vectors_; }
+  /// The vectors of a frame of this decoder, valid while it holds them. Empty where it has none
+  /// (intra) or where they would mislead: broken frames, interlaced ones, whose vectors refer to
+  /// fields, and B frames of MPEG-4, with which FFmpeg exports what its buffer held before.
+  [[nodiscard]] std::span<const AVMotionVector> vectors_of(const AVFrame& frame) const;
 
   [[nodiscard]] std::string codec_name() const;
   [[nodiscard]] bool is_intra_only() const;
@@ -45,6 +61,7 @@ class Decoder {
   void guard_delay(bool is_good);
 
   AvCodecContextPtr context_;
+  bool has_vectors_ = false;
   std::int64_t packets_ = 0;
   std::int64_t good_run_ = 0;     // packets since the last one refused
   std::int64_t reorder_age_ = 0;  // packets since the reorder depth changed

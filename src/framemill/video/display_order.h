@@ -15,7 +15,8 @@ struct PendingFrame {
   Duration pts{0};             ///< continuous, see FrameClock
   TimePoint captured;          ///< when the packet was delivered
   State state = State::kSent;
-  bool is_hidden = false;   ///< counts in the file, but is never delivered
+  bool is_hidden = false;         ///< counts in the file, but is never delivered
+  bool may_be_referenced = true;  ///< by a later frame, see ReferenceUse
   bool is_leading = false;  ///< shown before the stream's first key frame: delivered if decodable
   bool is_grid_start = false;  ///< time stamps jumped here
   bool is_loop_start = false;

@@ -41,14 +41,17 @@ Result<void> FfmpegSource::open() {
   if (!reader) return fail(reader.error());
   reader_ = std::move(*reader);
   const AVCodecParameters& parameters = reader_->parameters();
-  Result<std::unique_ptr<Decoder>> decoder = Decoder::create(parameters);
+  Result<std::unique_ptr<Decoder>> decoder =
+      Decoder::create(parameters, options_.is_motion_wanted ? Decoder::MotionVectors::kExported
+                                                            : Decoder::MotionVectors::kNone);
   if (!decoder) return fail(decoder.error().at(redact(options_.url)));
   decoder_ = std::move(*decoder);
   references_.emplace(parameters);
   facts_ = {.codec = decoder_->codec_name(),
             .size = {parameters.width, parameters.height},
             .frame_rate_hz = reader_->frame_rate_hz(),
-            .is_live = is_live()};
+            .is_live = is_live(),
+            .duration_s = reader_->duration_s()};
   if (facts_.frame_rate_hz <= 0) facts_.frame_rate_hz = decoder_->frame_rate_hz();
   is_rate_announced_ = facts_.frame_rate_hz > 0;
   const Duration interval =
@@ -163,17 +166,19 @@ Result<void> FfmpegSource::take_packet(AVPacket& packet) {
   const std::int64_t packet_id = packet_id_++;
   if ((packet.flags & AV_PKT_FLAG_DISCARD) != 0) {
     decode(packet, packet_id);  // cut away by the file's edit list; others may refer to it
+    motion_.reset();
     return {};
   }
   PendingFrame frame{.packet_id = packet_id,
                      .pts = place.pts,
                      .captured = *captured,
                      .is_hidden = is_before_start,
+                     .may_be_referenced = references_->may_be_referenced(bytes_of(packet)),
                      .is_leading = is_leading,
                      .is_grid_start = place.is_jump,
                      .is_loop_start = round_ > 0 && place_in_round == 0};
   const bool is_unreached = round_ == 0 && place_in_round < start_packet_;
-  if (is_unreached || is_skippable(packet, frame)) {
+  if (is_unreached || is_skippable(frame)) {
     ++counts_.packets_skipped;
     // Frames before the start wait their turn like any other: here even those that others refer to,
     // and that are reordered, are left out.
@@ -203,10 +208,10 @@ Result<TimePoint> FfmpegSource::release(Duration decode_time) {
   return due;
 }
 
-bool FfmpegSource::is_skippable(const AVPacket& packet, const PendingFrame& frame) {
+bool FfmpegSource::is_skippable(const PendingFrame& frame) {
   if (!may_skip_ || frame.is_leading) return false;
   if (!order_.is_trusted() && !decoder_->is_intra_only()) return false;
-  if (references_->may_be_referenced(bytes_of(packet))) return false;
+  if (frame.may_be_referenced) return false;
   if (frame.is_hidden) return true;
   // All frames shown before it have arrived (nothing that refers to others is reordered behind a
   // frame that no one refers to), so the sampler can be asked ahead.
@@ -246,7 +251,7 @@ void FfmpegSource::on_decoded(AvFramePtr frame, std::int64_t packet_id) {
 void FfmpegSource::deliver_settled(AvFramePtr decoded) {
   for (const PendingFrame& settled : settled_) {
     const bool is_decoded = settled.state == PendingFrame::State::kDecoded;
-    deliver(settled, is_decoded ? std::move(decoded) : nullptr);
+    deliver(settled, is_decoded ? std::exchange(decoded, nullptr) : nullptr);
   }
   settled_.clear();
 }
@@ -255,7 +260,10 @@ void FfmpegSource::deliver(const PendingFrame& settled, AvFramePtr frame) {
   const bool is_lost = settled.state == PendingFrame::State::kLost;
   if (is_lost && settled.is_leading) return;  // shown before the first key frame, never decodable
   const std::int64_t file_frame_index = file_frame_index_++;
-  if (settled.is_hidden) return;
+  if (settled.is_hidden) {
+    (void)compose_motion(settled, frame.get(), false);
+    return;
+  }
   if (is_lost) ++counts_.decode_errors;
 
   if (!first_pts_) first_pts_ = settled.pts;
@@ -272,6 +280,7 @@ void FfmpegSource::deliver(const PendingFrame& settled, AvFramePtr frame) {
   out.is_loop_start = settled.is_loop_start;
   if (settled.is_grid_start) sampler_.restart_grid();
   out.is_sampled = sampler_.take(sampler_time_s(settled.pts));
+  out.motion = compose_motion(settled, frame.get(), out.is_sampled);
   if (out.is_sampled) {
     if (frame != nullptr) out.picture = pictures_.make(std::move(frame));
     out.is_failed = out.picture == nullptr;
@@ -284,6 +293,34 @@ void FfmpegSource::deliver(const PendingFrame& settled, AvFramePtr frame) {
   const double span_s = to_seconds(settled.pts - *first_pts_);
   if (!is_rate_announced_ && frame_index_ >= kFramesToMeasure && span_s > 0)
     facts_.frame_rate_hz = static_cast<double>(out_index) / span_s;
+}
+
+std::shared_ptr<const MotionField> FfmpegSource::compose_motion(const PendingFrame& settled,
+                                                                AVFrame* frame, bool is_sampled) {
+  if (!decoder_->has_vectors()) return nullptr;
+  if (frame == nullptr) {
+    // Skipped frames carry no chain. Behind a lost one the decoder conceals what it does not know.
+    if (is_sampled || (settled.state == PendingFrame::State::kLost && settled.may_be_referenced))
+      motion_.reset();
+    return nullptr;
+  }
+  CodedMotion coded{.packet_id = settled.packet_id,
+                    .pts = settled.pts,
+                    .picture_size = {frame->width, frame->height},
+                    .vectors = decoder_->vectors_of(*frame),
+                    .may_be_referenced = settled.may_be_referenced,
+                    .is_sampled = is_sampled};
+  for (const PendingFrame& later : order_.pending()) {
+    if (later.state != PendingFrame::State::kSent) continue;
+    coded.oldest_pending_id =
+        std::min(coded.oldest_pending_id.value_or(later.packet_id), later.packet_id);
+    if (!coded.next_reference_pts && later.may_be_referenced && later.packet_id < settled.packet_id)
+      coded.next_reference_pts = later.pts;
+  }
+  std::shared_ptr<const MotionField> motion = motion_.add(coded);
+  // The picture would keep them as long as it lives.
+  av_frame_remove_side_data(frame, AV_FRAME_DATA_MOTION_VECTORS);
+  return motion;
 }
 
 void FfmpegSource::drain() {
@@ -299,6 +336,7 @@ Result<void> FfmpegSource::finish_round() {
     has_ended_ = true;
     return {};
   }
+  motion_.reset();
   ++round_;
   packet_of_round_ = 0;
   file_frame_index_ = 0;

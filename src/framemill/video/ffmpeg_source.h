@@ -10,6 +10,7 @@
 #include "framemill/video/decoder.h"
 #include "framemill/video/display_order.h"
 #include "framemill/video/frame_clock.h"
+#include "framemill/video/motion_composer.h"
 #include "framemill/video/packet_reader.h"
 #include "framemill/video/picture_from_avframe.h"
 #include "framemill/video/reference_use.h"
@@ -22,7 +23,7 @@ namespace framemill {
 /// thread. Pictures are handed out without a copy; the decoder's memory lives as long as they do.
 ///
 /// A packet whose frame is not sampled, and which no other frame refers to, is not decoded. The
-/// frame counts all the same, and the sampled frames are the same to the bit.
+/// frame counts all the same, and the sampled frames are the same to the bit, as is their motion.
 class FfmpegSource final : public Source {
  public:
   /// Whether frames that no one looks at are decoded too; for tests and benchmarks.
@@ -49,12 +50,14 @@ class FfmpegSource final : public Source {
   Result<void> take_packet(AVPacket& packet);
   Result<void> finish_round();
   Result<TimePoint> release(Duration decode_time);
-  [[nodiscard]] bool is_skippable(const AVPacket& packet, const PendingFrame& frame);
+  [[nodiscard]] bool is_skippable(const PendingFrame& frame);
   void decode(AVPacket& packet, std::int64_t packet_id);
   void drain();
   void on_decoded(AvFramePtr frame, std::int64_t packet_id);
   void deliver(const PendingFrame& settled, AvFramePtr frame);
   void deliver_settled(AvFramePtr last_frame);
+  [[nodiscard]] std::shared_ptr<const MotionField> compose_motion(const PendingFrame& settled,
+                                                                  AVFrame* frame, bool is_sampled);
   void note_health(bool is_good);
   Result<void> check_health() const;
 
@@ -72,6 +75,7 @@ class FfmpegSource final : public Source {
   AvPacketPtr packet_;
   PictureMaker pictures_;
   DisplayOrder order_;
+  MotionComposer motion_;
   Sampler sampler_;
   std::vector<PendingFrame> settled_;  // only within a call
   std::deque<SourceFrame> ready_;      // delivered frames that read() has not handed out yet

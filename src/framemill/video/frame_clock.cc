@@ -52,10 +52,7 @@ FrameClock::Place FrameClock::place(const PacketTimes& times, TimePoint arrival,
                               : Duration::max();
     if (is_round_new_) {
       offset_ = next() - *stamp;
-    } else if (floor && *stamp + offset_ < *floor) {
-      place.is_jump = true;
-      offset_ = next() - *stamp;
-    } else if (*stamp + offset_ > most) {
+    } else if ((floor && *stamp + offset_ < *floor) || *stamp + offset_ > most) {
       place.is_jump = true;
       offset_ = next() - *stamp;
     }

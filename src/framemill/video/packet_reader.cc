@@ -302,6 +302,11 @@ double PacketReader::frame_rate_hz() const {
   return hz < kCredibleMax ? hz : 0;
 }
 
+double PacketReader::duration_s() const {
+  if (is_live() || format_->duration <= 0) return 0;  // AV_NOPTS_VALUE is negative
+  return static_cast<double>(format_->duration) / AV_TIME_BASE;
+}
+
 PacketTimes PacketReader::times_of(const AVPacket& packet) const {
   // For formats without time stamps (Motion JPEG by HTTP) FFmpeg counts frames at 25 a second.
   if (is_live() && (format_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0) return {};

@@ -36,6 +36,8 @@ class PacketReader {
   [[nodiscard]] const AVCodecParameters& parameters() const;
   /// As announced by the container; 0: unknown.
   [[nodiscard]] double frame_rate_hz() const;
+  /// Of a file, as announced by the container; 0: unknown.
+  [[nodiscard]] double duration_s() const;
   /// The packet's time stamps; those missing, or beyond reason, are empty.
   [[nodiscard]] PacketTimes times_of(const AVPacket& packet) const;
 

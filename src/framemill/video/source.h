@@ -8,6 +8,7 @@
 #include "framemill/base/clock.h"
 #include "framemill/base/result.h"
 #include "framemill/core/frame.h"
+#include "framemill/core/motion.h"
 #include "framemill/core/policy.h"
 #include "framemill/video/sampler.h"
 
@@ -19,6 +20,7 @@ struct StreamFacts {
   Size size;                 ///< of the picture
   double frame_rate_hz = 0;  ///< as announced or measured; 0: unknown
   bool is_live = false;      ///< a camera; false: a file
+  double duration_s = 0;     ///< of a file, as its head announces it; 0: unknown
 };
 
 /// One frame in display order, sampled or not.
@@ -33,6 +35,8 @@ struct SourceFrame {
   bool is_failed = false;                  ///< sampled, but decoding failed: no picture
   bool is_loop_start = false;              ///< first frame of a further round of a looped file
   std::shared_ptr<const Picture> picture;  ///< only where sampled and not failed
+  /// Since the previous sampled frame of this source; null: not wanted, or the codec tells none.
+  std::shared_ptr<const MotionField> motion;
 };
 
 /// What decoding cost so far, for summary and benchmarks.
@@ -74,6 +78,7 @@ struct SourceOptions {
   Transport transport = Transport::kAuto;  ///< RTSP; kAuto is TCP
   Pace pace = Pace::kLive;                 ///< files and synthetic:// only
   bool is_looped = false;                  ///< files only
+  bool is_motion_wanted = false;           ///< sampled frames come with the decoder's vectors
   Duration start{0};  ///< files only: where the first round starts, at a key frame or after it
   SamplerOptions sampling;
   Duration open_timeout = std::chrono::seconds(10);
