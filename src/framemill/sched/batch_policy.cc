@@ -93,7 +93,6 @@ class BatchChoice {
       : waiting_(waiting),
         now_(now),
         policy_(policy),
-        knee_(std::clamp<std::size_t>(policy.knee_frames, 1, kBatchBuckets.back())),
         times_(times),
         device_(device),
         scratch_(scratch),
@@ -138,6 +137,12 @@ class BatchChoice {
     }
   }
 
+  std::size_t knee_of(std::uint32_t model) const {
+    const std::span<const std::size_t> knees = policy_.knee_of_model;
+    const std::size_t knee = model < knees.size() ? knees[model] : policy_.knee_frames;
+    return std::clamp<std::size_t>(knee, 1, kBatchBuckets.back());
+  }
+
   Model look_at_model(std::uint32_t index) const {
     const ServiceTimes& times = times_[index];
     Model model{.given_up_before = times.p95(1) + policy_.post_time,
@@ -175,7 +180,8 @@ class BatchChoice {
     if (!best) return best;
     // Least slack first, where waiting for the best one's batch would lose the other.
     const Candidate& leader = lead_of(*best);
-    const std::size_t best_batch = bucket_for(std::min(scratch_.models[*best].ready, knee_));
+    const std::size_t best_batch =
+        bucket_for(std::min(scratch_.models[*best].ready, knee_of(*best)));
     const TimePoint best_done = later(now_, times_[*best].p95(best_batch));
     std::uint32_t chosen = *best;
     Duration least_slack = slack_of(*best);
@@ -205,11 +211,12 @@ class BatchChoice {
 
   bool is_due(std::uint32_t index, std::span<const ExpectedArrival> expected) {
     const Model& model = scratch_.models[index];
-    if (model.ready >= knee_) return true;
+    const std::size_t knee = knee_of(index);
+    if (model.ready >= knee) return true;
     // Company is worth a short wait, and only while a full batch would still be in time. Timers
     // fire late; closing `wake_margin` early turns that into slack.
     const Duration full_batch =
-        times_[index].p95(bucket_for(knee_)) + policy_.post_time + policy_.wake_margin;
+        times_[index].p95(bucket_for(knee)) + policy_.post_time + policy_.wake_margin;
     const TimePoint close_at = std::min(later(model.oldest_arrival, policy_.linger),
                                         earlier(model.first_deadline, full_batch));
     if (now_ >= close_at) return true;
@@ -235,7 +242,8 @@ class BatchChoice {
     const std::span<Candidate> ready(candidates.begin(), of_model);
     CHECK(ready.size() == model.ready);
 
-    std::size_t bucket = bucket_for(std::min(ready.size(), knee_));
+    const std::size_t knee = knee_of(index);
+    std::size_t bucket = bucket_for(std::min(ready.size(), knee));
     if (lead.is_critical)  // it goes first even where that costs throughput
       while (bucket > 1 && lead.deadline < needed_by(index, bucket)) bucket /= 2;
     // A bucket must be more than half full, else the next smaller one holds its frames as well.
@@ -251,9 +259,9 @@ class BatchChoice {
       const auto urgent = std::partition(ready.begin(), ready.end(), is_in_time);
       chosen = {ready.begin(), urgent};
       const std::span<Candidate> others{urgent, ready.end()};
-      if (ready.size() <= knee_ && is_urgent_first(index, lead, others, chosen)) chosen = others;
+      if (ready.size() <= knee && is_urgent_first(index, lead, others, chosen)) chosen = others;
     }
-    const std::size_t count = std::min({chosen.size(), bucket, knee_});
+    const std::size_t count = std::min({chosen.size(), bucket, knee});
     const auto end = chosen.begin() + static_cast<std::ptrdiff_t>(count);
     std::partial_sort(chosen.begin(), end, chosen.end(), is_better);
     for (const Candidate& candidate : chosen.first(count))
@@ -289,7 +297,6 @@ class BatchChoice {
   const std::span<const WaitingFrame> waiting_;
   const TimePoint now_;
   const BatchPolicy& policy_;
-  const std::size_t knee_;
   const std::span<const ServiceTimes> times_;
   const DeviceState& device_;
   BatchScratch& scratch_;

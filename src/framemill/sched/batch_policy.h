@@ -40,6 +40,8 @@ struct ExpectedArrival {
 /// Constant per device, but for the service times.
 struct BatchPolicy {
   std::size_t knee_frames = 1;  ///< batch past which doubling adds < 5 % throughput; 1..32
+  /// By model, in place of `knee_frames`; may be shorter. The caller's memory.
+  std::span<const std::size_t> knee_of_model = {};
   Duration linger = std::chrono::milliseconds(5);  ///< longest wait for company
   Duration wake_margin =
       std::chrono::milliseconds(1);                   ///< timers fire late; closed so much earlier

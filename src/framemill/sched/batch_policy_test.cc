@@ -1,6 +1,7 @@
 #include "framemill/sched/batch_policy.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <limits>
 #include <random>
@@ -315,6 +316,24 @@ TEST(DecideBatch, ComposesBatchesByTheTable) {
   };
   for (const auto& [name, queue, want] : cases)
     EXPECT_EQ(decide_batch(queue, {}, at(0ms), kFours, kTimes, kIdle), want) << name;
+}
+
+TEST(DecideBatch, AModelsOwnKneeCountsForItAlone) {
+  constexpr std::array<std::size_t, 2> kKnees{1, 2};
+  BatchPolicy policy = kFours;
+  policy.knee_of_model = kKnees;
+  const auto sent = [&](std::uint32_t model) {
+    std::vector<WaitingFrame> queue;
+    for (CameraIndex camera = 0; camera < 5; ++camera) {
+      queue.push_back(due(60ms, 100ms, camera));
+      queue.back().model = model;
+    }
+    const std::vector<ServiceTimes> times(3, known_times());
+    return decide_batch(queue, {}, at(0ms), policy, times, kIdle).send.size();
+  };
+  EXPECT_EQ(sent(0), 1U);
+  EXPECT_EQ(sent(1), 2U);
+  EXPECT_EQ(sent(2), 4U);  // has none of its own
 }
 
 TEST(DecideBatch, ChoosesAmongModelsByTheTable) {

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "framemill/base/clock.h"
+#include "framemill/core/camera.h"
+
+namespace framemill {
+
+struct AuditOptions {
+  double share = .05;  ///< of all inferences, audits included; 0..0.5, 0: no audits
+  Duration wait_max = std::chrono::seconds(2);   ///< a drawn audit starts by then or is lost
+  Duration due_after = std::chrono::seconds(1);  ///< then it goes before need
+  std::size_t waiting_max = 64;                  ///< each of them keeps a picture; >= 1
+  /// Expected share of the frames that are inferred; for the draws before anything is known.
+  double first_share_inferred = .2;
+  std::uint64_t seed = 1;
+};
+
+/// A drawn answer that waits for the top rung to look at its frame.
+struct WaitingAudit {
+  CameraIndex camera = 0;
+  std::int64_t seq = 0;
+  TimePoint drawn_at;
+  double weight = 1;  ///< 1 / the probability of its draw; for FidelityMeter::add_audit()
+  friend bool operator==(const WaitingAudit&, const WaitingAudit&) = default;
+};
+
+/// Draws at random which inexact answers (propagated, reused, or inferred by a cheaper rung) are
+/// audited, and keeps them until they run.
+///
+/// No bias: whether an answer is drawn depends on a hash of (seed, camera, seq) and on a
+/// probability which is the same for all cameras and constant through a period, so neither on need
+/// nor on how busy the device is. The probability follows the load from period to period, such that
+/// audits make up `share` of all inferences in the long run; `weight` makes up for that, so that
+/// frames of a rush (few draws) count as much as those of a calm hour. What is drawn is not dropped
+/// because others are in a hurry: past `due_after` it has precedence over need
+/// (InferenceCause::kDueAudit). Only where it can't start within `wait_max`, or the queue is full,
+/// it is lost, and is counted. Calls within a period may come in any order: the draws stay the
+/// same. Deterministic. Not thread-safe; O(1).
+class AuditPlan {
+ public:
+  enum class Verdict {
+    kNotDrawn,
+    kDrawn,  ///< waits now: the caller keeps its picture and answer
+    kLost,   ///< drawn, but the queue is full
+  };
+
+  explicit AuditPlan(const AuditOptions& options);
+
+  /// An inference which is no audit has started.
+  void count_inference() { ++period_.inferences; }
+  /// An inexact answer was published. Each once.
+  [[nodiscard]] Verdict consider(CameraIndex camera, std::int64_t seq, TimePoint now);
+  /// Begins the next period: four times a second of (media) time, or each few ticks.
+  void begin_period();
+
+  /// The audit that has waited longest, if any.
+  [[nodiscard]] const WaitingAudit* front() const;
+  /// Whether it has to go before need now.
+  [[nodiscard]] bool is_due(TimePoint now) const;
+  /// Takes the audit that has waited longest, to run it. Requires front() != nullptr.
+  WaitingAudit take();
+  /// Removes those which have waited for more than `wait_max`, adding them to `lost`.
+  void expire(TimePoint now, std::vector<WaitingAudit>& lost);
+  /// When expire() will next have something to remove.
+  [[nodiscard]] std::optional<TimePoint> next_expiry() const;
+
+  [[nodiscard]] double probability() const { return probability_; }
+  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+  [[nodiscard]] std::int64_t drawn() const { return drawn_; }
+  [[nodiscard]] std::int64_t lost() const { return lost_; }
+
+ private:
+  struct Rates {
+    double inferences = 0;
+    double inexact = 0;
+  };
+
+  const AuditOptions options_;
+  const double audits_per_inference_;  // of those which are no audits
+  double probability_;
+  Rates period_;  // counts of this one
+  std::int64_t period_drawn_ = 0;
+  Rates recent_;        // smoothed over periods
+  double known_ = 0;    // smoothed likewise: the weight of what has been seen, up to 1
+  double backlog_ = 0;  // draws that the inferences so far allow, less those made
+  std::int64_t drawn_ = 0;
+  std::int64_t lost_ = 0;
+  std::deque<WaitingAudit> waiting_;  // oldest first
+};
+
+}  // namespace framemill

@@ -1,0 +1,166 @@
+#include "framemill/sched/fidelity.h"
+
+#include <algorithm>
+#include <array>
+
+#include "framemill/base/check.h"
+#include "framemill/sched/split_mix.h"
+
+namespace framemill {
+namespace {
+
+constexpr std::size_t kResamples = 1000;
+
+double ratio(double part, double whole) { return whole > 0 ? part / whole : 1; }
+
+}  // namespace
+
+double fidelity_of(double recall, double sure_precision) {
+  const double sum = recall + sure_precision;
+  return sum > 0 ? 2 * recall * sure_precision / sum : 0;
+}
+
+FidelityMeter::Sums& FidelityMeter::Sums::operator+=(const Sums& other) {
+  weight += other.weight;
+  found += other.found;
+  wanted += other.wanted;
+  sure_right += other.sure_right;
+  sure_given += other.sure_given;
+  return *this;
+}
+
+void FidelityMeter::count_exact(std::int64_t sure) {
+  CHECK(sure >= 0);
+  ++exact_;
+  exact_sure_ += sure;
+}
+
+void FidelityMeter::add_audit(const AgreementCounts& counts, double weight) {
+  CHECK(weight > 0);
+  if (audits_ == static_cast<std::int64_t>(kBinsMax) * bin_audits_) {
+    for (std::size_t i = 0; i < kBinsMax / 2; ++i) {
+      bins_[i] = bins_[2 * i];
+      bins_[i] += bins_[2 * i + 1];
+    }
+    bins_.resize(kBinsMax / 2);
+    bin_audits_ *= 2;
+  }
+  if (audits_ % bin_audits_ == 0) bins_.emplace_back();
+  bins_.back() += {.weight = weight,
+                   .found = weight * static_cast<double>(counts.found),
+                   .wanted = weight * static_cast<double>(counts.wanted),
+                   .sure_right = weight * static_cast<double>(counts.sure_right),
+                   .sure_given = weight * static_cast<double>(counts.sure_given)};
+  ++audits_;
+}
+
+FidelityMeter::Sums FidelityMeter::total() const {
+  Sums sums;
+  for (const Sums& bin : bins_) sums += bin;
+  return sums;
+}
+
+FidelityMeter::Ratios FidelityMeter::ratios_with(const Sums& audited) const {
+  const auto exact_sure = static_cast<double>(exact_sure_);
+  const double factor = audited.weight > 0 ? static_cast<double>(inexact_) / audited.weight : 0;
+  const double answered_wanted = exact_sure + factor * audited.wanted;
+  const auto answered = static_cast<double>(exact_ + inexact_);
+  // Where nothing was ever answered, any number of missed objects gives recall 0.
+  const double wanted_each = answered > 0 ? answered_wanted / answered : 1;
+  const double wanted = answered_wanted + wanted_each * static_cast<double>(unanswered_);
+  return {.recall = ratio(exact_sure + factor * audited.found, wanted),
+          .sure_precision = ratio(exact_sure + factor * audited.sure_right,
+                                  exact_sure + factor * audited.sure_given)};
+}
+
+FidelityFigure FidelityMeter::point_figure() const {
+  FidelityFigure figure{.audits = audits_};
+  if (frames() == 0) return figure;
+  const auto drawn = static_cast<double>(audits_ + lost_);
+  if (static_cast<double>(lost_) > kLostShareMax * drawn) {
+    figure.state = FidelityState::kAuditsLost;
+    return figure;
+  }
+  if (inexact_ > 0 && audits_ == 0) {
+    figure.state = FidelityState::kNoAudits;
+    return figure;
+  }
+  figure.state = FidelityState::kKnown;
+  const Ratios ratios = ratios_with(total());
+  figure.recall = ratios.recall;
+  figure.sure_precision = ratios.sure_precision;
+  figure.value = fidelity_of(ratios.recall, ratios.sure_precision);
+  figure.low = figure.high = figure.value;
+  return figure;
+}
+
+FidelityFigure FidelityMeter::figure(std::uint64_t seed) const {
+  FidelityFigure figure = point_figure();
+  if (figure.state != FidelityState::kKnown || inexact_ == 0) return figure;
+  SplitMix random(seed);
+  std::array<double, kResamples> values;
+  for (double& value : values) {
+    Sums sums;
+    for (std::size_t i = 0; i < bins_.size(); ++i) sums += bins_[random.index(bins_.size())];
+    const Ratios ratios = ratios_with(sums);
+    value = fidelity_of(ratios.recall, ratios.sure_precision);
+  }
+  const auto quantile = [&values](std::size_t place) {
+    const auto at = values.begin() + static_cast<std::ptrdiff_t>(place);
+    std::nth_element(values.begin(), at, values.end());
+    return *at;
+  };
+  figure.low = std::min(figure.value, quantile(kResamples / 40));
+  figure.high = std::max(figure.value, quantile(kResamples - 1 - kResamples / 40));
+  return figure;
+}
+
+FidelityBook::FidelityBook(std::span<const std::uint32_t> group_of_camera) {
+  cameras_.reserve(group_of_camera.size());
+  for (const std::uint32_t group : group_of_camera) {
+    CHECK(group < group_of_camera.size());
+    cameras_.push_back({.meter = {}, .group = group});
+    if (group >= groups_.size()) groups_.resize(group + std::size_t{1});
+  }
+}
+
+template <typename Record>
+void FidelityBook::record(CameraIndex camera, Record record) {
+  CHECK(camera < cameras_.size());
+  record(cameras_[camera].meter);
+  record(groups_[cameras_[camera].group]);
+  record(total_);
+}
+
+void FidelityBook::count_exact(CameraIndex camera, std::int64_t sure) {
+  record(camera, [sure](FidelityMeter& meter) { meter.count_exact(sure); });
+}
+void FidelityBook::count_inexact(CameraIndex camera) {
+  record(camera, [](FidelityMeter& meter) { meter.count_inexact(); });
+}
+void FidelityBook::count_unanswered(CameraIndex camera) {
+  record(camera, [](FidelityMeter& meter) { meter.count_unanswered(); });
+}
+void FidelityBook::add_audit(CameraIndex camera, const AgreementCounts& counts, double weight) {
+  record(camera, [&](FidelityMeter& meter) { meter.add_audit(counts, weight); });
+}
+void FidelityBook::add_lost_audit(CameraIndex camera) {
+  record(camera, [](FidelityMeter& meter) { meter.add_lost_audit(); });
+}
+
+FidelityFigure FidelityBook::of_group(std::uint32_t group, std::uint64_t seed) const {
+  CHECK(group < groups_.size());
+  return groups_[group].figure(seed);
+}
+
+FidelityFigure FidelityBook::of_camera(CameraIndex camera, std::uint64_t seed) const {
+  CHECK(camera < cameras_.size());
+  const auto& [meter, group] = cameras_[camera];
+  const bool is_exact = meter.frames() > 0 && meter.exact_frames() == meter.frames();
+  if (is_exact || meter.audits() >= kAuditsOfItsOwn) return meter.figure(seed);
+  FidelityFigure figure = groups_[group].figure(seed);
+  figure.is_of_group = true;
+  return figure;
+}
+
+}  // namespace framemill

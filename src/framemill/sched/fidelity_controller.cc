@@ -1,0 +1,156 @@
+#include "framemill/sched/fidelity_controller.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "framemill/base/check.h"
+
+namespace framemill {
+namespace {
+
+// Before anything is known: the loss of boxes carried by flow, as if seen on so many detections.
+constexpr double kFirstSpeed = .0065;
+constexpr double kFirstDetections = 100;
+/// An inference which found nothing where nothing was carried says a little: that all was well.
+constexpr double kEmptyWeight = .1;
+
+constexpr double kForgetting = .05;       // of the sums over inferences, each second ...
+constexpr double kDetectionsKept = 1000;  // ... but no further than this
+constexpr double kCorrectionGain = .3;    // of the factor that a window of audits asks for
+constexpr double kCorrectionMax = 8;      // and 1 / 8
+constexpr double kDeadBand = .1;
+constexpr double kStepUp = 1.25;
+constexpr double kStepDown = .95;
+constexpr double kAtTheMost = .98;    // of share_max: no room to move
+constexpr double kMostOfWindow = .9;  // of the seconds: what held it back through a window
+
+}  // namespace
+
+FidelityController::FidelityController(const FidelityControllerOptions& options)
+    : options_(options),
+      share_(0),
+      found_(kFirstDetections * (1 - 2 * kFirstSpeed)),
+      wanted_(kFirstDetections),
+      sure_right_(found_),
+      sure_given_(kFirstDetections),
+      aged_(kFirstDetections) {
+  CHECK(options.target > 0 && options.target <= 1);
+  CHECK(options.share_min > 0 && options.share_min <= options.share_max && options.share_max <= 1);
+  share_ = std::clamp(share_wanted(), options.share_min, options.share_max);
+}
+
+void FidelityController::count_exact(std::int64_t sure) {
+  window_.count_exact(sure);
+  ++window_inferred_;
+}
+
+void FidelityController::count_inexact(bool is_inferred) {
+  window_.count_inexact();
+  window_inferred_ += is_inferred ? 1 : 0;
+}
+
+void FidelityController::count_unanswered() { window_.count_unanswered(); }
+
+void FidelityController::add_audit(const AgreementCounts& counts, double weight) {
+  window_.add_audit(counts, weight);
+}
+
+void FidelityController::add_lost_audit() { window_.add_lost_audit(); }
+
+void FidelityController::learn(const AgreementCounts& counts, double age) {
+  CHECK(age >= 1);
+  const auto wanted = static_cast<double>(counts.wanted);
+  found_ += static_cast<double>(counts.found) + kEmptyWeight;
+  wanted_ += wanted + kEmptyWeight;
+  sure_right_ += static_cast<double>(counts.sure_right) + kEmptyWeight;
+  sure_given_ += static_cast<double>(counts.sure_given) + kEmptyWeight;
+  aged_ += age * (wanted + kEmptyWeight);
+}
+
+// Boxes that lose e at age a lose e / a each frame; between two inferences they are half as old on
+// average, so k is half of that.
+double FidelityController::speed_seen() const {
+  const double lost = 1 - fidelity_of(found_ / wanted_, sure_right_ / sure_given_);
+  return lost * wanted_ / aged_ / 2;
+}
+
+double FidelityController::share_wanted() const {
+  const double speed = correction_ * speed_seen();
+  if (speed <= 0) return 0;
+  return speed / (speed + (1 - options_.target));
+}
+
+double FidelityController::update(std::optional<double> share_managed) {
+  window_speed_ += speed_seen();
+  ++window_seconds_;
+  if (share_ >= kAtTheMost * options_.share_max) ++seconds_at_most_;
+  if (share_managed && *share_managed < kAtTheMost * share_) ++seconds_short_;
+  if (window_.audits() >= kWindowAudits) close_window();
+
+  const double wanted = std::clamp(share_wanted(), options_.share_min, options_.share_max);
+  // The bounds themselves are reached, however near the share already is.
+  const bool is_bound = wanted == options_.share_min || wanted == options_.share_max;
+  if (is_bound || std::abs(wanted - share_) > kDeadBand * share_)
+    share_ = std::clamp(wanted, share_ * kStepDown, share_ * kStepUp);
+
+  const double kept = std::max(1 - kForgetting, std::min(1.0, kDetectionsKept / wanted_));
+  for (double* sum : {&found_, &wanted_, &sure_right_, &sure_given_, &aged_}) *sum *= kept;
+  return share_;
+}
+
+void FidelityController::close_window() {
+  figure_ = window_.figure();
+  const double share =
+      static_cast<double>(window_inferred_) / static_cast<double>(window_.frames());
+  if (figure_.state == FidelityState::kKnown) {
+    const double seen = window_speed_ / static_cast<double>(window_seconds_);
+    if (share > 0 && share < 1 && seen > 0) {
+      const double speed = (1 - figure_.value) / (1 / share - 1);
+      const double asked = std::clamp(speed / seen, 1 / kCorrectionMax, kCorrectionMax);
+      correction_ += kCorrectionGain * (asked - correction_);
+    }
+    const bool is_surely_below = figure_.high < options_.target;
+    const double long_enough = kMostOfWindow * static_cast<double>(window_seconds_);
+    if (is_surely_below && static_cast<double>(seconds_short_) >= long_enough)
+      state_ = State::kNoCapacity;
+    else if (is_surely_below && static_cast<double>(seconds_at_most_) >= long_enough)
+      state_ = State::kOverBudget;
+    else
+      state_ = State::kHolding;
+  }
+  window_ = {};
+  window_inferred_ = 0;
+  window_speed_ = 0;
+  window_seconds_ = 0;
+  seconds_at_most_ = 0;
+  seconds_short_ = 0;
+}
+
+std::string FidelityController::explanation() const {
+  if (state_ == State::kLearning)
+    return fmt::format("target {:.3f}: no {} audits yet", options_.target, kWindowAudits);
+  const std::string measured =
+      fmt::format("fidelity {:.3f} [{:.3f}, {:.3f}]", figure_.value, figure_.low, figure_.high);
+  const double wanted = 100 * std::min(1.0, share_wanted());
+  switch (state_) {
+    case State::kOverBudget:
+      return fmt::format(
+          "{} is below {:.3f} with all the inference that the budget allows ({:.0f} % of the "
+          "sampled frames); about {:.0f} % would hold it",
+          measured, options_.target, 100 * options_.share_max, wanted);
+    case State::kNoCapacity:
+      return fmt::format(
+          "{} is below {:.3f}: the device does not manage the {:.0f} % of the sampled frames asked "
+          "for; about {:.0f} % would hold it",
+          measured, options_.target, 100 * share_, wanted);
+    case State::kLearning:
+    case State::kHolding:
+      break;
+  }
+  return fmt::format("{}, target {:.3f}: inferring {:.0f} % of the sampled frames", measured,
+                     options_.target, 100 * share_);
+}
+
+}  // namespace framemill

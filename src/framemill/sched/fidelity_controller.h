@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "framemill/core/agreement.h"
+#include "framemill/sched/fidelity.h"
+
+namespace framemill {
+
+struct FidelityControllerOptions {
+  double target = .98;     ///< fidelity to hold; 0 < target <= 1
+  double share_min = .02;  ///< 0 < share_min <= share_max
+  double share_max = 1;    ///< of the sampled frames: the budget; <= 1
+};
+
+/// Holds a fidelity by shifting the share of the sampled frames that are inferred.
+///
+/// Model: what is lost grows with the age of the carried boxes, so at share s
+///     1 - fidelity = k x (1 / s - 1),
+/// where k says how fast the scenes go on. (Boxes carried by flow lose .026 at .20 and .056 at .10:
+/// k = .0065 and .0062.) k comes from two sources:
+/// - every inference, which shows how wrong the carried boxes were at their age: quick, but the
+///   policy infers where need is highest, so it is no fair sample;
+/// - the audits, a fair sample, but few: each kWindowAudits of them correct the first by a factor.
+/// The fidelity it reports is that of the audits alone.
+/// Hysteresis: the share stays while the one wanted is within 10 % of it; else it goes there, by at
+/// most a quarter up or a twentieth down each second, since too little shows in the answers and too
+/// much only in the bill.
+/// Deterministic in the order of calls. Not thread-safe. O(1), each kWindowAudits audits ~1 ms.
+class FidelityController {
+ public:
+  /// Audits to a window; as many as a figure of a camera's own needs.
+  static constexpr std::int64_t kWindowAudits = FidelityBook::kAuditsOfItsOwn;
+
+  enum class State : std::uint8_t {
+    kLearning,    ///< no window of audits is complete yet
+    kHolding,     ///< at the target, or on the way there with room to move
+    kOverBudget,  ///< surely below the target with all that `share_max` allows
+    kNoCapacity,  ///< surely below the target, and the device does not manage the share asked for
+  };
+
+  explicit FidelityController(const FidelityControllerOptions& options);
+
+  // The sampled frames and audits, as for FidelityMeter. `is_inferred`: by a cheaper rung.
+  void count_exact(std::int64_t sure);
+  void count_inexact(bool is_inferred = false);
+  void count_unanswered();
+  void add_audit(const AgreementCounts& counts, double weight = 1);
+  void add_lost_audit();
+
+  /// An inference found the boxes carried to its frame, `age` sampled frames old (>= 1), to agree
+  /// with it so far.
+  void learn(const AgreementCounts& counts, double age);
+
+  /// Once a second of (media) time. `share_managed`: what the device could infer at most of the
+  /// frames sampled in that second, if that was the limit. Returns share().
+  double update(std::optional<double> share_managed = std::nullopt);
+
+  /// What to infer of the sampled frames; share_min..share_max.
+  [[nodiscard]] double share() const { return share_; }
+  /// The share that would hold the target, whatever the budget; 0..1.
+  [[nodiscard]] double share_wanted() const;
+  [[nodiscard]] State state() const { return state_; }
+  /// Of the last complete window of audits.
+  [[nodiscard]] const FidelityFigure& figure() const { return figure_; }
+  /// State and reason in a sentence, for logs and the dashboard.
+  [[nodiscard]] std::string explanation() const;
+
+ private:
+  void close_window();
+  [[nodiscard]] double speed_seen() const;  // k from inferences alone
+
+  const FidelityControllerOptions options_;
+  double share_;
+  State state_ = State::kLearning;
+
+  // Sums over inferences, older ones counting less.
+  double found_ = 0, wanted_ = 0, sure_right_ = 0, sure_given_ = 0, aged_ = 0;
+  double correction_ = 1;  // factor from the audits
+
+  FidelityMeter window_;
+  std::int64_t window_inferred_ = 0;  // frames, by any rung
+  double window_speed_ = 0;           // sum of speed_seen() over its seconds
+  std::int64_t window_seconds_ = 0;
+  std::int64_t seconds_at_most_ = 0;  // of them, with the share at share_max
+  std::int64_t seconds_short_ = 0;    // of them, with a device that did not manage the share
+  FidelityFigure figure_;
+};
+
+}  // namespace framemill

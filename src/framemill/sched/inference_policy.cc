@@ -1,0 +1,115 @@
+#include "framemill/sched/inference_policy.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "framemill/base/check.h"
+#include "framemill/sched/batch_policy.h"
+
+namespace framemill {
+
+InferencePolicy::InferencePolicy(InferencePolicyOptions options)
+    : options_(std::move(options)),
+      adaptive_share_(options_.adaptive_share.value_or(options_.share)),
+      hold_(options_.cameras.size()),
+      need_(options_.cameras.size()),
+      tokens_(adaptive_share_, std::max<std::size_t>(1, options_.cameras.size())) {
+  CHECK(options_.share > 0 && options_.share <= 1);
+}
+
+void InferencePolicy::set_adaptive_share(double share) {
+  tokens_.set_budget(share);
+  adaptive_share_ = share;
+}
+
+bool InferencePolicy::is_inferred(const SampledFrame& frame) {
+  switch (options_.cameras[frame.camera].policy) {
+    case PolicyKind::kFull:
+      return true;
+    case PolicyKind::kSimilarity:
+      return frame.is_scene_start || frame.similarity <= options_.similarity_min;
+    case PolicyKind::kHold:
+    case PolicyKind::kAdaptive:
+      break;
+  }
+  HoldState& state = hold_[frame.camera];
+  if (frame.is_scene_start) state.since_start = 0;
+  const std::int64_t index = state.since_start++;
+  if (index == 0) return true;
+  // Inference k falls on frame ceil(k / share). The small term makes .29 x 100 a whole 29.
+  const auto due_by = [this](std::int64_t i) {
+    return std::floor(static_cast<double>(i) * options_.share + 1e-6);
+  };
+  return due_by(index) > due_by(index - 1);
+}
+
+InferencePolicy::Verdict InferencePolicy::arrive(const SampledFrame& frame) {
+  CHECK(frame.camera < options_.cameras.size());
+  if (options_.cameras[frame.camera].policy != PolicyKind::kAdaptive) {
+    return is_inferred(frame) ? Verdict::kInfer : Verdict::kCarry;
+  }
+  tokens_.earn();
+  return Verdict::kCompete;
+}
+
+InferenceCause InferencePolicy::cause_of(const SampledFrame& frame) const {
+  if (frame.is_stream_start) return InferenceCause::kStart;
+  if (options_.cameras[frame.camera].priority == Priority::kCritical) {
+    return InferenceCause::kCritical;
+  }
+  return frame.is_scene_start ? InferenceCause::kSceneCut : InferenceCause::kNeed;
+}
+
+double InferencePolicy::need(const SampledFrame& frame) const {
+  return need_.need(frame.camera, frame.doubt);
+}
+
+bool InferencePolicy::has_budget(InferenceCause cause) const {
+  if (adaptive_share_ >= 1) return true;
+  TokenBucket after = tokens_;
+  return after.try_take(cause);
+}
+
+void InferencePolicy::take(InferenceCause cause) {
+  if (adaptive_share_ < 1) CHECK(tokens_.try_take(cause));
+}
+
+std::size_t InferencePolicy::choose(std::span<const SampledFrame> frames, std::size_t audits,
+                                    std::size_t due, std::vector<bool>& is_inferred_out) {
+  is_inferred_out.assign(frames.size(), false);
+  requests_.clear();
+  places_.clear();
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const SampledFrame& frame = frames[i];
+    CHECK(frame.camera < options_.cameras.size());
+    if (options_.cameras[frame.camera].policy != PolicyKind::kAdaptive) {
+      is_inferred_out[i] = is_inferred(frame);
+      continue;
+    }
+    if (adaptive_share_ >= 1) {
+      is_inferred_out[i] = true;
+      continue;
+    }
+    const double weight = priority_weight(options_.cameras[frame.camera].priority);
+    requests_.push_back(
+        {.cause = cause_of(frame), .worth = weight * need(frame), .is_wanted = frame.is_choosable});
+    places_.push_back(i);
+  }
+  if (adaptive_share_ >= 1) return audits;
+  for (std::size_t i = 0; i < audits; ++i) {
+    requests_.push_back({.cause = i < due ? InferenceCause::kDueAudit : InferenceCause::kAudit,
+                         .is_new_sample = false});
+  }
+  choose_within_budget(requests_, tokens_, chosen_);
+  std::size_t audits_chosen = 0;
+  for (const std::size_t i : chosen_) {
+    if (i < places_.size()) {
+      is_inferred_out[places_[i]] = true;
+    } else {
+      ++audits_chosen;
+    }
+  }
+  return audits_chosen;
+}
+
+}  // namespace framemill

@@ -1,0 +1,297 @@
+#include "framemill/sched/ladder_policy.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <tuple>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr TimePoint kStart{};
+constexpr Duration kWindow = 500ms;
+
+// YOLO11n INT8 on two cores, both busy: 640x384, 512x288, 320x192.
+const std::vector<std::vector<Duration>> kCost{{15ms, 10ms, 5ms}};
+constexpr double kCapacity = 2;
+
+LadderOptions options_for(std::size_t cameras) {
+  return {.ladders = {{.quality = {1, .97, .85}}}, .cameras = std::vector<LadderCamera>(cameras)};
+}
+
+/// A policy and the windows it is asked about.
+class Ladders {
+ public:
+  explicit Ladders(LadderOptions options)
+      : demand(options.cameras.size(), {.inferences_per_second = 10}), policy(std::move(options)) {}
+
+  std::vector<RungChange> window() {
+    now += kWindow;
+    std::vector<RungChange> changes{{99, 9, 9}};
+    policy.decide(now, demand, cost, capacity, changes);
+    return changes;
+  }
+  std::vector<RungChange> windows(int count) {
+    std::vector<RungChange> all;
+    for (int i = 0; i < count; ++i)
+      for (const RungChange& change : window()) all.push_back(change);
+    return all;
+  }
+  void demand_all(double inferences_per_second) {
+    for (CameraDemand& each : demand) each.inferences_per_second = inferences_per_second;
+  }
+
+  std::vector<CameraDemand> demand;
+  std::vector<std::vector<Duration>> cost = kCost;
+  double capacity = kCapacity;
+  TimePoint now = kStart;
+  LadderPolicy policy;
+};
+
+TEST(LadderPolicy, WithCapacityToSpareAllStayAtTheTop) {
+  Ladders ladders(options_for(3));
+  EXPECT_TRUE(ladders.windows(100).empty());
+  EXPECT_NEAR(ladders.policy.occupancy(), 3 * 10 * .015 / 2, 1e-12);
+}
+
+TEST(LadderPolicy, TwoOverloadedWindowsThenCheaper) {
+  Ladders ladders(options_for(16));  // 1.2 at the top
+  EXPECT_TRUE(ladders.window().empty());
+  const std::vector<RungChange> changes = ladders.window();
+  // Each camera that goes to rung 1 saves .025; .9 needs twelve of them.
+  EXPECT_EQ(changes.size(), 12U);
+  for (const RungChange& change : changes) {
+    EXPECT_EQ(change.from, 0U);
+    EXPECT_EQ(change.to, 1U);
+    EXPECT_EQ(ladders.policy.rung_of(change.camera), 1U);
+  }
+  EXPECT_LE(ladders.policy.occupancy(), .9 + 1e-9);
+  EXPECT_FALSE(ladders.policy.is_exhausted());
+  EXPECT_TRUE(ladders.windows(100).empty());
+}
+
+TEST(LadderPolicy, OneOverloadedWindowIsNothing) {
+  Ladders ladders(options_for(16));
+  for (int i = 0; i < 20; ++i) {
+    ladders.demand_all(i % 2 == 0 ? 10 : 7.5);
+    EXPECT_TRUE(ladders.window().empty()) << i;
+  }
+}
+
+TEST(LadderPolicy, JumpsOverRungsInOneChange) {
+  Ladders ladders(options_for(50));  // 3.75, 2.5 and 1.25 at the rungs
+  const std::vector<RungChange> changes = ladders.windows(2);
+  EXPECT_EQ(changes.size(), 50U);
+  for (const RungChange& change : changes) EXPECT_EQ(change.to, 2U);
+  EXPECT_TRUE(ladders.policy.is_exhausted());
+  EXPECT_TRUE(ladders.windows(100).empty());
+  ladders.demand_all(1);
+  ladders.window();
+  EXPECT_FALSE(ladders.policy.is_exhausted());
+}
+
+TEST(LadderPolicy, TenSpareWindowsThenBetter) {
+  Ladders ladders(options_for(16));
+  ladders.windows(2);
+  ladders.demand_all(5);
+  EXPECT_TRUE(ladders.windows(9).empty());
+  EXPECT_EQ(ladders.window().size(), 12U);
+  for (CameraIndex i = 0; i < 16; ++i) EXPECT_EQ(ladders.policy.rung_of(i), 0U);
+}
+
+TEST(LadderPolicy, AFullWindowBeginsTheCountAnew) {
+  Ladders ladders(options_for(16));
+  ladders.windows(2);
+  for (int i = 0; i < 30; ++i) {
+    ladders.demand_all(i % 9 == 8 ? 9.5 : 5);
+    EXPECT_TRUE(ladders.window().empty()) << i;
+  }
+}
+
+TEST(LadderPolicy, DwellsOnlyOnTheWayUp) {
+  LadderOptions options = options_for(16);
+  options.dwell = 20s;
+  Ladders ladders(options);
+  ladders.windows(2);
+  ladders.demand_all(5);
+  EXPECT_TRUE(ladders.windows(39).empty());
+  EXPECT_EQ(ladders.window().size(), 12U);
+  ladders.demand_all(20);
+  EXPECT_EQ(ladders.windows(2).size(), 16U);  // down again after a second
+}
+
+TEST(LadderPolicy, BetterRungsFillNoMoreThanTheirBound) {
+  Ladders ladders(options_for(50));
+  ladders.windows(2);
+  ladders.demand_all(4);  // .5 at the cheapest, 1 at the middle one
+  const std::vector<RungChange> changes = ladders.windows(10);
+  EXPECT_FALSE(changes.empty());
+  EXPECT_LT(ladders.policy.occupancy(), .85);
+  EXPECT_GE(ladders.policy.occupancy(), .85 - 2 * 4 * .010 / 2);
+  EXPECT_TRUE(ladders.windows(200).empty());
+}
+
+TEST(LadderPolicy, CriticalCamerasGoLastAndComeFirst) {
+  LadderOptions options = options_for(16);
+  options.cameras[3].priority = Priority::kCritical;
+  options.cameras[5].priority = Priority::kBackground;
+  Ladders ladders(options);
+  std::vector<RungChange> changes = ladders.windows(2);
+  EXPECT_TRUE(std::ranges::count(changes, 5U, &RungChange::camera) == 1);
+  EXPECT_EQ(ladders.policy.rung_of(3), 0U);
+  ladders.demand_all(30);
+  ladders.windows(2);
+  EXPECT_EQ(ladders.policy.rung_of(3), 2U);
+  ladders.demand_all(10);  // room for some
+  ladders.windows(10);
+  EXPECT_EQ(ladders.policy.rung_of(3), 0U);
+  EXPECT_EQ(ladders.policy.rung_of(5), 2U);
+}
+
+TEST(LadderPolicy, SimpleScenesGoFirstComplexOnesLast) {
+  Ladders ladders(options_for(16));
+  for (std::size_t i = 0; i < 16; ++i)
+    ladders.demand[i].scene = i < 4    ? SceneKind::kComplex
+                              : i < 10 ? SceneKind::kUsual
+                                       : SceneKind::kSimple;
+  ladders.windows(2);
+  // The third rung loses .15 for 10 ms, the second .03 for 5 ms: all simple ones, then the usual.
+  for (CameraIndex i = 0; i < 16; ++i) EXPECT_EQ(ladders.policy.rung_of(i), i < 4 ? 0U : 1U) << i;
+}
+
+TEST(LadderPolicy, LeastFidelityLostPerCostSaved) {
+  // Model 0 loses .1 for 5 ms, model 1 .1 for 10 ms: cameras of model 1 go first.
+  LadderOptions options{.ladders = {{.quality = {1, .9}}, {.quality = {1, .9}}},
+                        .cameras = {{.ladder = 0}, {.ladder = 0}, {.ladder = 1}, {.ladder = 1}}};
+  Ladders ladders(options);
+  ladders.cost = {{15ms, 10ms}, {20ms, 10ms}};
+  ladders.capacity = .6;  // .7 wanted
+  const std::vector<RungChange> changes = ladders.windows(2);
+  EXPECT_EQ(changes, (std::vector<RungChange>{{2, 0, 1}, {3, 0, 1}}));
+}
+
+TEST(LadderPolicy, RungsBelowTheLeastQualityOrWithoutCostAreNotUsed) {
+  LadderOptions options = options_for(50);
+  options.quality_min = .9;
+  Ladders ladders(options);
+  ladders.windows(2);
+  for (CameraIndex i = 0; i < 50; ++i) EXPECT_EQ(ladders.policy.rung_of(i), 1U);
+  EXPECT_TRUE(ladders.policy.is_exhausted());
+  Ladders unmeasured(options_for(50));
+  unmeasured.cost = {{15ms, 0ms, 5ms}};
+  unmeasured.windows(2);
+  for (CameraIndex i = 0; i < 50; ++i) EXPECT_EQ(unmeasured.policy.rung_of(i), 2U);
+}
+
+TEST(LadderPolicy, LearnsQualityFromAudits) {
+  Ladders ladders(options_for(2));
+  EXPECT_NEAR(ladders.policy.quality(0, 1), .97, 1e-12);
+  EXPECT_EQ(ladders.policy.quality(0, 0), 1);
+  const AgreementCounts bad{.found = 40, .wanted = 100, .sure_right = 80, .sure_given = 100};
+  for (int i = 0; i < 50; ++i) ladders.policy.learn(0, 1, bad);
+  EXPECT_NEAR(ladders.policy.quality(0, 1), 2 * .4 * .8 / 1.2, .02);
+  // The other camera has seen none of it itself, but it is the best guess for it as well.
+  EXPECT_NEAR(ladders.policy.quality(1, 1), 2 * .4 * .8 / 1.2, .02);
+  EXPECT_LE(ladders.policy.quality(1, 2), ladders.policy.quality(1, 1));  // no worse rung is better
+  const AgreementCounts good{.found = 100, .wanted = 100, .sure_right = 100, .sure_given = 100};
+  for (int i = 0; i < 10; ++i) ladders.policy.learn(1, 1, good);
+  EXPECT_GT(ladders.policy.quality(1, 1), ladders.policy.quality(0, 1) + .2);
+}
+
+TEST(LadderPolicy, NoCamerasNoDemand) {
+  Ladders none(LadderOptions{});
+  none.cost.clear();
+  EXPECT_TRUE(none.windows(30).empty());
+  Ladders silent(options_for(4));
+  silent.demand_all(0);
+  EXPECT_TRUE(silent.windows(30).empty());
+  EXPECT_EQ(silent.policy.occupancy(), 0);
+}
+
+// 10 -> 50 -> 10 cameras with noise on the demand and on the learned costs: at most two changes of
+// a camera a step, and none once all is settled.
+TEST(LadderPolicy, LoadStepsChangeACameraTwiceAtMost) {
+  for (std::uint32_t seed = 1; seed <= 30; ++seed) {
+    for (const double wanted : {2.5, 5.0, 7.0, 10.0}) {
+      std::mt19937 rng(seed);
+      const auto noise = [&rng](double spread) {
+        return 1 + std::uniform_real_distribution<double>(-spread, spread)(rng);
+      };
+      Ladders ladders(options_for(50));
+      for (const auto& [active, windows] : {std::pair{10, 60}, {50, 120}, {10, 120}}) {
+        std::vector<int> changes(50, 0);
+        for (int w = 0; w < windows; ++w) {
+          for (int i = 0; i < 50; ++i)
+            ladders.demand[static_cast<std::size_t>(i)].inferences_per_second =
+                i < active ? wanted * noise(.2) : 0;
+          for (std::size_t r = 0; r < 3; ++r)
+            ladders.cost[0][r] = from_seconds(to_seconds(kCost[0][r]) * noise(.05));
+          for (const RungChange& change : ladders.window()) ++changes[change.camera];
+        }
+        EXPECT_LE(*std::ranges::max_element(changes), 2)
+            << "seed " << seed << " wanted " << wanted << " cameras " << active;
+      }
+      for (CameraIndex i = 0; i < 10; ++i) EXPECT_EQ(ladders.policy.rung_of(i), 0U) << wanted;
+    }
+  }
+}
+
+TEST(LadderPolicy, RelievesWithinASecondWhateverTheLoad) {  // property
+  std::mt19937 rng(71);
+  for (int round = 0; round < 300; ++round) {
+    const std::size_t cameras = 1 + rng() % 60;
+    LadderOptions options = options_for(cameras);
+    for (LadderCamera& camera : options.cameras) camera.priority = static_cast<Priority>(rng() % 3);
+    Ladders ladders(options);
+    for (CameraDemand& demand : ladders.demand)
+      demand = {.inferences_per_second = static_cast<double>(rng() % 200) / 10,
+                .scene = static_cast<SceneKind>(rng() % 3)};
+    ladders.windows(2);
+    EXPECT_TRUE(ladders.policy.occupancy() <= 1.0 || ladders.policy.is_exhausted()) << round;
+    // Two runs decide the same.
+    Ladders again(options);
+    again.demand = ladders.demand;
+    again.windows(2);
+    for (CameraIndex i = 0; i < cameras; ++i)
+      EXPECT_EQ(again.policy.rung_of(i), ladders.policy.rung_of(i));
+  }
+}
+
+TEST(SceneHistory, IsRelativeToWhatTheCameraIsUsedTo) {
+  for (const double usual : {.02, .1, .3}) {
+    std::mt19937 rng(73);
+    SceneHistory history;
+    const auto reading = [&](double factor) {
+      return usual * factor * (1 + std::uniform_real_distribution<double>(-.1, .1)(rng));
+    };
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(history.update(reading(1)), SceneKind::kUsual);
+    for (int i = 0; i < 300; ++i) history.update(reading(1));
+    EXPECT_EQ(history.update(usual * .7), SceneKind::kSimple) << usual;
+    EXPECT_EQ(history.update(usual * .96), SceneKind::kSimple) << usual;  // not back yet
+    EXPECT_EQ(history.update(usual), SceneKind::kUsual) << usual;
+    EXPECT_EQ(history.update(usual * 1.3), SceneKind::kComplex) << usual;
+  }
+}
+
+TEST(SceneHistory, ANewLookBecomesUsual) {
+  SceneHistory history;
+  for (int i = 0; i < 300; ++i) history.update(i % 2 == 0 ? .10 : .11);
+  for (int i = 0; i < 2000; ++i) history.update(i % 2 == 0 ? .20 : .21);
+  EXPECT_EQ(history.update(.205), SceneKind::kUsual);
+}
+
+TEST(SceneHistory, BadReadingsDoNoHarm) {
+  SceneHistory history;
+  for (int i = 0; i < 100; ++i)
+    EXPECT_EQ(history.update(std::numeric_limits<double>::quiet_NaN()), SceneKind::kUsual);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(history.update(.1), SceneKind::kUsual);  // no deviation
+}
+
+}  // namespace
+}  // namespace framemill
