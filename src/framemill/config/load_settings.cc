@@ -342,7 +342,12 @@ class SettingsReader {
       texts.push_back(*std::move(text));
       shown.push_back(item.text);
     }
-    return set_from_list(row, settings, std::move(texts), shown);
+    if (Result<void> done = set_from_list(row, settings, std::move(texts), shown); !done)
+      return done;
+    if (const auto* const list = std::get_if<std::vector<std::string> Settings::*>(&row.field))
+      if (row.text == TextKind::kPath)
+        for (std::string& path : settings.**list) resolve_path(path);
+    return {};
   }
 
   /// Relative paths count from the file's folder, so that a configuration can be started from
@@ -357,8 +362,11 @@ class SettingsReader {
       path = &(settings.*either->text);
       if (*path == "coco") return;
     }
-    if (path == nullptr || *path == "-" || !is_file_path(*path) || path->starts_with('/')) return;
-    if (!folder_.empty()) *path = (folder_ / *path).lexically_normal().string();
+    if (path != nullptr) resolve_path(*path);
+  }
+  void resolve_path(std::string& path) {
+    if (path == "-" || !is_file_path(path) || path.starts_with('/')) return;
+    if (!folder_.empty()) path = (folder_ / path).lexically_normal().string();
   }
 
   static Failure wrong(std::string message) {

@@ -201,6 +201,33 @@ TEST(ParseSettings, EachProblemNamesPlaceAndRemedy) {
   for (const auto& [text, want] : cases) EXPECT_THAT(problem_of(text), HasSubstr(want)) << text;
 }
 
+TEST(ParseSettings, RefusesAFidelityOrBudgetThatNothingCanHold) {
+  const std::string cameras =
+      "models: {objects: {path: a.onnx}}\n"
+      "cameras: [{id: a, url: a.mp4, priority: critical}, {id: b, url: b.mp4, rate: 30}]\n";
+  const auto with_engine = [&](const char* engine) { return cameras + "engine: " + engine; };
+  const std::tuple<const char*, const char*> cases[] = {
+      {"{fidelity: .98}", "engine.fidelity: cannot be held by policy full"},
+      {"{policy: hold, fidelity: .98}", "engine.fidelity: cannot be held by policy hold"},
+      {"{policy: adaptive, fidelity: .98, audit: 0}", "`audit: 0` allows none"},
+      {"{policy: adaptive, fidelity: 1}",
+       "\"1\" is out of range; write a number from 0.5 to 0.999"},
+      {"{policy: adaptive, fidelity: .4}", "out of range"},
+      {"{policy: adaptive, budget: .2}",
+       "site.yaml:3: engine.budget: is too small for the critical cameras alone, which are always "
+       "inferred; give at least 0.25"},
+      {"{policy: adaptive, budget: 9.9/s}", "at least 10.0/s"},
+  };
+  for (const auto& [engine, want] : cases)
+    EXPECT_THAT(problem_of(with_engine(engine)), HasSubstr(want)) << engine;
+  for (const char* engine :
+       {"{policy: adaptive, fidelity: .98}", "{policy: adaptive, budget: .25, fidelity: .98}",
+        "{policy: adaptive, budget: 10/s}", "{policy: hold, budget: .2}"}) {
+    const Result<RunSettings> settings = parse(with_engine(engine));
+    EXPECT_TRUE(settings) << engine << ": " << settings.error().message();
+  }
+}
+
 TEST(ParseSettings, AcceptsAnchorsButNoBomb) {
   const Result<RunSettings> settings = parse(
       "models: {objects: {path: a.onnx}}\n"

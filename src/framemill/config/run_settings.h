@@ -8,6 +8,7 @@
 
 #include "framemill/base/clock.h"
 #include "framemill/core/camera.h"
+#include "framemill/core/motion.h"
 #include "framemill/core/policy.h"
 
 namespace framemill {
@@ -24,8 +25,9 @@ struct ModelSettings {
   std::string head = "auto";            ///< auto|v8|v5|yolox|yolox_decoded|end2end
   std::string device = "auto";          ///< auto, or as the runtime names it: CPU, GPU, ...
   std::string color;                    ///< "" (metadata, then rgb), "rgb", "bgr"
-  std::string range;      ///< "" (metadata, then unit), "unit" (0..1), "byte" (0..255)
-  std::string letterbox;  ///< "" (metadata, then center), "center", "top_left"
+  std::string range;                ///< "" (metadata, then unit), "unit" (0..1), "byte" (0..255)
+  std::vector<std::string> ladder;  ///< cheaper models of the same classes, best first
+  std::string letterbox;            ///< "" (metadata, then center), "center", "top_left"
 };
 
 /// A corner of a polygon in relative coordinates, 0..1 of width and height.
@@ -47,6 +49,7 @@ struct CameraSettings {
   Priority priority = Priority::kNormal;
   Duration slo = std::chrono::milliseconds(200);
   std::optional<PolicyKind> policy;              ///< overrides engine.policy
+  std::optional<MotionMethod> motion;            ///< overrides engine.motion
   std::optional<double> score;                   ///< overrides the model's
   std::vector<std::string> classes;              ///< labels to answer; empty: all
   std::vector<std::vector<RelativePoint>> mask;  ///< areas whose detections are ignored
@@ -56,12 +59,23 @@ struct CameraSettings {
       std::chrono::seconds(30);  ///< identical pictures for so long are reported
 };
 
+/// Sampled frames a second; of a camera that answers each Nth frame by the usual 25 frames/s.
+[[nodiscard]] inline double sampled_rate_hz(const CameraSettings& camera) {
+  return camera.every == 0 ? camera.rate_hz : 25.0 / static_cast<double>(camera.every);
+}
+
 /// `engine:` and the command-line options of `run` that go with it.
 struct EngineSettings {
   PolicyKind policy = PolicyKind::kFull;
   InferenceBudget budget;
-  std::optional<Pace> pace;  ///< unset: fast where every source is a file without loop, else live
-  Duration answer_delay{0};  ///< pace fast: results usable only so much media time later
+  std::optional<double>
+      fidelity;  ///< policy adaptive: to hold with as little inference as it takes
+  MotionMethod motion = MotionMethod::kAuto;  ///< policy adaptive: how boxes follow motion
+  double similarity = .95;  ///< policy similarity: pictures at least so alike are one, 0..1
+  double audit = .05;       ///< policy adaptive: share of the inferences that audits take, 0..0.5
+  std::string batch = "knee";  ///< knee|utilisation, or a number of frames
+  std::optional<Pace> pace;    ///< unset: fast where every source is a file without loop, else live
+  Duration answer_delay{0};    ///< pace fast: results usable only so much media time later
   Duration tick = std::chrono::milliseconds(100);  ///< pace fast: the step of media time
   Duration run_for{0};                             ///< 0: until the sources end or a signal
   std::int64_t max_frames = 0;                     ///< delivered frames a camera; 0: no limit

@@ -21,11 +21,6 @@ constexpr std::size_t kTextMax = 4096;
 Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
 
 template <typename T>
-inline constexpr bool kIsOptional = false;
-template <typename T>
-inline constexpr bool kIsOptional<std::optional<T>> = true;
-
-template <typename T>
 struct ValueOf {
   using type = T;
 };

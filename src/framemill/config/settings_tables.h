@@ -35,14 +35,13 @@ struct TextOrList {
 
 /// Where a setting's value lies. An enum's values are named by `choices`, in the enum's order.
 template <typename Settings>
-using SettingField =
-    std::variant<std::string Settings::*, Duration Settings::*, double Settings::*,
-                 std::int64_t Settings::*, std::size_t Settings::*, bool Settings::*,
-                 std::optional<double> Settings::*, std::vector<std::string> Settings::*,
-                 Priority Settings::*, Transport Settings::*, PolicyKind Settings::*,
-                 std::optional<PolicyKind> Settings::*, std::optional<Pace> Settings::*,
-                 InferenceBudget Settings::*, std::vector<std::vector<RelativePoint>> Settings::*,
-                 TextOrList<Settings>>;
+using SettingField = std::variant<
+    std::string Settings::*, Duration Settings::*, double Settings::*, std::int64_t Settings::*,
+    std::size_t Settings::*, bool Settings::*, std::optional<double> Settings::*,
+    std::vector<std::string> Settings::*, Priority Settings::*, Transport Settings::*,
+    PolicyKind Settings::*, std::optional<PolicyKind> Settings::*, std::optional<Pace> Settings::*,
+    MotionMethod Settings::*, std::optional<MotionMethod> Settings::*, InferenceBudget Settings::*,
+    std::vector<std::vector<RelativePoint>> Settings::*, TextOrList<Settings>>;
 
 /// One key of one section.
 template <typename Settings>
@@ -109,6 +108,15 @@ inline constexpr std::array kModelSettings{
                            .choices = "center|top_left",
                            .default_text = "the model's own, else center",
                            .help = "Where the picture lies inside the model's input."},
+    Setting<ModelSettings>{
+        .key = "ladder",
+        .field = &ModelSettings::ladder,
+        .text = TextKind::kPath,
+        .default_text = "none",
+        .help = "Cheaper models of the same classes for times of overload, best first: "
+                "[smaller.onnx, smallest.onnx]. Each camera's rung follows the load and its scene; "
+                "fidelity counts against the model of path. Pace fast stays at that one, so that "
+                "equal inputs give equal answers."},
 };
 
 inline constexpr std::array kCameraSettings{
@@ -171,9 +179,14 @@ inline constexpr std::array kCameraSettings{
                                 "each frame."},
     Setting<CameraSettings>{.key = "policy",
                             .field = &CameraSettings::policy,
-                            .choices = "full|hold",
+                            .choices = "full|hold|similarity|adaptive",
                             .default_text = "engine.policy",
                             .help = "How this camera's sampled frames are answered."},
+    Setting<CameraSettings>{.key = "motion",
+                            .field = &CameraSettings::motion,
+                            .choices = "auto|vectors|flow",
+                            .default_text = "engine.motion",
+                            .help = "How this camera's boxes follow motion."},
     Setting<CameraSettings>{
         .key = "score",
         .field = &CameraSettings::score,
@@ -213,15 +226,55 @@ inline constexpr std::array kCameraSettings{
 inline constexpr std::array kEngineSettings{
     Setting<EngineSettings>{.key = "policy",
                             .field = &EngineSettings::policy,
-                            .choices = "full|hold",
-                            .help =
-                                "full infers every sampled frame; hold some of them, the others "
-                                "reuse the last boxes."},
+                            .choices = "full|hold|similarity|adaptive",
+                            .help = "full infers every sampled frame. hold infers a fixed share, "
+                                    "similarity what differs from the last inferred picture; the "
+                                    "others reuse the last boxes. adaptive infers where need is "
+                                    "highest and carries boxes by motion."},
     Setting<EngineSettings>{.key = "budget",
                             .field = &EngineSettings::budget,
                             .default_text = "no limit",
                             .help = "At most this share of the sampled frames (0.2), or this many "
                                     "inferences a second (30/s)."},
+    Setting<EngineSettings>{.key = "fidelity",
+                            .field = &EngineSettings::fidelity,
+                            .min = 0.5,
+                            .max = 0.999,
+                            .default_text = "none; infers all that the budget allows",
+                            .help =
+                                "Policy adaptive: the agreement with full inference to hold with "
+                                "as little inference as it takes, never above the budget. Audits "
+                                "say whether it holds; the log and the summary tell."},
+    Setting<EngineSettings>{.key = "motion",
+                            .field = &EngineSettings::motion,
+                            .choices = "auto|vectors|flow",
+                            .help =
+                                "Policy adaptive: how boxes follow motion. vectors are the "
+                                "decoder's (H.264, MPEG-4), flow works with every codec and costs "
+                                "more, auto takes vectors where they agree with the picture."},
+    Setting<EngineSettings>{.key = "similarity",
+                            .field = &EngineSettings::similarity,
+                            .min = 0,
+                            .max = 1,
+                            .help = "Policy similarity: a picture more alike than this to the last "
+                                    "inferred one (1 - mean absolute difference / 255) reuses its "
+                                    "boxes."},
+    Setting<EngineSettings>{.key = "audit",
+                            .field = &EngineSettings::audit,
+                            .min = 0,
+                            .max = 0.5,
+                            .help =
+                                "Policy adaptive: share of the inferences that check answers given "
+                                "without one; 0: none, and fidelity stays unknown."},
+    Setting<EngineSettings>{.key = "batch",
+                            .field = &EngineSettings::batch,
+                            .choices = "knee|utilisation|1|2|4|8|16|32",
+                            .help =
+                                "Frames to a batch, at most. knee measures at the start from "
+                                "where on more of them gain nothing (1 on most CPUs); utilisation "
+                                "grows batches while the device is below 50 % busy and shrinks "
+                                "them above 80 %; a number is that many. Models of one picture "
+                                "at a time stay at 1. Pace fast: only a number counts, else 1."},
     Setting<EngineSettings>{
         .key = "pace",
         .field = &EngineSettings::pace,
@@ -234,9 +287,7 @@ inline constexpr std::array kEngineSettings{
         .min = 0,
         .max = 60'000,
         .unit = "ms",
-        .help =
-            "Pace fast: results are usable only that much media time later. No effect on full and "
-            "hold, whose later answers wait for the model."},
+        .help = "Pace fast, policy adaptive: results are usable only that much media time later."},
     Setting<EngineSettings>{.key = "tick",
                             .field = &EngineSettings::tick,
                             .min = 1,
@@ -316,25 +367,12 @@ struct ReservedSetting {
 
 /// The one list of what is reserved; building a feature starts with deleting its row.
 inline constexpr std::array kReservedSettings{
-    ReservedSetting{"models", "ladder", "", "", "Cheaper variants for times of overload."},
-    ReservedSetting{"cameras", "policy", "similarity", "",
-                    "Reuses answers while the picture is alike."},
-    ReservedSetting{"cameras", "policy", "adaptive", "", "Infers where need is highest."},
-    ReservedSetting{"cameras", "motion", "", "auto", "How boxes follow motion."},
     ReservedSetting{"cameras", "zones", "", "", "Named areas for rules."},
     ReservedSetting{"cameras", "rules", "", "", "What raises an alarm."},
     ReservedSetting{"cameras", "tls", "", "", "How the camera's certificate is checked."},
     ReservedSetting{"cameras", "decode", "", "", "Which device decodes the video."},
     ReservedSetting{"cameras", "substream", "", "", "A smaller stream for inference."},
     ReservedSetting{"cameras", "clip", "", "", "Video kept around an alarm."},
-    ReservedSetting{"engine", "policy", "similarity", "",
-                    "Reuses answers while the picture is alike."},
-    ReservedSetting{"engine", "policy", "adaptive", "", "Infers where need is highest."},
-    ReservedSetting{"engine", "fidelity", "", "", "The agreement with full inference to hold."},
-    ReservedSetting{"engine", "audit", "", "0.05",
-                    "Share of inferences spent on measuring fidelity."},
-    ReservedSetting{"engine", "motion", "", "auto", "How boxes follow motion."},
-    ReservedSetting{"engine", "batch", "", "", "How the size of batches is chosen."},
     ReservedSetting{"sinks", "type", "sqlite", "", "Answers and alarms in a database."},
     ReservedSetting{"sinks", "type", "mqtt", "", "Answers and alarms to an MQTT broker."},
     ReservedSetting{"sinks", "type", "webhook", "", "Alarms to an HTTP address."},

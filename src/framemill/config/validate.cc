@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -12,12 +13,14 @@
 #include "framemill/config/camera_ids.h"
 #include "framemill/config/nearest_word.h"
 #include "framemill/config/setting_value.h"
+#include "framemill/core/inference_budget.h"
 
 namespace framemill {
 namespace {
 
 constexpr std::size_t kCamerasMax = 10'000;
 constexpr std::size_t kPolygonsMax = 64;
+constexpr std::size_t kRungsMax = 8;  ///< below the model itself
 
 Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
 
@@ -64,6 +67,17 @@ class Checker {
         add("models", i, "",
             "is not a name; write 1 to 64 letters, digits, dots, underscores or hyphens");
       add_if_failed("models", i, "path", check_model_path(models[i].path));
+      check_ladder(models[i], i);
+    }
+  }
+
+  void check_ladder(const ModelSettings& model, std::size_t i) {
+    if (model.ladder.size() > kRungsMax)
+      add("models", i, "ladder", fmt::format("has more than {} rungs", kRungsMax));
+    for (const std::string& path : model.ladder) {
+      add_if_failed("models", i, "ladder", check_model_path(path));
+      if (path == model.path)
+        add("models", i, "ladder", quote(path) + " is the model itself; name cheaper ones");
     }
   }
 
@@ -131,7 +145,50 @@ class Checker {
     });
     if (is_limiting && !can_save && !settings_.cameras.empty())
       add("engine", SettingPlace::kNoIndex, "budget",
-          "cannot be held by policy full, which infers every sampled frame; use `policy: hold`");
+          "cannot be held by policy full, which infers every sampled frame; use `policy: "
+          "adaptive`");
+    check_fidelity();
+    if (is_limiting) check_critical_cameras();
+  }
+
+  void check_fidelity() {
+    if (!settings_.engine.fidelity) return;
+    const auto is_adaptive = [&](const CameraSettings& camera) {
+      return policy_of(camera, settings_) == PolicyKind::kAdaptive;
+    };
+    if (!settings_.cameras.empty() && std::ranges::none_of(settings_.cameras, is_adaptive))
+      add("engine", SettingPlace::kNoIndex, "fidelity",
+          fmt::format("cannot be held by policy {}; use `policy: adaptive`, or leave it out",
+                      to_string(policy_of(settings_.cameras.front(), settings_))));
+    else if (settings_.engine.audit <= 0)
+      add("engine", SettingPlace::kNoIndex, "fidelity",
+          "is held by what audits find, and `audit: 0` allows none; use `audit: 0.05`, or leave "
+          "fidelity out");
+  }
+
+  /// Frames of critical cameras are inferred whatever the budget says, so it has to suffice for
+  /// them. Only adaptive cameras draw on it.
+  void check_critical_cameras() {
+    const InferenceBudget& budget = settings_.engine.budget;
+    std::vector<BudgetedCamera> adaptive;
+    double sampled_hz = 0;
+    double adaptive_hz = 0;
+    for (const CameraSettings& camera : settings_.cameras) {
+      const double rate_hz = sampled_rate_hz(camera);
+      sampled_hz += rate_hz;
+      if (policy_of(camera, settings_) != PolicyKind::kAdaptive) continue;
+      adaptive_hz += rate_hz;
+      adaptive.push_back({rate_hz, camera.priority == Priority::kCritical});
+    }
+    if (is_budget_enough(budget_share(budget, sampled_hz), adaptive)) return;
+    // A budget a second is spread over all cameras by their rates.
+    const double per_second =
+        std::ceil(least_budget_per_second(adaptive) * sampled_hz / adaptive_hz * 10 - 1e-6) / 10;
+    add("engine", SettingPlace::kNoIndex, "budget",
+        fmt::format("is too small for the critical cameras alone, which are always inferred; give "
+                    "at least {}, or make fewer cameras critical",
+                    budget.per_second ? fmt::format("{:.1f}/s", per_second)
+                                      : fmt::format("{}", least_budget_share(adaptive))));
   }
 
   void check_outputs() {
