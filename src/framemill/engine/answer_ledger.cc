@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "framemill/base/check.h"
+#include "framemill/base/cpu_time.h"
 
 namespace framemill {
 namespace {
@@ -21,6 +22,13 @@ bool is_inside(const std::vector<std::array<float, 2>>& polygon, float x, float 
   return inside;
 }
 
+ObjectStateOptions state_options(const LedgerOptions& options) {
+  if (options.policy != PolicyKind::kAdaptive) {
+    return {.motion = options.motion, .ring_frames = 1, .score_memory = 0};
+  }
+  return {.motion = options.motion, .ring_frames = options.ring_frames};
+}
+
 }  // namespace
 
 bool CameraCounts::is_conserved() const {
@@ -35,13 +43,14 @@ void CameraCounts::merge(const CameraCounts& other) {
   for (std::size_t i = 0; i < inferences.size(); ++i) inferences[i] += other.inferences[i];
   for (std::size_t i = 0; i < latency.size(); ++i) latency[i].merge(other.latency[i]);
   reorder_sum += other.reorder_sum;
+  motion_cpu += other.motion_cpu;
 }
 
 AnswerLedger::AnswerLedger(LedgerOptions options, const Clock& clock, Publish publish)
     : options_(std::move(options)),
       clock_(clock),
       publish_(std::move(publish)),
-      tracker_(TrackerOptions{}) {}
+      state_(state_options(options_)) {}
 
 void AnswerLedger::count_sampled_out() {
   const MutexLock lock(mu_);
@@ -49,15 +58,18 @@ void AnswerLedger::count_sampled_out() {
   ++counts_.outcomes[static_cast<std::size_t>(Outcome::kSampledOut)];
 }
 
-void AnswerLedger::enter(const Frame& frame) {
+void AnswerLedger::enter(const Frame& frame, std::shared_ptr<const MotionFrame> motion,
+                         Duration motion_cpu) {
   const MutexLock lock(mu_);
   CHECK(frame.stamp.seq == first_seq_ + static_cast<std::int64_t>(entries_.size()));
   ++counts_.captured;
   ++counts_.in_flight;
+  counts_.motion_cpu += motion_cpu;
   Entry& entry = entries_.emplace_back();
   entry.stamp = frame.stamp;
   entry.is_stream_start = frame.is_stream_start;
   entry.is_scene_start = frame.is_scene_start;
+  entry.motion = std::move(motion);
   if (frame.picture) entry.picture_size = frame.picture->size;
   if (options_.snapshot_every > Duration::zero() && frame.picture) {
     const TimePoint now = clock_.now();
@@ -68,35 +80,105 @@ void AnswerLedger::enter(const Frame& frame) {
   }
 }
 
-AnswerLedger::Entry& AnswerLedger::entry_of(std::int64_t seq) {
+bool AnswerLedger::is_open(std::int64_t seq) const {
   const std::int64_t place = seq - first_seq_;
-  CHECK(place >= 0 && place < static_cast<std::int64_t>(entries_.size()));
-  Entry& entry = entries_[static_cast<std::size_t>(place)];
-  CHECK(!entry.is_settled);
+  CHECK(place < static_cast<std::int64_t>(entries_.size()));
+  return place >= 0 && !entries_[static_cast<std::size_t>(place)].is_settled;
+}
+
+AnswerLedger::Entry& AnswerLedger::entry_of(std::int64_t seq) {
+  CHECK(is_open(seq));
+  return entries_[static_cast<std::size_t>(seq - first_seq_)];
+}
+
+AnswerLedger::Entry& AnswerLedger::settle(std::int64_t seq) {
+  Entry& entry = entry_of(seq);
   entry.is_settled = true;
   return entry;
 }
 
-void AnswerLedger::settle_inferred(std::int64_t seq, std::vector<Detection> detections,
-                                   std::shared_ptr<const std::string> variant) {
+std::optional<FrameOutlook> AnswerLedger::look(std::int64_t seq) {
   const MutexLock lock(mu_);
-  Entry& entry = entry_of(seq);
+  if (seq != first_seq_ || !is_open(seq)) return std::nullopt;
+  reach(entries_.front());
+  return FrameOutlook{.has_key = state_.has_key(), .doubt = state_.doubt()};
+}
+
+double AnswerLedger::similarity(std::int64_t seq) const {
+  const MutexLock lock(mu_);
+  CHECK(is_open(seq));
+  const Entry& entry = entries_[static_cast<std::size_t>(seq - first_seq_)];
+  if (last_sent_ == nullptr || entry.motion == nullptr) return 0;
+  return 1 - mean_absolute_difference(last_sent_->luma.front(), entry.motion->luma.front()) / 255;
+}
+
+void AnswerLedger::note_sent(std::int64_t seq) {
+  const MutexLock lock(mu_);
+  last_sent_ = entry_of(seq).motion;
+}
+
+std::optional<Correction> AnswerLedger::settle_inferred(std::int64_t seq,
+                                                        std::vector<Detection> detections,
+                                                        std::shared_ptr<const std::string> variant,
+                                                        InferencePurpose purpose,
+                                                        std::uint32_t rung, bool keep_for_audit) {
+  const MutexLock lock(mu_);
+  if (!is_open(seq)) {
+    // It has been answered from the state meanwhile.
+    std::optional<Correction> correction = correct(seq, detections);
+    if (correction && correction->is_state_changed) {
+      key_variant_ = std::move(variant);
+      key_rung_ = rung;
+    }
+    if (!correction) purpose = InferencePurpose::kDiscarded;
+    ++counts_.inferences[static_cast<std::size_t>(purpose)];
+    return correction;
+  }
+  ++counts_.inferences[static_cast<std::size_t>(purpose)];
+  Entry& entry = settle(seq);
   entry.origin = Origin::kInferred;
   entry.detections = std::move(detections);
   entry.variant = std::move(variant);
-  ++counts_.inferences[static_cast<std::size_t>(InferencePurpose::kPrimary)];
+  entry.rung = rung;
+  entry.is_audited = keep_for_audit;
+  return publish_settled();
+}
+
+void AnswerLedger::settle_carried(std::int64_t seq, bool keep_for_audit) {
+  const MutexLock lock(mu_);
+  if (!is_open(seq)) return;
+  Entry& entry = settle(seq);
+  entry.origin = options_.policy == PolicyKind::kAdaptive ? Origin::kPropagated : Origin::kReused;
+  entry.is_audited = keep_for_audit;
   publish_settled();
 }
 
-void AnswerLedger::settle_reused(std::int64_t seq) {
+std::optional<AgreementCounts> AnswerLedger::settle_audit(
+    std::int64_t seq, std::vector<Detection> detections,
+    std::shared_ptr<const std::string> variant) {
   const MutexLock lock(mu_);
-  entry_of(seq).origin = Origin::kReused;
-  publish_settled();
+  ++counts_.inferences[static_cast<std::size_t>(InferencePurpose::kAudit)];
+  const auto answered = audited_.find(seq);
+  if (answered == audited_.end()) return std::nullopt;
+  keep_wanted(detections, scene_size_);
+  const AgreementCounts counts = count_agreement(detections, answered->second);
+  audited_.erase(answered);
+  const std::optional<Correction> correction = correct(seq, detections);
+  if (correction && correction->is_state_changed && variant != nullptr) {
+    key_variant_ = std::move(variant);
+    key_rung_ = 0;
+  }
+  return counts;
+}
+
+void AnswerLedger::drop_audit(std::int64_t seq) {
+  const MutexLock lock(mu_);
+  audited_.erase(seq);
 }
 
 void AnswerLedger::settle_none(std::int64_t seq, DropReason reason) {
   const MutexLock lock(mu_);
-  entry_of(seq).drop_reason = reason;
+  settle(seq).drop_reason = reason;
   publish_settled();
 }
 
@@ -105,12 +187,48 @@ CameraCounts AnswerLedger::counts() const {
   return counts_;
 }
 
-void AnswerLedger::publish_settled() {
+void AnswerLedger::reach(Entry& entry) {
+  if (entry.is_reached) return;
+  entry.is_reached = true;
+  if (entry.is_stream_start) has_answer_ = false;
+  if (entry.is_stream_start || entry.is_scene_start) {
+    state_.begin_scene();
+    scene_seq_ = entry.stamp.seq;
+    recent_.clear();
+  }
+  if (entry.picture_size.width > 0) scene_size_ = entry.picture_size;
+  // Policies that compare pictures bring motion frames, too; their boxes stay where they are.
+  const bool is_moving = options_.policy == PolicyKind::kAdaptive;
+  const Duration begin = thread_cpu_time();
+  state_.advance(entry.stamp.pts_s, is_moving ? entry.motion : nullptr);
+  if (is_moving) counts_.motion_cpu += thread_cpu_time() - begin;
+  reached_seq_ = entry.stamp.seq;
+  recent_.emplace_back(entry.stamp.seq, entry.stamp.frame_index);
+  while (recent_.size() > options_.ring_frames) recent_.pop_front();
+}
+
+std::optional<Correction> AnswerLedger::correct(std::int64_t seq,
+                                                std::vector<Detection>& detections) {
+  if (seq < scene_seq_) return std::nullopt;
+  keep_wanted(detections, scene_size_);
+  const auto frames_ago = static_cast<std::size_t>(reached_seq_ - seq);
+  const std::optional<Correction> correction = state_.correct(frames_ago, detections);
+  if (!correction || !correction->is_state_changed) return correction;
+  const auto frame = std::ranges::find(recent_, seq, &decltype(recent_)::value_type::first);
+  CHECK(frame != recent_.end());
+  key_frame_index_ = frame->second;
+  has_answer_ = true;
+  return correction;
+}
+
+std::optional<Correction> AnswerLedger::publish_settled() {
+  std::optional<Correction> correction;
   while (!entries_.empty() && entries_.front().is_settled) {
-    publish(entries_.front());
+    if (std::optional<Correction> c = publish(entries_.front())) correction = c;
     entries_.pop_front();
     ++first_seq_;
   }
+  return correction;
 }
 
 void AnswerLedger::keep_wanted(std::vector<Detection>& detections, Size picture) const {
@@ -128,17 +246,14 @@ void AnswerLedger::keep_wanted(std::vector<Detection>& detections, Size picture)
   });
 }
 
-void AnswerLedger::publish(Entry& entry) {
-  if (entry.is_stream_start || entry.is_scene_start) tracker_.reset();
-  if (entry.is_stream_start) has_state_ = false;
+std::optional<Correction> AnswerLedger::publish(Entry& entry) {
+  reach(entry);
+  std::optional<Correction> correction;
   if (entry.origin == Origin::kInferred) {
-    keep_wanted(entry.detections, entry.picture_size);
-    tracker_.update(entry.stamp.pts_s, entry.detections);
-    state_ = std::move(entry.detections);
-    state_frame_index_ = entry.stamp.frame_index;
-    state_variant_ = entry.variant;
-    has_state_ = true;
-  } else if (entry.origin == Origin::kReused && !has_state_) {
+    correction = correct(entry.stamp.seq, entry.detections);
+    key_variant_ = entry.variant;
+    key_rung_ = entry.rung;
+  } else if (entry.origin != Origin::kNone && !has_answer_) {
     entry.origin = Origin::kNone;
     entry.drop_reason = DropReason::kLate;
   }
@@ -153,10 +268,15 @@ void AnswerLedger::publish(Entry& entry) {
   answer.model = options_.model;
   answer.picture = std::move(entry.picture);
   if (entry.origin != Origin::kNone) {
-    answer.source_frame_index = state_frame_index_;
-    answer.variant = state_variant_;
-    std::ranges::copy_if(state_, std::back_inserter(answer.detections),
+    answer.source_frame_index = key_frame_index_;
+    answer.variant = key_variant_;
+    answer.rung = key_rung_;
+    const std::vector<Detection>& detections =
+        entry.origin == Origin::kInferred ? entry.detections : state_.objects();
+    std::ranges::copy_if(detections, std::back_inserter(answer.detections),
                          [&](const Detection& d) { return d.score >= options_.score; });
+    std::ranges::stable_sort(answer.detections, std::greater<>{}, &Detection::score);
+    if (entry.is_audited) audited_[entry.stamp.seq] = answer.detections;
   }
   if (options_.has_latency) {
     const Duration latency = clock_.now() - entry.stamp.captured_mono;
@@ -174,6 +294,7 @@ void AnswerLedger::publish(Entry& entry) {
     counts_.reorder_sum += entry.stamp.reorder_delay;
   }
   publish_(std::move(answer));
+  return correction;
 }
 
 }  // namespace framemill

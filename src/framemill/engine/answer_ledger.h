@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,20 +13,20 @@
 #include "framemill/base/clock.h"
 #include "framemill/base/mutex.h"
 #include "framemill/core/answer.h"
+#include "framemill/core/policy.h"
+#include "framemill/engine/inference_purpose.h"
 #include "framemill/metrics/latency_histogram.h"
-#include "framemill/vision/tracker.h"
+#include "framemill/vision/object_state.h"
 
 namespace framemill {
-
-/// Why a model ran on a frame; the summary and metrics count by it.
-enum class InferencePurpose : std::uint8_t { kPrimary, kAudit, kForced, kDiscarded };
-inline constexpr std::array<std::string_view, 4> kInferencePurposeNames{"primary", "audit",
-                                                                        "forced", "discarded"};
 
 /// How one camera's answers are made from what the model found.
 struct LedgerOptions {
   CameraIndex camera = 0;
   std::string_view model;  ///< configured name; outlives the ledger
+  PolicyKind policy = PolicyKind::kFull;
+  MotionMethod motion = MotionMethod::kAuto;  ///< policy adaptive only
+  std::size_t ring_frames = 8;                ///< see ObjectStateOptions; policy adaptive only
   Duration slo{0};
   float score = 0.35F;                ///< published from here on
   std::vector<bool> is_class_wanted;  ///< by class id; empty: all
@@ -44,6 +45,7 @@ struct CameraCounts {
   std::array<std::int64_t, kInferencePurposeNames.size()> inferences{};
   std::array<LatencyHistogram, 3> latency;  ///< by Origin: inferred, propagated, reused
   Duration reorder_sum{0};                  ///< over the answers
+  Duration motion_cpu{0};                   ///< thumbnails and carrying boxes
 
   [[nodiscard]] std::int64_t sampled() const {
     return captured - outcomes[static_cast<std::size_t>(Outcome::kSampledOut)];
@@ -54,9 +56,15 @@ struct CameraCounts {
   void merge(const CameraCounts& other);
 };
 
+/// What the policy has to know of a sampled frame before it chooses.
+struct FrameOutlook {
+  bool has_key = false;  ///< something is known that could be carried to it
+  ObjectDoubt doubt;     ///< of the objects carried to it
+};
+
 /// Keeps a camera's sampled frames in order until each has its one line, and the state that answers
-/// are made from: tracks and the last boxes. Frames enter in order, are settled in any order, and
-/// leave in order: a later frame's answer waits behind an earlier one that is still at the model.
+/// are made from. Frames enter in order, are settled in any order, and leave in order: a later
+/// frame's answer waits behind an earlier one that is still at the model.
 /// Thread-safety: all members, any thread; enter() calls of a camera come from one thread.
 class AnswerLedger {
  public:
@@ -69,14 +77,40 @@ class AnswerLedger {
   /// A delivered frame that is not sampled.
   void count_sampled_out();
   /// A sampled frame; it is in flight until settled. Its stamp.seq must be the number of those
-  /// before it.
-  void enter(const Frame& frame) EXCLUDES(mu_);
+  /// before it. `motion` is null where the policy needs none, or the frame failed; it took
+  /// `motion_cpu` to make.
+  void enter(const Frame& frame, std::shared_ptr<const MotionFrame> motion = nullptr,
+             Duration motion_cpu = {}) EXCLUDES(mu_);
 
-  /// The model ran on frame `seq`: `detections` down to kCandidateScoreMin, in source pixels.
-  void settle_inferred(std::int64_t seq, std::vector<Detection> detections,
-                       std::shared_ptr<const std::string> variant) EXCLUDES(mu_);
-  /// Frame `seq` is answered by the last boxes; `late` where there are none since the (re)start.
-  void settle_reused(std::int64_t seq) EXCLUDES(mu_);
+  /// How frame `seq` would be answered without inference. Empty while an earlier frame is not
+  /// settled yet, or after `seq` is: the frame cannot be chosen now.
+  [[nodiscard]] std::optional<FrameOutlook> look(std::int64_t seq) EXCLUDES(mu_);
+  /// 1 - mean absolute difference of luma / 255 between frame `seq`, not settled yet, and the last
+  /// one given to note_sent(); 0 where there is none.
+  [[nodiscard]] double similarity(std::int64_t seq) const EXCLUDES(mu_);
+  /// Frame `seq`, not settled yet, goes to a model.
+  void note_sent(std::int64_t seq) EXCLUDES(mu_);
+
+  /// The model ran on frame `seq`: `detections` down to kCandidateScoreMin, in source pixels. Where
+  /// the frame has been answered meanwhile they only correct the state; too late for that, they
+  /// count as discarded. Returns what they say of the carried objects (policy adaptive).
+  /// `keep_for_audit`: settle_audit() will follow, since a cheaper rung ran.
+  std::optional<Correction> settle_inferred(std::int64_t seq, std::vector<Detection> detections,
+                                            std::shared_ptr<const std::string> variant,
+                                            InferencePurpose purpose = InferencePurpose::kPrimary,
+                                            std::uint32_t rung = 0, bool keep_for_audit = false)
+      EXCLUDES(mu_);
+  /// Frame `seq` is answered from the state, carried by motion under policy adaptive and else
+  /// unchanged; `late` where there is none since the (re)start. Without effect on one that is
+  /// settled. `keep_for_audit`: settle_audit() will follow.
+  void settle_carried(std::int64_t seq, bool keep_for_audit = false) EXCLUDES(mu_);
+  /// The best rung ran on frame `seq`, whose answer was kept: how well it was, or empty where the
+  /// answer had been `late`.
+  std::optional<AgreementCounts> settle_audit(std::int64_t seq, std::vector<Detection> detections,
+                                              std::shared_ptr<const std::string> variant = nullptr)
+      EXCLUDES(mu_);
+  /// The audit of `seq` did not take place.
+  void drop_audit(std::int64_t seq) EXCLUDES(mu_);
   /// Frame `seq` gets no answer.
   void settle_none(std::int64_t seq, DropReason reason) EXCLUDES(mu_);
 
@@ -89,16 +123,25 @@ class AnswerLedger {
     bool is_stream_start = false;
     bool is_scene_start = false;
     std::shared_ptr<const Picture> picture;  ///< only where a snapshot is due
+    std::shared_ptr<const MotionFrame> motion;
+    bool is_reached = false;  ///< the state has been carried to it
     bool is_settled = false;
+    bool is_audited = false;
     Origin origin = Origin::kNone;
     DropReason drop_reason = DropReason::kFailed;
     std::vector<Detection> detections;
     std::shared_ptr<const std::string> variant;
+    std::uint32_t rung = 0;
   };
 
+  [[nodiscard]] bool is_open(std::int64_t seq) const REQUIRES(mu_);
   Entry& entry_of(std::int64_t seq) REQUIRES(mu_);
-  void publish_settled() REQUIRES(mu_);
-  void publish(Entry& entry) REQUIRES(mu_);
+  Entry& settle(std::int64_t seq) REQUIRES(mu_);
+  void reach(Entry& entry) REQUIRES(mu_);
+  std::optional<Correction> correct(std::int64_t seq, std::vector<Detection>& detections)
+      REQUIRES(mu_);
+  std::optional<Correction> publish_settled() REQUIRES(mu_);
+  std::optional<Correction> publish(Entry& entry) REQUIRES(mu_);
   void keep_wanted(std::vector<Detection>& detections, Size picture) const;
 
   const LedgerOptions options_;
@@ -109,11 +152,18 @@ class AnswerLedger {
   std::deque<Entry> entries_ GUARDED_BY(mu_);  ///< entries_[0] is frame first_seq_
   std::int64_t first_seq_ GUARDED_BY(mu_) = 0;
   CameraCounts counts_ GUARDED_BY(mu_);
-  Tracker tracker_ GUARDED_BY(mu_);
-  bool has_state_ GUARDED_BY(mu_) = false;
-  std::vector<Detection> state_ GUARDED_BY(mu_);  ///< of the last inferred frame, tracked
-  std::int64_t state_frame_index_ GUARDED_BY(mu_) = -1;
-  std::shared_ptr<const std::string> state_variant_ GUARDED_BY(mu_);
+  ObjectState state_ GUARDED_BY(mu_);
+  std::int64_t reached_seq_ GUARDED_BY(mu_) = -1;  ///< where the state stands
+  std::int64_t scene_seq_ GUARDED_BY(mu_) = 0;     ///< first frame of the scene reached
+  Size scene_size_ GUARDED_BY(mu_);
+  bool has_answer_ GUARDED_BY(mu_) = false;  ///< an inference has completed since the (re)start
+  std::int64_t key_frame_index_ GUARDED_BY(mu_) = -1;
+  std::shared_ptr<const std::string> key_variant_ GUARDED_BY(mu_);
+  std::uint32_t key_rung_ GUARDED_BY(mu_) = 0;
+  /// frame_index of recent frames, for results that come late; as many as the ring holds.
+  std::deque<std::pair<std::int64_t, std::int64_t>> recent_ GUARDED_BY(mu_);
+  std::map<std::int64_t, std::vector<Detection>> audited_ GUARDED_BY(mu_);  ///< by seq
+  std::shared_ptr<const MotionFrame> last_sent_ GUARDED_BY(mu_);
   std::optional<TimePoint> last_snapshot_ GUARDED_BY(mu_);
 };
 

@@ -5,11 +5,22 @@
 
 #include <spdlog/spdlog.h>
 
+#include "framemill/base/cpu_time.h"
+#include "framemill/vision/edge_density.h"
+
 namespace framemill {
 namespace {
 
 /// Wide enough to tell scenes apart, cheap enough for each sampled frame.
 constexpr int kThumbnailWidth = 80;
+
+/// The smallest thumbnail that is not narrower than `width`, or the largest.
+const Thumbnail& thumbnail_of(const MotionFrame& frame, int width) {
+  for (std::size_t i = frame.luma.size(); i-- > 1;) {
+    if (frame.luma[i].size.width >= width) return frame.luma[i];
+  }
+  return frame.luma.front();
+}
 
 }  // namespace
 
@@ -63,6 +74,11 @@ void CameraSession::request_stop() {
   }
   if (source) source->interrupt();
   stopping_.notify_all();
+}
+
+void CameraSession::wait_until_quiet() {
+  const MutexLock lock(mu_);
+  while (is_handing_over_) stopping_.wait(mu_);
 }
 
 CameraStatus CameraSession::status() const {
@@ -159,9 +175,24 @@ std::optional<Error> CameraSession::run_epoch() {
       if (epoch_ > 0) spdlog::info("{}: up again", options_.id);
       set_state(CameraState::kUp);
     }
-    if (!take(std::move(**read))) return std::nullopt;
+    if (!hand_over(std::move(**read))) return std::nullopt;
   }
   return std::nullopt;
+}
+
+bool CameraSession::hand_over(SourceFrame&& source_frame) {
+  {
+    const MutexLock lock(mu_);
+    if (is_stopping_) return false;
+    is_handing_over_ = true;
+  }
+  const bool is_going_on = take(std::move(source_frame));
+  {
+    const MutexLock lock(mu_);
+    is_handing_over_ = false;
+  }
+  stopping_.notify_all();
+  return is_going_on;
 }
 
 bool CameraSession::take(SourceFrame&& source_frame) {
@@ -192,15 +223,25 @@ bool CameraSession::take(SourceFrame&& source_frame) {
   } else {
     frame.is_stream_start = std::exchange(is_next_stream_start_, false);
     frame.is_scene_start = std::exchange(is_next_scene_start_, false);
-    watch_picture(*frame.picture, frame.is_scene_start);
-    ledger_.enter(frame);
+    const Duration begin = thread_cpu_time();
+    std::shared_ptr<const MotionFrame> motion;
+    if (options_.is_motion_wanted) {
+      motion = make_motion_frame(*frame.picture, std::move(source_frame.motion));
+      thumbnail_ = thumbnail_of(*motion, kThumbnailWidth);
+    } else {
+      write_thumbnail(*frame.picture, kThumbnailWidth, thumbnail_);
+    }
+    if (options_.is_scene_wanted) {
+      frame.edge_density = edge_density(motion ? motion->luma.front() : thumbnail_);
+    }
+    watch_picture(frame.is_scene_start);
+    ledger_.enter(frame, std::move(motion), thread_cpu_time() - begin);
     scheduler_.offer(options_.camera, std::move(frame));
   }
   return !is_last && (options_.max_answers == 0 || seq_ < options_.max_answers);
 }
 
-void CameraSession::watch_picture(const Picture& picture, bool& is_scene_start) {
-  write_thumbnail(picture, kThumbnailWidth, thumbnail_);
+void CameraSession::watch_picture(bool& is_scene_start) {
   const bool is_unchanged =
       thumbnail_.size == previous_thumbnail_.size && thumbnail_.luma == previous_thumbnail_.luma;
   if (!is_scene_start && !is_unchanged && is_scene_cut(previous_thumbnail_, thumbnail_)) {

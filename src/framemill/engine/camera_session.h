@@ -49,12 +49,14 @@ struct CameraSessionOptions {
   std::int64_t max_answers = 0;  ///< sampled; 0: no limit
   double max_pts_s = 0;          ///< pace fast: media time to stop after; 0: no limit
   bool is_fast = false;
-  WallTime run_started_at;  ///< captured_at at pace fast is this + pts
+  WallTime run_started_at;        ///< captured_at at pace fast is this + pts
+  bool is_scene_wanted = false;   ///< frames say how full of edges they are
+  bool is_motion_wanted = false;  ///< the policy follows motion, or compares pictures
 };
 
 /// One camera from its source to the scheduler: opens, reads, samples, reconnects for ever. Its
-/// troubles stay its own. The thread belongs to the session. Thread-safety: status() and stop()
-/// from any thread.
+/// troubles stay its own. The thread belongs to the session. Thread-safety: all members, any
+/// thread.
 class CameraSession {
  public:
   using SourceFactory =
@@ -68,15 +70,21 @@ class CameraSession {
 
   /// Interrupts the source and ends the thread; returns at once. The destructor joins.
   void request_stop() EXCLUDES(mu_);
+  /// After request_stop(): returns once no frame is on its way into the ledger and the scheduler,
+  /// and none will be. Waits for no source, only for FrameScheduler::offer().
+  void wait_until_quiet() EXCLUDES(mu_);
   [[nodiscard]] CameraStatus status() const EXCLUDES(mu_);
 
  private:
   void run();
   /// One epoch: from open() to the end, an error, or a limit. Empty: over for good.
   std::optional<Error> run_epoch();
+  /// False where a limit or a stop ends the camera.
+  bool hand_over(SourceFrame&& source_frame) EXCLUDES(mu_);
   /// False where a limit ends the camera.
   bool take(SourceFrame&& source_frame);
-  void watch_picture(const Picture& picture, bool& is_scene_start);
+  /// Compares thumbnail_ with the previous one, and makes it that.
+  void watch_picture(bool& is_scene_start);
   void set_state(CameraState state, const std::string& error = {}) EXCLUDES(mu_);
   bool wait(Duration time) EXCLUDES(mu_);
 
@@ -101,6 +109,7 @@ class CameraSession {
   std::atomic<bool> is_stopping_{false};
   mutable Mutex mu_;
   CondVar stopping_;
+  bool is_handing_over_ GUARDED_BY(mu_) = false;
   std::shared_ptr<Source> source_ GUARDED_BY(mu_);  ///< for interrupt()
   CameraStatus status_ GUARDED_BY(mu_);
   SourceCounts counts_before_epoch_ GUARDED_BY(mu_);

@@ -1,8 +1,10 @@
 #include "framemill/engine/camera_session.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -120,7 +122,10 @@ class RecordingScheduler final : public FrameScheduler {
 
 class CameraSessionTest : public testing::Test {
  protected:
-  CameraSessionTest() : ledger_({}, clock_, [](Answer&&) {}) {
+  CameraSessionTest()
+      : ledger_({}, clock_, [this](Answer&&) {
+          if (on_answer_) on_answer_();
+        }) {
     options_.id = "gate";
     options_.source.url = "rtsp://camera/1";
   }
@@ -138,6 +143,7 @@ class CameraSessionTest : public testing::Test {
   }
 
   const SystemClock clock_;
+  std::function<void()> on_answer_;
   CameraSessionOptions options_;
   AnswerLedger ledger_;
   AnswerLedger* ledger_pointer_ = &ledger_;
@@ -199,6 +205,39 @@ TEST_F(CameraSessionTest, ABlockedSourceIsInterrupted) {
   scheduler_.wait_for(1);
   session_.reset();  // hangs, if interrupt() does not reach the source
   EXPECT_EQ(ledger_.counts().captured, 1);
+}
+
+TEST_F(CameraSessionTest, NoFrameEntersAfterAStop) {
+  std::promise<void> stopped;
+  const ScriptedSource::Step late = [&]() {
+    stopped.get_future().wait();
+    return frame(1)();
+  };
+  start({{.steps = {frame(0), late}}});
+  scheduler_.wait_for(1);
+  session_->request_stop();
+  session_->wait_until_quiet();
+  EXPECT_EQ(ledger_.counts().captured, 1);
+  stopped.set_value();
+  session_.reset();
+  EXPECT_EQ(ledger_.counts().captured, 1);
+}
+
+TEST_F(CameraSessionTest, AFrameOnItsWayAtAStopIsHandedOver) {
+  std::promise<void> is_on_its_way, released;
+  std::atomic<bool> is_handed_over = false;
+  on_answer_ = [&] {
+    is_on_its_way.set_value();
+    released.get_future().wait();
+    is_handed_over = true;
+  };
+  start({{.steps = {frame(0)}}});
+  is_on_its_way.get_future().wait();
+  session_->request_stop();
+  std::thread releaser([&] { released.set_value(); });
+  session_->wait_until_quiet();
+  EXPECT_TRUE(is_handed_over);
+  releaser.join();
 }
 
 TEST_F(CameraSessionTest, ADownCameraSaysWhyAndIsStoppedWhileItWaits) {

@@ -9,14 +9,14 @@ struct DetectorPool::Batch {
   LaneIndex lane = 0;
   std::vector<InferenceJob> jobs;
   Done done;
-  std::unique_ptr<DetectorRequest> request;
+  std::shared_ptr<DetectorRequest> request;  ///< shared with the call that starts it
   TimePoint submitted_at;
   TimePoint started_at;
 };
 
-DetectorPool::DetectorPool(std::vector<std::unique_ptr<Detector>> detectors, std::size_t threads,
-                           const Clock& clock)
-    : detectors_(std::move(detectors)), clock_(clock), tasks_(4096) {
+DetectorPool::DetectorPool(std::vector<std::shared_ptr<const Detector>> detectors, std::size_t threads,
+                           const Clock& clock, DetectionCache* cache)
+    : detectors_(std::move(detectors)), clock_(clock), cache_(cache), tasks_(4096) {
   CHECK(threads >= 1 && !detectors_.empty());
   for (const auto& detector : detectors_) {
     batches_max_ = std::max(batches_max_, detector->facts().parallel_requests);
@@ -40,7 +40,7 @@ LaneIndex DetectorPool::lane_for(std::size_t model, Size picture_size) {
   return static_cast<LaneIndex>(lanes_.size() - 1);
 }
 
-Result<std::unique_ptr<DetectorRequest>> DetectorPool::take_request(LaneIndex lane_index,
+Result<std::shared_ptr<DetectorRequest>> DetectorPool::take_request(LaneIndex lane_index,
                                                                     std::size_t batch) {
   const Detector* detector = nullptr;
   Size input;
@@ -49,7 +49,7 @@ Result<std::unique_ptr<DetectorRequest>> DetectorPool::take_request(LaneIndex la
     Lane& lane = *lanes_[lane_index];
     for (auto& request : lane.idle) {
       if (request->batch() != batch) continue;
-      std::unique_ptr<DetectorRequest> taken = std::move(request);
+      std::shared_ptr<DetectorRequest> taken = std::move(request);
       std::swap(request, lane.idle.back());
       lane.idle.pop_back();
       return taken;
@@ -57,13 +57,34 @@ Result<std::unique_ptr<DetectorRequest>> DetectorPool::take_request(LaneIndex la
     detector = detectors_[lane.model].get();
     input = lane.input;
   }
-  return detector->create_request(batch, input);  // slow: not under the lock
+  Result<std::unique_ptr<DetectorRequest>> made =
+      detector->create_request(batch, input);  // slow: not under the lock
+  if (!made) return fail(made.error());
+  return std::shared_ptr<DetectorRequest>(std::move(*made));
+}
+
+std::size_t DetectorPool::batch_max(LaneIndex lane) const {
+  std::size_t model = 0;
+  {
+    const MutexLock lock(mu_);
+    model = lanes_[lane]->model;
+  }
+  std::size_t largest = 1;
+  for (const std::size_t bucket : kBatchBuckets) {
+    if (bucket <= detectors_[model]->facts().batch_max) largest = bucket;
+  }
+  return largest;
+}
+
+double DetectorPool::mean_batch() const {
+  const std::int64_t batches = batches_;
+  return batches == 0 ? 0 : static_cast<double>(batched_frames_) / static_cast<double>(batches);
 }
 
 Result<void> DetectorPool::warm_up(LaneIndex lane_index, std::size_t batch, std::size_t count) {
-  std::vector<std::unique_ptr<DetectorRequest>> requests;
+  std::vector<std::shared_ptr<DetectorRequest>> requests;
   for (std::size_t i = 0; i < count; ++i) {
-    Result<std::unique_ptr<DetectorRequest>> request = take_request(lane_index, batch);
+    Result<std::shared_ptr<DetectorRequest>> request = take_request(lane_index, batch);
     if (!request) return fail(request.error());
     requests.push_back(std::move(*request));
   }
@@ -74,6 +95,10 @@ Result<void> DetectorPool::warm_up(LaneIndex lane_index, std::size_t batch, std:
 
 void DetectorPool::submit(LaneIndex lane, std::vector<InferenceJob> jobs, Done done) {
   CHECK(!jobs.empty());
+  if (jobs.front().frame_index >= 0) {
+    ++batches_;
+    batched_frames_ += static_cast<std::int64_t>(jobs.size());
+  }
   auto batch = std::make_shared<Batch>();
   batch->lane = lane;
   batch->jobs = std::move(jobs);
@@ -86,18 +111,37 @@ void DetectorPool::submit(LaneIndex lane, std::vector<InferenceJob> jobs, Done d
   CHECK(tasks_.push([this, batch] { begin(batch); }));
 }
 
+std::optional<std::vector<std::vector<Detection>>> DetectorPool::find_cached(const Batch& batch) {
+  if (cache_ == nullptr || batch.jobs.front().frame_index < 0) return std::nullopt;
+  std::string variant;
+  {
+    const MutexLock lock(mu_);
+    variant = *lanes_[batch.lane]->variant;
+  }
+  std::vector<std::vector<Detection>> detections;
+  for (const InferenceJob& job : batch.jobs) {
+    std::optional<std::vector<Detection>> found =
+        cache_->find({job.camera, job.frame_index, variant});
+    if (!found) return std::nullopt;
+    detections.push_back(std::move(*found));
+  }
+  return detections;
+}
+
 void DetectorPool::begin(const std::shared_ptr<Batch>& batch) {
-  Result<std::unique_ptr<DetectorRequest>> request =
+  if (auto cached = find_cached(*batch)) return complete(batch, std::move(*cached));
+  const Result<std::shared_ptr<DetectorRequest>> taken =
       take_request(batch->lane, bucket_for(batch->jobs.size()));
-  if (!request) return complete(batch, fail(request.error()));
-  batch->request = std::move(*request);
+  if (!taken) return complete(batch, fail(taken.error()));
+  const std::shared_ptr<DetectorRequest> request = *taken;
+  batch->request = request;
   for (std::size_t i = 0; i < batch->jobs.size(); ++i) {
-    if (const Result<void> set = batch->request->set_picture(i, *batch->jobs[i].picture); !set) {
+    if (const Result<void> set = request->set_picture(i, *batch->jobs[i].picture); !set) {
       return complete(batch, fail(set.error()));
     }
   }
   batch->started_at = clock_.now();
-  batch->request->start([this, batch](Result<void> status) {
+  request->start([this, batch](Result<void> status) {
     // On a thread of the backend: hand over quickly.
     CHECK(tasks_.push([this, batch, status = std::move(status)] { finish(batch, status); }));
   });
@@ -110,6 +154,17 @@ void DetectorPool::finish(const std::shared_ptr<Batch>& batch, const Result<void
   detections.reserve(batch->jobs.size());
   for (std::size_t i = 0; i < batch->jobs.size(); ++i) {
     detections.push_back(batch->request->detections(i));
+  }
+  if (cache_ != nullptr) {
+    std::string variant;
+    {
+      const MutexLock lock(mu_);
+      variant = *lanes_[batch->lane]->variant;
+    }
+    for (std::size_t i = 0; i < batch->jobs.size(); ++i) {
+      const InferenceJob& job = batch->jobs[i];
+      cache_->keep({job.camera, job.frame_index, variant}, detections[i]);
+    }
   }
   complete(batch, std::move(detections));
 }
@@ -126,6 +181,8 @@ void DetectorPool::complete(const std::shared_ptr<Batch>& batch,
       lanes_[batch->lane]->idle.push_back(std::move(batch->request));
     }
   }
+  // A request may hold on to its callback, which holds the batch: the batch lets go of it.
+  batch->request.reset();
   batch->done(std::move(outcome));
   {
     const MutexLock lock(mu_);

@@ -13,6 +13,8 @@
 #include "framemill/base/clock.h"
 #include "framemill/base/mutex.h"
 #include "framemill/core/camera.h"
+#include "framemill/engine/detection_cache.h"
+#include "framemill/engine/inference_purpose.h"
 #include "framemill/infer/detector.h"
 
 namespace framemill {
@@ -21,7 +23,12 @@ namespace framemill {
 struct InferenceJob {
   CameraIndex camera = 0;
   std::int64_t seq = 0;
+  std::int64_t frame_index = 0;
   std::shared_ptr<const Picture> picture;
+  InferencePurpose purpose = InferencePurpose::kPrimary;
+  /// Of the ladder, that the job runs on. An audit runs on the best one: of the answer it looks at,
+  /// 0 where that was carried.
+  std::uint32_t rung = 0;
 };
 
 /// What became of a batch: detections per job, or one error for all.
@@ -42,20 +49,28 @@ class DetectorPool {
  public:
   using Done = std::function<void(BatchOutcome&&)>;
 
-  /// `detectors`: by model index. `threads` >= 1, about one per core that inference may use.
-  DetectorPool(std::vector<std::unique_ptr<Detector>> detectors, std::size_t threads,
-               const Clock& clock);
+  /// `detectors`: by model index; pools may share them. `threads` >= 1, about one per core that
+  /// inference may use. With a `cache`, which outlives the pool, frames found there are not
+  /// inferred again.
+  DetectorPool(std::vector<std::shared_ptr<const Detector>> detectors, std::size_t threads,
+               const Clock& clock, DetectionCache* cache = nullptr);
   DetectorPool(const DetectorPool&) = delete;
   ~DetectorPool();
 
   [[nodiscard]] const Detector& detector(std::size_t model) const { return *detectors_[model]; }
   [[nodiscard]] std::size_t detector_count() const { return detectors_.size(); }
+  [[nodiscard]] const std::vector<std::shared_ptr<const Detector>>& detectors() const {
+    return detectors_;
+  }
 
   /// The lane for pictures of `picture_size` on `model`; made on first use.
   [[nodiscard]] LaneIndex lane_for(std::size_t model, Size picture_size) EXCLUDES(mu_);
 
   /// Batches in flight at which throughput peaks; the caller keeps to it.
   [[nodiscard]] std::size_t batches_max() const { return batches_max_; }
+
+  /// The largest bucket (see kBatchBuckets) that the lane's model takes; 1: single pictures.
+  [[nodiscard]] std::size_t batch_max(LaneIndex lane) const EXCLUDES(mu_);
 
   /// Makes `count` requests of `batch` pictures now, so that the first frames do not wait for it.
   /// Errors: those of Detector::create_request.
@@ -71,29 +86,37 @@ class DetectorPool {
 
   /// Wall time spent inside the backend, summed over batches.
   [[nodiscard]] Duration inference_time() const { return Duration(inference_ns_.load()); }
+  /// Frames to a batch, so far on average; 0 before the first. Without those whose frame_index is
+  /// below 0: they measure.
+  [[nodiscard]] double mean_batch() const;
 
  private:
   struct Lane {
     std::size_t model = 0;
     Size input;
     std::shared_ptr<const std::string> variant;
-    std::vector<std::unique_ptr<DetectorRequest>> idle;  ///< guarded by mu_
+    std::vector<std::shared_ptr<DetectorRequest>> idle;  ///< guarded by mu_
   };
   struct Batch;
 
-  Result<std::unique_ptr<DetectorRequest>> take_request(LaneIndex lane, std::size_t batch)
+  Result<std::shared_ptr<DetectorRequest>> take_request(LaneIndex lane, std::size_t batch)
       EXCLUDES(mu_);
+  /// What the cache holds of all frames of the batch, or nothing.
+  std::optional<std::vector<std::vector<Detection>>> find_cached(const Batch& batch) EXCLUDES(mu_);
   void begin(const std::shared_ptr<Batch>& batch);
   void finish(const std::shared_ptr<Batch>& batch, const Result<void>& status);
   void complete(const std::shared_ptr<Batch>& batch,
                 Result<std::vector<std::vector<Detection>>> detections);
   void work();
 
-  const std::vector<std::unique_ptr<Detector>> detectors_;
+  const std::vector<std::shared_ptr<const Detector>> detectors_;
   const Clock& clock_;
+  DetectionCache* const cache_;  // null: none
   std::size_t batches_max_ = 1;
   BoundedQueue<std::function<void()>> tasks_;  // synchronizes itself
   std::atomic<std::int64_t> inference_ns_{0};
+  std::atomic<std::int64_t> batches_{0};
+  std::atomic<std::int64_t> batched_frames_{0};
   mutable Mutex mu_;
   CondVar settled_;
   std::vector<std::unique_ptr<Lane>> lanes_ GUARDED_BY(mu_);

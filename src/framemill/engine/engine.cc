@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <utility>
@@ -10,12 +11,15 @@
 #include <spdlog/spdlog.h>
 
 #include "framemill/base/check.h"
+#include "framemill/core/inference_budget.h"
 #include "framemill/engine/json_lines_sink.h"
 #include "framemill/engine/live_scheduler.h"
+#include "framemill/engine/model_ladder.h"
 #include "framemill/engine/snapshot_sink.h"
 #include "framemill/engine/tick_scheduler.h"
 #include "framemill/infer/labels.h"
-#include "framemill/sched/inference_gate.h"
+#include "framemill/sched/batch_autosizer.h"
+#include "framemill/sched/inference_policy.h"
 #include "framemill/video/source.h"
 
 namespace framemill {
@@ -23,6 +27,10 @@ namespace {
 
 /// How long finish() may take to answer what was taken; Ctrl-C must end within 5 s.
 constexpr Duration kDrainPatience = std::chrono::seconds(3);
+/// Of pictures, until a camera has shown one.
+constexpr Size kUsualSize{1920, 1080};
+/// How long a model may take at the start to find its best batch.
+constexpr Duration kKneePatience = std::chrono::milliseconds(1500);
 
 Result<std::vector<std::string>> read_labels(const std::string& path) {
   std::ifstream file(path);
@@ -106,12 +114,13 @@ Result<std::vector<bool>> wanted_classes(const CameraSettings& camera, const Det
 }  // namespace
 
 struct Engine::State {
-  State(const RunSettings& run_settings, const Clock& run_clock)
-      : settings(run_settings), clock(run_clock) {}
+  State(const RunSettings& run_settings, const Clock& run_clock, EngineHooks run_hooks)
+      : settings(run_settings), clock(run_clock), hooks(std::move(run_hooks)) {}
 
   // Constant after create().
   const RunSettings settings;
   const Clock& clock;
+  const EngineHooks hooks;
   std::string run_id;
   WallTime started_at;
   TimePoint started_mono;
@@ -122,6 +131,7 @@ struct Engine::State {
   std::vector<CameraNames> names;
   std::vector<std::size_t> camera_models;
   std::vector<PolicyKind> policies;
+  std::vector<std::vector<std::size_t>> ladders;  ///< by model, see FrameSchedulerOptions
 
   std::atomic<bool> is_stopped_early{false};
   std::atomic<bool> is_device_hung{false};
@@ -135,6 +145,7 @@ struct Engine::State {
   // the scheduler, which feeds the pool, which feeds the ledgers, which feed the sinks.
   std::vector<std::unique_ptr<SinkRunner>> sinks;
   std::vector<std::unique_ptr<AnswerLedger>> ledgers;
+  std::unique_ptr<AuditDesk> audits;
   std::unique_ptr<DetectorPool> pool;
   std::unique_ptr<FrameScheduler> scheduler;
   std::vector<std::unique_ptr<CameraSession>> sessions;
@@ -143,7 +154,18 @@ struct Engine::State {
   Result<void> load_models();
   Result<void> open_sinks();
   Result<void> make_cameras();
-  Result<ServiceTimes> measure(LaneIndex lane);
+  /// What is to be held, and within which bounds; empty where nothing is.
+  std::optional<FidelityControllerOptions> fidelity_target() const;
+  /// The largest batch that will be asked for.
+  [[nodiscard]] std::size_t batch_max() const;
+  /// Service time of batches of `batch`: adds it to `times`, returns the least that was seen.
+  Result<Duration> measure(LaneIndex lane, std::size_t batch, ServiceTimes& times);
+  /// Tries ever larger batches, see knee_frames(), for about kKneePatience.
+  Result<std::size_t> measure_knee(LaneIndex lane, ServiceTimes& times);
+  /// Warms all rungs of all models up, and leaves out those that are not cheaper.
+  void prepare_models(FrameSchedulerOptions& options);
+  /// Warms the lane up; what was measured goes into `options`.
+  Result<void> prepare_lane(LaneIndex lane, FrameSchedulerOptions& options);
   void publish(Answer&& answer);
   void stop(bool is_early);
   RunReport make_report() const;
@@ -156,8 +178,9 @@ Engine::~Engine() {
   finish();
 }
 
-Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, const Clock& clock) {
-  auto state = std::make_unique<State>(settings, clock);
+Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, const Clock& clock,
+                                               EngineHooks hooks) {
+  auto state = std::make_unique<State>(settings, clock, std::move(hooks));
   state->run_id = make_run_id(clock.wall_now());
   state->environment = read_environment();
   const bool have_all_files = std::ranges::all_of(settings.cameras, [](const CameraSettings& c) {
@@ -181,24 +204,50 @@ Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, cons
 }
 
 Result<void> Engine::State::load_models() {
-  std::vector<std::unique_ptr<Detector>> detectors;
-  for (const ModelSettings& model : settings.models) {
-    const std::string place = fmt::format("models.{}", model.name);
-    const Result<DetectorOptions> options = detector_options(model, settings.engine);
-    if (!options) return fail(options.error().at(place));
+  std::vector<std::shared_ptr<const Detector>> detectors = hooks.models;
+  const bool is_loaded = !detectors.empty();
+  const auto load = [&](const ModelSettings& model, const std::string& path) -> Result<void> {
+    if (is_loaded) return {};
+    Result<DetectorOptions> options = detector_options(model, settings.engine);
+    if (!options) return fail(options.error());
+    options->batch_max = batch_max();
+    options->backend.path = path;
     Result<std::unique_ptr<Detector>> detector = Detector::load(*options);
-    if (!detector) return fail(detector.error().at(place));
+    if (!detector) return fail(detector.error());
     const ModelFacts& facts = (*detector)->facts();
     spdlog::info("model {}: {} on {} ({}), {} labels, head {}", model.name, facts.name,
                  facts.device, facts.runtime, (*detector)->labels().size(),
                  to_string((*detector)->head_kind()));
     detectors.push_back(std::move(*detector));
+    return {};
+  };
+  for (const ModelSettings& model : settings.models) {
+    const Result<void> loaded = load(model, model.path);
+    if (!loaded) return fail(loaded.error().at(fmt::format("models.{}", model.name)));
+    ladders.push_back({ladders.size()});
   }
+  // Rungs come after the models, so that a model's index is that of its detector.
+  std::size_t next = settings.models.size();
+  for (std::size_t i = 0; i < settings.models.size(); ++i) {
+    const ModelSettings& model = settings.models[i];
+    for (const std::string& path : model.ladder) {
+      const std::string place = fmt::format("models.{}.ladder", model.name);
+      if (const Result<void> loaded = load(model, path); !loaded) {
+        return fail(loaded.error().at(place));
+      }
+      CHECK(next < detectors.size());
+      if (const Result<void> same = check_same_classes(*detectors[i], *detectors[next]); !same) {
+        return fail(same.error().at(place));
+      }
+      ladders[i].push_back(next++);
+    }
+  }
+  CHECK(detectors.size() == next);
   std::size_t threads = 1;
   for (const auto& detector : detectors) {
     threads = std::max(threads, detector->facts().parallel_requests);
   }
-  pool = std::make_unique<DetectorPool>(std::move(detectors), threads, clock);
+  pool = std::make_unique<DetectorPool>(std::move(detectors), threads, clock, hooks.cache);
   return {};
 }
 
@@ -219,6 +268,8 @@ Result<void> Engine::State::make_cameras() {
     LedgerOptions options;
     options.camera = static_cast<CameraIndex>(i);
     options.model = settings.models[model_index].name;
+    options.policy = policies.back();
+    options.motion = camera.motion.value_or(settings.engine.motion);
     options.slo = camera.slo;
     options.score = camera.score ? static_cast<float>(*camera.score) : detector.score();
     options.is_class_wanted = std::move(*wanted);
@@ -234,7 +285,33 @@ Result<void> Engine::State::make_cameras() {
     ledgers.push_back(std::make_unique<AnswerLedger>(
         std::move(options), clock, [this](Answer&& answer) { publish(std::move(answer)); }));
   }
+  std::vector<AuditDesk::Camera> audited;
+  for (std::size_t i = 0; i < ledgers.size(); ++i) {
+    audited.push_back({.ledger = ledgers[i].get(),
+                       .is_audited = policies[i] == PolicyKind::kAdaptive,
+                       .group = static_cast<std::uint32_t>(camera_models[i])});
+  }
+  double sampled_hz = 0;
+  for (const CameraSettings& camera : settings.cameras) sampled_hz += sampled_rate_hz(camera);
+  share = budget_share(settings.engine.budget, sampled_hz);
+  audits = std::make_unique<AuditDesk>(
+      std::move(audited), AuditOptions{.share = settings.engine.audit}, fidelity_target());
   return {};
+}
+
+std::optional<FidelityControllerOptions> Engine::State::fidelity_target() const {
+  if (!settings.engine.fidelity) return std::nullopt;
+  std::vector<BudgetedCamera> cameras;
+  for (std::size_t i = 0; i < settings.cameras.size(); ++i) {
+    if (policies[i] != PolicyKind::kAdaptive) continue;
+    const CameraSettings& camera = settings.cameras[i];
+    cameras.push_back({sampled_rate_hz(camera), camera.priority == Priority::kCritical});
+  }
+  FidelityControllerOptions options;
+  options.target = *settings.engine.fidelity;
+  options.share_max = share;
+  options.share_min = std::min(share, std::max(options.share_min, least_budget_share(cameras)));
+  return options;
 }
 
 Result<void> Engine::State::open_sinks() {
@@ -266,9 +343,9 @@ Result<void> Engine::State::open_sinks() {
   return {};
 }
 
-Result<ServiceTimes> Engine::State::measure(LaneIndex lane) {
+Result<Duration> Engine::State::measure(LaneIndex lane, std::size_t batch, ServiceTimes& times) {
   // As many at a time as will run at a time, a few rounds: the first estimate of the service time.
-  if (Result<void> warm = pool->warm_up(lane, 1, pool->batches_max() + 1); !warm) {
+  if (Result<void> warm = pool->warm_up(lane, batch, pool->batches_max() + 1); !warm) {
     return fail(warm.error());
   }
   constexpr int kRounds = 3;
@@ -279,17 +356,17 @@ Result<ServiceTimes> Engine::State::measure(LaneIndex lane) {
   grey.size = size;
   grey.planes[0] = {samples->data(), size.width};
   grey.owner = samples;
-  const auto picture = std::make_shared<const Picture>(grey);
+  const InferenceJob job{.frame_index = -1, .picture = std::make_shared<const Picture>(grey)};
 
-  ServiceTimes times;
   Mutex done_mu;
   CondVar done;
   std::optional<Error> error;
+  Duration fastest = Duration::max();
   for (int round = 0; round < kRounds; ++round) {
     std::size_t open = pool->batches_max();
     Duration slowest{0};
     for (std::size_t i = 0; i < pool->batches_max(); ++i) {
-      pool->submit(lane, {InferenceJob{0, 0, picture}}, [&](BatchOutcome&& outcome) {
+      pool->submit(lane, std::vector<InferenceJob>(batch, job), [&](BatchOutcome&& outcome) {
         const MutexLock lock(done_mu);
         if (!outcome.detections) error = outcome.detections.error();
         slowest = std::max(slowest, outcome.service_time);
@@ -300,12 +377,107 @@ Result<ServiceTimes> Engine::State::measure(LaneIndex lane) {
     const MutexLock lock(done_mu);
     while (open > 0) done.wait(done_mu);
     if (error) return fail(*error);
-    if (round > 0) times.record(1, slowest);
+    if (round > 0) times.record(batch, slowest);
+    fastest = std::min(fastest, slowest);
   }
-  return times;
+  return fastest;
+}
+
+Result<std::size_t> Engine::State::measure_knee(LaneIndex lane, ServiceTimes& times) {
+  const TimePoint give_up_at = clock.now() + kKneePatience;
+  std::vector<Duration> time_of_bucket;
+  for (const std::size_t bucket : kBatchBuckets) {
+    if (bucket > 1 && (bucket > pool->batch_max(lane) || clock.now() >= give_up_at)) break;
+    const Result<Duration> time = measure(lane, bucket, times);
+    if (!time && bucket == 1) return fail(time.error());
+    if (!time) {  // such as too little memory
+      spdlog::warn("batches of {} cannot be run: {}", bucket, time.error().message());
+      break;
+    }
+    time_of_bucket.push_back(*time);
+    if (bucket > 1 && knee_frames(time_of_bucket) == bucket) {
+      // Other work on the machine may have made the smaller one look slow: once more, and the best
+      // times count.
+      for (std::size_t i = time_of_bucket.size() - 2; i < time_of_bucket.size(); ++i) {
+        const Result<Duration> again = measure(lane, kBatchBuckets[i], times);
+        if (again) time_of_bucket[i] = std::min(time_of_bucket[i], *again);
+      }
+    }
+    if (knee_frames(time_of_bucket) != bucket) break;
+  }
+  return knee_frames(time_of_bucket);
+}
+
+void Engine::State::prepare_models(FrameSchedulerOptions& options) {
+  for (std::size_t model = 0; model < settings.models.size(); ++model) {
+    const std::string& name = settings.models[model].name;
+    std::vector<Duration> costs;
+    for (const std::size_t detector : ladders[model]) {
+      costs.push_back(Duration::zero());
+      const ModelFacts& facts = pool->detector(detector).facts();
+      // Models of any size get their lanes when the cameras' sizes are known; rungs have to be
+      // compared before.
+      if (!facts.input && ladders[model].size() == 1) continue;
+      const LaneIndex lane = pool->lane_for(detector, facts.input.value_or(kUsualSize));
+      if (const Result<void> prepared = prepare_lane(lane, options); !prepared) {
+        spdlog::warn("model {}: {}: warming up failed: {}", name, facts.name,
+                     prepared.error().message());
+        continue;
+      }
+      const std::size_t batch = std::max<std::size_t>(1, options.lane_knees[lane]);
+      costs.back() = options.lane_times[lane].mean(batch) / static_cast<Duration::rep>(batch);
+      spdlog::info("model {}: {}: {:.1f} ms an inference, {} in parallel{}", name, facts.name,
+                   to_ms(options.lane_times[lane].mean(1)), pool->batches_max(),
+                   batch > 1 ? fmt::format(", batches of {}", batch) : "");
+    }
+    std::vector<std::size_t>& rungs = options.ladders.emplace_back();
+    const std::vector<std::size_t> kept = find_cheaper_rungs(costs);
+    for (std::size_t i = 0; i < ladders[model].size(); ++i) {
+      const std::size_t detector = ladders[model][i];
+      if (std::ranges::find(kept, i) != kept.end()) {
+        rungs.push_back(detector);
+      } else {
+        spdlog::warn("model {}: {} is left out of the ladder: it is no cheaper than the rung above",
+                     name, pool->detector(detector).facts().name);
+      }
+    }
+    ladders[model] = rungs;
+  }
+}
+
+std::size_t Engine::State::batch_max() const {
+  std::size_t frames = 0;
+  const std::string& rule = settings.engine.batch;
+  const auto [end, error] = std::from_chars(rule.data(), rule.data() + rule.size(), frames);
+  if (error == std::errc{}) return frames;
+  return pace == Pace::kFast ? 1 : kBatchBuckets.back();
+}
+
+Result<void> Engine::State::prepare_lane(LaneIndex lane, FrameSchedulerOptions& options) {
+  ServiceTimes times;
+  std::size_t knee = 0;
+  if (settings.engine.batch == "knee") {
+    const Result<std::size_t> found = measure_knee(lane, times);
+    if (!found) return fail(found.error());
+    knee = *found;
+  } else {
+    if (const Result<Duration> time = measure(lane, 1, times); !time) return fail(time.error());
+    const std::size_t largest = std::min(batch_max(), pool->batch_max(lane));
+    for (const std::size_t bucket : kBatchBuckets) {
+      if (bucket == 1 || bucket > largest) continue;
+      if (Result<void> warm = pool->warm_up(lane, bucket, 1); !warm) return warm;
+    }
+  }
+  options.lane_times.resize(std::max<std::size_t>(options.lane_times.size(), lane + 1));
+  options.lane_knees.resize(options.lane_times.size());
+  options.lane_times[lane] = times;
+  options.lane_knees[lane] = knee;
+  return {};
 }
 
 void Engine::State::publish(Answer&& answer) {
+  if (hooks.on_answer) hooks.on_answer(answer);
+  audits->count_answer(answer);
   for (std::size_t i = 0; i + 1 < sinks.size(); ++i) sinks[i]->offer(Answer(answer));
   if (!sinks.empty()) sinks.back()->offer(std::move(answer));
 }
@@ -325,7 +497,13 @@ void Engine::start() {
   const EngineSettings& engine = s.settings.engine;
   FrameSchedulerOptions options;
   options.tick = engine.tick;
-  double sampled_per_second = 0;
+  options.answer_delay = engine.answer_delay;
+  options.similarity_min = engine.similarity;
+  if (engine.audit > 0) options.audits = s.audits.get();
+  options.is_batch_by_utilisation = engine.batch == "utilisation";
+  if (engine.batch != "knee" && !options.is_batch_by_utilisation) {
+    options.knee_frames = s.batch_max();
+  }
   for (std::size_t i = 0; i < s.settings.cameras.size(); ++i) {
     const CameraSettings& camera = s.settings.cameras[i];
     ScheduledCamera scheduled;
@@ -336,30 +514,14 @@ void Engine::start() {
     scheduled.slo = camera.slo;
     if (camera.every == 0) {
       scheduled.period = from_seconds(1.0 / camera.rate_hz);
-      sampled_per_second += camera.rate_hz;
-    } else {
-      sampled_per_second += 25.0 / static_cast<double>(camera.every);  // the usual frame rate
     }
     options.cameras.push_back(scheduled);
   }
-  s.share = budget_share(engine.budget, sampled_per_second);
+  const std::optional<FidelityTargetReport> target = s.audits->target();
   options.inference_share = s.share;
+  if (target) options.adaptive_share = target->share;
 
-  for (std::size_t model = 0; model < s.pool->detector_count(); ++model) {
-    // Models of any size get their lanes when the cameras' sizes are known.
-    if (!s.pool->detector(model).facts().input) continue;
-    const LaneIndex lane = s.pool->lane_for(model, *s.pool->detector(model).facts().input);
-    Result<ServiceTimes> times = s.measure(lane);
-    if (!times) {
-      spdlog::warn("model {}: warming up failed: {}", s.settings.models[model].name,
-                   times.error().message());
-      continue;
-    }
-    options.lane_times.resize(lane + 1);
-    options.lane_times[lane] = *times;
-    spdlog::info("model {}: {:.1f} ms an inference, {} in parallel", s.settings.models[model].name,
-                 to_ms(times->mean(1)), s.pool->batches_max());
-  }
+  if (s.pace == Pace::kLive) s.prepare_models(options);  // nothing is due at pace fast
 
   s.started_at = s.clock.wall_now();
   s.started_mono = s.clock.now();
@@ -384,6 +546,13 @@ void Engine::start() {
       session.source.pace = s.pace;
       session.source.is_looped = camera.is_looped;
       session.source.start = camera.start;
+      const PolicyKind policy = s.policies[i];
+      session.is_motion_wanted =
+          policy == PolicyKind::kAdaptive || policy == PolicyKind::kSimilarity;
+      session.source.is_motion_wanted =
+          policy == PolicyKind::kAdaptive &&
+          camera.motion.value_or(engine.motion) != MotionMethod::kFlow;
+      session.is_scene_wanted = !is_fast && s.ladders[s.camera_models[i]].size() > 1;
       session.source.sampling = {.rate_hz = camera.rate_hz, .every = camera.every};
       session.is_reconnecting = is_live_url(camera.url);
       session.frozen_after = camera.frozen_after;
@@ -431,6 +600,9 @@ RunReport Engine::finish() {
   if (s.scheduler) {
     for (auto& session : s.sessions) session->request_stop();
     s.scheduler->stop(kDrainPatience);
+    // A frame that still enters is settled at once; its answer has to be there before the sinks
+    // end.
+    for (auto& session : s.sessions) session->wait_until_quiet();
     s.is_device_hung = !s.pool->stop(std::chrono::milliseconds(500));
     if (s.is_device_hung) spdlog::error("a batch has not come back from its device");
   }
@@ -452,6 +624,10 @@ RunReport Engine::report() const {
   return state_->final_report ? *state_->final_report : state_->make_report();
 }
 
+std::vector<std::shared_ptr<const Detector>> Engine::models() const {
+  return state_->pool->detectors();
+}
+
 RunReport Engine::State::make_report() const {
   RunReport report;
   report.run_id = run_id;
@@ -464,7 +640,12 @@ RunReport Engine::State::make_report() const {
   report.policy = settings.engine.policy;
   report.budget = settings.engine.budget;
   report.inference_share = share;
+  report.fidelity_target = audits->target();
   report.inference_time = pool->inference_time();
+  report.batch_rule = settings.engine.batch;
+  report.batch_mean = pool->mean_batch();
+  const SchedulerStatus status = scheduler ? scheduler->status() : SchedulerStatus{};
+  report.batch_frames = status.batch_frames;
   for (std::size_t i = 0; i < settings.models.size(); ++i) {
     report.models.push_back(pool->detector(i).facts());
     report.model_names.push_back(settings.models[i].name);
@@ -478,8 +659,18 @@ RunReport Engine::State::make_report() const {
     entry.policy = policies[i];
     entry.is_file = !is_live_url(camera.url);
     entry.slo = camera.slo;
+    std::size_t rung = 0;
+    if (i < status.rungs.size()) {
+      rung = status.rungs[i].rung;
+      entry.rung_changes = status.rungs[i].changes;
+    }
+    entry.rung = pool->detector(ladders[camera_models[i]][rung]).facts().name;
     if (i < sessions.size()) entry.status = sessions[i]->status();
     entry.counts = ledgers[i]->counts();
+    if (policies[i] == PolicyKind::kAdaptive) {
+      entry.fidelity = audits->of_camera(static_cast<CameraIndex>(i));
+      report.fidelity = audits->total();
+    }
     report.total.merge(entry.counts);
     if (!settings.output.snapshot_dir.empty()) {
       const std::string path = settings.output.snapshot_dir + "/" + camera.id + ".jpg";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,10 +13,14 @@
 #include "framemill/core/camera.h"
 #include "framemill/core/policy.h"
 #include "framemill/engine/answer_ledger.h"
+#include "framemill/engine/audit_desk.h"
 #include "framemill/engine/camera_session.h"
+#include "framemill/engine/detection_cache.h"
 #include "framemill/engine/environment.h"
 #include "framemill/engine/sink_runner.h"
 #include "framemill/infer/backend.h"
+#include "framemill/infer/detector.h"
+#include "framemill/sched/fidelity.h"
 
 namespace framemill {
 
@@ -28,6 +33,9 @@ struct CameraReport {
   Duration slo{0};
   CameraStatus status;
   CameraCounts counts;
+  std::optional<FidelityFigure> fidelity;  ///< policy adaptive
+  std::string rung;                        ///< variant or model it uses now
+  std::int64_t rung_changes = 0;
 };
 
 /// A run as it stands; final after Engine::finish().
@@ -41,6 +49,9 @@ struct RunReport {
   InferenceBudget budget;
   double inference_share = 1.0;  ///< what the budget comes to
   Duration inference_time{0};    ///< summed over batches
+  std::string batch_rule;        ///< as configured
+  std::size_t batch_frames = 1;  ///< to a batch at most, as it stands
+  double batch_mean = 0;         ///< frames to a batch so far; 0 before the first
   std::vector<ModelFacts> models;
   std::vector<std::string> model_names;  ///< as configured, by model index
   Environment environment;
@@ -48,7 +59,9 @@ struct RunReport {
   std::vector<SinkCounts> sinks;
   std::vector<std::string> snapshots;  ///< newest picture of each camera that has one
   CameraCounts total;
-  bool is_stopped_early = false;  ///< by a signal or a sink that died
+  std::optional<FidelityFigure> fidelity;  ///< over the adaptive cameras; none without one
+  std::optional<FidelityTargetReport> fidelity_target;  ///< where one is to be held
+  bool is_stopped_early = false;                        ///< by a signal or a sink that died
   /// A batch never came back from its device. Destroying the engine would wait for it: after
   /// finish(), end the process instead.
   bool is_device_hung = false;
@@ -59,13 +72,27 @@ struct RunReport {
   [[nodiscard]] std::vector<std::string> failures() const;
 };
 
+/// What a caller inside the program may hang on a run.
+struct EngineHooks {
+  /// Outlives the engine: frames found there are not inferred again. For files at pace fast; runs
+  /// that share it have the same cameras.
+  DetectionCache* cache = nullptr;
+  /// Engine::models() of an engine with the same models, streams and threads in its settings: they
+  /// are used in place of loading them again. Empty: they are loaded.
+  std::vector<std::shared_ptr<const Detector>> models;
+  /// Called for each answer, in frame order for each camera, from several threads at once for
+  /// several cameras; must not call back.
+  std::function<void(const Answer&)> on_answer;
+};
+
 /// A whole run: cameras, models, scheduler, sinks. create(), start(), wait(), finish().
 /// Thread-safety: request_stop() and report() from any thread, the others from one.
 class Engine {
  public:
   /// Loads the models and opens what is written to; nothing is read from a camera yet.
   /// Errors: kInvalidArgument and those of Detector::load(); the message names the setting's place.
-  static Result<std::unique_ptr<Engine>> create(const RunSettings& settings, const Clock& clock);
+  static Result<std::unique_ptr<Engine>> create(const RunSettings& settings, const Clock& clock,
+                                                EngineHooks hooks = {});
   ~Engine();
 
   /// Starts the cameras.
@@ -78,6 +105,8 @@ class Engine {
   RunReport finish();
 
   [[nodiscard]] RunReport report() const;
+  /// The loaded models, in the order of the settings; then the other rungs of their ladders.
+  [[nodiscard]] std::vector<std::shared_ptr<const Detector>> models() const;
 
  private:
   struct State;

@@ -4,27 +4,55 @@
 
 namespace framemill {
 
-std::vector<PolicyKind> policies_of(const std::vector<ScheduledCamera>& cameras) {
-  std::vector<PolicyKind> policies;
-  for (const ScheduledCamera& camera : cameras) policies.push_back(camera.policy);
-  return policies;
+InferencePolicyOptions policy_options(const FrameSchedulerOptions& options) {
+  InferencePolicyOptions policy;
+  for (const ScheduledCamera& camera : options.cameras) {
+    policy.cameras.push_back({camera.policy, camera.priority});
+  }
+  policy.share = options.inference_share;
+  policy.adaptive_share = options.adaptive_share;
+  policy.similarity_min = options.similarity_min;
+  return policy;
 }
 
-void settle_batch(const std::vector<ScheduledCamera>& cameras, BatchOutcome&& outcome) {
+std::vector<InferredFrame> take_apart(BatchOutcome&& outcome) {
   if (!outcome.detections) {
     spdlog::warn("a batch of {} failed: {}", outcome.jobs.size(),
                  outcome.detections.error().message());
   }
+  std::vector<InferredFrame> frames;
   for (std::size_t i = 0; i < outcome.jobs.size(); ++i) {
-    const InferenceJob& job = outcome.jobs[i];
-    const ScheduledCamera& camera = cameras[job.camera];
+    frames.push_back({std::move(outcome.jobs[i]), std::vector<Detection>{}, outcome.variant});
     if (outcome.detections) {
-      camera.ledger->settle_inferred(job.seq, std::move((*outcome.detections)[i]), outcome.variant);
-    } else if (camera.policy == PolicyKind::kFull) {
-      camera.ledger->settle_none(job.seq, DropReason::kFailed);
+      frames.back().detections = std::move((*outcome.detections)[i]);
     } else {
-      camera.ledger->settle_reused(job.seq);
+      frames.back().detections = fail(outcome.detections.error());
     }
+  }
+  return frames;
+}
+
+std::optional<Correction> settle_inferred(const ScheduledCamera& camera, InferredFrame&& frame,
+                                          bool is_kept_for_audit) {
+  if (frame.detections) {
+    return camera.ledger->settle_inferred(frame.job.seq, std::move(*frame.detections),
+                                          std::move(frame.variant), frame.job.purpose,
+                                          frame.job.rung, is_kept_for_audit);
+  }
+  if (camera.policy == PolicyKind::kFull) {
+    camera.ledger->settle_none(frame.job.seq, DropReason::kFailed);
+  } else {
+    camera.ledger->settle_carried(frame.job.seq);
+  }
+  return std::nullopt;
+}
+
+void settle_carried(const FrameSchedulerOptions& options, LaneIndex lane, InferenceJob job,
+                    TimePoint now) {
+  if (options.audits != nullptr) {
+    options.audits->settle_carried(lane, std::move(job), now);
+  } else {
+    options.cameras[job.camera].ledger->settle_carried(job.seq);
   }
 }
 

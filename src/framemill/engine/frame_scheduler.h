@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "framemill/base/clock.h"
@@ -8,7 +10,9 @@
 #include "framemill/core/frame.h"
 #include "framemill/core/policy.h"
 #include "framemill/engine/answer_ledger.h"
+#include "framemill/engine/audit_desk.h"
 #include "framemill/engine/detector_pool.h"
+#include "framemill/sched/inference_policy.h"
 #include "framemill/sched/service_times.h"
 
 namespace framemill {
@@ -25,10 +29,29 @@ struct ScheduledCamera {
 
 struct FrameSchedulerOptions {
   std::vector<ScheduledCamera> cameras;  ///< by CameraIndex
-  double inference_share = 1.0;          ///< from the budget, see InferenceGate
-  std::size_t knee_frames = 1;
-  std::vector<ServiceTimes> lane_times;            ///< measured at start, by LaneIndex
+  double inference_share = 1.0;          ///< from the budget, see InferencePolicy
+  std::optional<double> adaptive_share;  ///< of the adaptive cameras to begin with, where another
+  double similarity_min = .95;           ///< policy similarity
+  std::size_t knee_frames = 1;  ///< frames to a batch, as far as the lane's model takes them
+  std::vector<std::size_t> lane_knees;   ///< pace live: measured, by LaneIndex; 0: `knee_frames`
+  bool is_batch_by_utilisation = false;  ///< pace live: `knee_frames` is where it starts
+  std::vector<ServiceTimes> lane_times;  ///< measured at start, by LaneIndex
   Duration tick = std::chrono::milliseconds(100);  ///< pace fast
+  Duration answer_delay{0};                        ///< pace fast, policy adaptive
+  /// Pace live: by model, its rungs as indices in the DetectorPool, best (the model itself) first;
+  /// empty: no model has others.
+  std::vector<std::vector<std::size_t>> ladders;
+  AuditDesk* audits = nullptr;  ///< outlives the scheduler; null: no audits
+};
+
+/// How a scheduler stands, for reports.
+struct RungStatus {
+  std::size_t rung = 0;      ///< 0: the model itself
+  std::int64_t changes = 0;  ///< so far
+};
+struct SchedulerStatus {
+  std::size_t batch_frames = 1;   ///< to a batch at most, on the lane that takes most
+  std::vector<RungStatus> rungs;  ///< by camera; empty without ladders
 };
 
 /// Takes sampled frames, decides which are inferred and when, and settles every one of them in its
@@ -46,13 +69,34 @@ class FrameScheduler {
   /// Returns once all cameras have ended and all their frames are settled (pace fast), or after
   /// stop().
   virtual void wait_until_done() = 0;
+  /// Any thread.
+  [[nodiscard]] virtual SchedulerStatus status() const { return {}; }
 };
 
-/// The policies of `cameras`, as InferenceGate takes them.
-[[nodiscard]] std::vector<PolicyKind> policies_of(const std::vector<ScheduledCamera>& cameras);
+/// What the policy has to know of `options`.
+[[nodiscard]] InferencePolicyOptions policy_options(const FrameSchedulerOptions& options);
 
-/// Settles the frames of a batch: inferred, or where the backend failed `failed` under policy full
-/// and the last boxes otherwise.
-void settle_batch(const std::vector<ScheduledCamera>& cameras, BatchOutcome&& outcome);
+/// An adaptive frame at a model is answered from the state so long before its deadline.
+inline constexpr Duration kGiveUpBefore = std::chrono::milliseconds(5);
+
+/// One frame that came back from a model.
+struct InferredFrame {
+  InferenceJob job;
+  Result<std::vector<Detection>> detections;
+  std::shared_ptr<const std::string> variant;
+};
+/// Takes a batch apart, and logs it if it failed.
+[[nodiscard]] std::vector<InferredFrame> take_apart(BatchOutcome&& outcome);
+
+/// Settles `frame`: inferred, or where the backend failed `failed` under policy full and from the
+/// state otherwise. Returns what it says of the carried objects, see AnswerLedger.
+/// `is_kept_for_audit`: of a cheaper rung, and drawn.
+std::optional<Correction> settle_inferred(const ScheduledCamera& camera, InferredFrame&& frame,
+                                          bool is_kept_for_audit = false);
+
+/// Settles the frame of `job` from the state of its camera, and has it audited if it is drawn. The
+/// job's picture is what an audit would look at; null: it cannot be audited.
+void settle_carried(const FrameSchedulerOptions& options, LaneIndex lane, InferenceJob job,
+                    TimePoint now);
 
 }  // namespace framemill

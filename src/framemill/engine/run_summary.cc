@@ -4,9 +4,12 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "framemill/engine/answer_json.h"
 
@@ -52,9 +55,59 @@ Json counts_json(const CameraCounts& counts) {
                                : Json(rounded(static_cast<double>(counts.outcomes[1]) /
                                               static_cast<double>(counts.sampled())));
   // Audits come with the adaptive policy: nothing is measured, so nothing is claimed.
-  json["fidelity"] = nullptr;
-  json["audits"] = 0;
+  json["motion_s"] = rounded(to_seconds(counts.motion_cpu));
+  json["audits"] = counts.inferences[static_cast<std::size_t>(InferencePurpose::kAudit)];
   return json;
+}
+
+/// Null where there is no figure; `reason` then says why.
+Json fidelity_json(const std::optional<FidelityFigure>& figure) {
+  if (!figure) return nullptr;
+  Json json{{"value", nullptr}, {"low", nullptr}, {"high", nullptr}, {"audits", figure->audits}};
+  switch (figure->state) {
+    case FidelityState::kKnown:
+      json["value"] = rounded(figure->value);
+      json["low"] = rounded(figure->low);
+      json["high"] = rounded(figure->high);
+      json["recall"] = rounded(figure->recall);
+      json["sure_precision"] = rounded(figure->sure_precision);
+      json["of_group"] = figure->is_of_group;
+      break;
+    case FidelityState::kNoFrames:
+      json["reason"] = "no frames";
+      break;
+    case FidelityState::kNoAudits:
+      json["reason"] = "no audits";
+      break;
+    case FidelityState::kAuditsLost:
+      json["reason"] = "audits lost";
+      break;
+  }
+  return json;
+}
+
+/// Null where no fidelity is to be held.
+Json target_json(const std::optional<FidelityTargetReport>& target) {
+  if (!target) return nullptr;
+  const char* status = "too_few_audits";
+  switch (target->state) {
+    case FidelityController::State::kLearning:
+      break;
+    case FidelityController::State::kHolding:
+      status = target->figure.high < target->target ? "not_yet" : "held";
+      break;
+    case FidelityController::State::kOverBudget:
+      status = "budget_too_small";
+      break;
+    case FidelityController::State::kNoCapacity:
+      status = "no_capacity";
+      break;
+  }
+  return {{"target", target->target},
+          {"status", status},
+          {"share", rounded(target->share)},
+          {"share_wanted", rounded(target->share_wanted)},
+          {"explanation", target->explanation}};
 }
 
 Json source_json(const SourceCounts& source) {
@@ -81,6 +134,9 @@ Json camera_json(const CameraReport& camera, double wall_s) {
   json["answers_per_s"] =
       wall_s > 0 ? rounded(static_cast<double>(camera.counts.answered()) / wall_s) : 0.0;
   json.update(counts_json(camera.counts));
+  json["fidelity"] = fidelity_json(camera.fidelity);
+  json["rung"] = camera.rung;
+  json["rung_changes"] = camera.rung_changes;
   json["source"] = source_json(camera.status.source);
   return json;
 }
@@ -104,6 +160,11 @@ std::string to_summary_json(const RunReport& report) {
   json["budget"] = {
       {"share", report.budget.share ? Json(*report.budget.share) : Json(nullptr)},
       {"per_second", report.budget.per_second ? Json(*report.budget.per_second) : Json(nullptr)}};
+  json["batch"] = {
+      {"rule", report.batch_rule},
+      {"frames", report.batch_frames},
+      {"mean", report.batch_mean > 0 ? Json(rounded(report.batch_mean)) : Json(nullptr)}};
+  json["fidelity"] = target_json(report.fidelity_target);
   json["conserved"] = report.is_conserved();
   SourceCounts source;
   for (const CameraReport& camera : report.cameras) add_counts(source, camera.status.source);
@@ -112,7 +173,7 @@ std::string to_summary_json(const RunReport& report) {
       wall_s > 0 ? rounded(static_cast<double>(report.total.answered()) / wall_s) : 0.0;
   json["total"]["source"] = source_json(source);
   json["total"]["decode_s"] = rounded(to_seconds(source.decode_cpu));
-  json["total"]["motion_s"] = 0.0;
+  json["total"]["fidelity"] = fidelity_json(report.fidelity);
   json["total"]["inference_s"] = rounded(to_seconds(report.inference_time));
   for (std::size_t i = 0; i < report.models.size(); ++i) {
     const ModelFacts& facts = report.models[i];
@@ -139,6 +200,25 @@ std::string to_summary_json(const RunReport& report) {
     json["cameras"].push_back(camera_json(camera, wall_s));
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<void> check_summary_path(const std::string& path) {
+  if (path == "-") return {};
+  std::error_code unknown;  // then access() below says what is wrong
+  int problem = 0;
+  if (std::filesystem::is_directory(path, unknown)) {
+    problem = EISDIR;
+  } else if (std::filesystem::exists(path, unknown)) {
+    if (access(path.c_str(), W_OK) != 0) problem = errno;
+  } else {
+    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+    if (access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) problem = errno;
+  }
+  if (problem == 0) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("{}: the summary cannot be written there: {}; name a file in a folder "
+                          "that exists and is writable",
+                          path, std::strerror(problem)));
 }
 
 Result<void> write_summary(const RunReport& report, const std::string& path) {

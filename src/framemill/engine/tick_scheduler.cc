@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "framemill/base/check.h"
 
@@ -12,12 +14,15 @@ namespace {
 /// while the models work.
 constexpr std::int64_t kTicksAhead = 2;
 
+TimePoint at_media_time(double seconds) { return TimePoint(from_seconds(seconds)); }
+
 }  // namespace
 
 TickScheduler::TickScheduler(FrameSchedulerOptions options, DetectorPool& pool)
     : options_(std::move(options)),
       pool_(pool),
-      gate_(policies_of(options_.cameras), options_.inference_share),
+      policy_(policy_options(options_)),
+      is_cut_owed_(options_.cameras.size()),
       queues_(options_.cameras.size()),
       thread_([this] { run(); }) {}
 
@@ -95,19 +100,35 @@ std::vector<TickScheduler::Waiting> TickScheduler::take_tick() {
 }
 
 void TickScheduler::run() {
+  const double tick_s = to_seconds(options_.tick);
+  std::vector<bool> is_in_step(options_.cameras.size());
   while (true) {
     std::vector<Waiting> frames = take_tick();
     if (frames.empty()) break;
-    std::vector<Waiting> to_infer;
-    for (Waiting& waiting : frames) {
-      if (gate_.decide(waiting.camera, waiting.frame.is_scene_start) ==
-          InferenceGate::Verdict::kInfer) {
-        to_infer.push_back(std::move(waiting));
-      } else {
-        options_.cameras[waiting.camera].ledger->settle_reused(waiting.frame.stamp.seq);
+    double media_s = static_cast<double>(frames.front().tick) * tick_s;
+    // A camera's second frame in a tick is chosen with the first one's result in hand.
+    for (std::size_t begin = 0; begin < frames.size();) {
+      is_in_step.assign(is_in_step.size(), false);
+      std::size_t end = begin;
+      while (end < frames.size() && !is_in_step[frames[end].camera]) {
+        is_in_step[frames[end++].camera] = true;
       }
+      if (begin > 0) media_s = std::max(media_s, frames[begin].frame.stamp.pts_s);
+      use_results(media_s);
+      decide(std::span(frames).subspan(begin, end - begin), media_s);
+      begin = end;
     }
-    infer(to_infer);
+  }
+  if (options_.audits != nullptr) send_audits(0, options_.audits->waiting());
+  use_results(std::numeric_limits<double>::infinity());
+  std::vector<Sent> left;
+  {
+    const MutexLock lock(mu_);
+    is_over_ = true;
+    left.swap(sent_);
+  }
+  for (Sent& sent : left) {
+    if (sent.result) use(std::move(*sent.result));
   }
   const MutexLock lock(mu_);
   while (batches_in_flight_ > 0 && !is_stopped_) changed_.wait(mu_);
@@ -115,7 +136,119 @@ void TickScheduler::run() {
   changed_.notify_all();
 }
 
-void TickScheduler::infer(std::vector<Waiting>& frames) {
+void TickScheduler::use_results(double media_s) {
+  struct Event {
+    double at_s = 0;
+    std::optional<InferredFrame> result;  // none: the frame is given up
+    LaneIndex lane = 0;
+    InferenceJob job;
+  };
+  std::vector<Event> due;
+  {
+    const MutexLock lock(mu_);
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < sent_.size(); ++i) {
+      // Each look anew: waiting lets go of the lock.
+      while (sent_[i].usable_at_s <= media_s && !sent_[i].result && !is_stopped_) {
+        changed_.wait(mu_);
+      }
+      Sent& sent = sent_[i];
+      if (!sent.is_given_up && sent.give_up_at_s <= media_s &&
+          sent.give_up_at_s < sent.usable_at_s) {
+        sent.is_given_up = true;
+        due.push_back({sent.give_up_at_s, std::nullopt, sent.lane, sent.job});
+      }
+      if (sent.usable_at_s <= media_s && sent.result) {
+        due.push_back({sent.usable_at_s, std::move(sent.result), 0, {}});
+        continue;
+      }
+      if (kept != i) sent_[kept] = std::move(sent);
+      ++kept;
+    }
+    sent_.resize(kept);
+  }
+  // As it would have been: no answer sees a result that came after it.
+  std::ranges::stable_sort(due, {}, &Event::at_s);
+  for (Event& event : due) {
+    if (event.result) {
+      use(std::move(*event.result));
+    } else {
+      settle_carried(options_, event.lane, std::move(event.job), at_media_time(media_s));
+    }
+  }
+}
+
+void TickScheduler::use(InferredFrame&& frame) {
+  if (frame.job.purpose == InferencePurpose::kAudit) {
+    options_.audits->settle(std::move(frame.job), std::move(frame.detections),
+                            std::move(frame.variant));
+    return;
+  }
+  const CameraIndex camera = frame.job.camera;
+  const std::optional<Correction> correction =
+      settle_inferred(options_.cameras[camera], std::move(frame));
+  if (!correction) return;
+  policy_.learn(camera, correction->doubt, correction->counts);
+  if (options_.audits != nullptr) options_.audits->learn(*correction);
+}
+
+void TickScheduler::decide(std::span<Waiting> frames, double media_s) {
+  sampled_.clear();
+  for (const Waiting& waiting : frames) {
+    const ScheduledCamera& camera = options_.cameras[waiting.camera];
+    SampledFrame& sampled = sampled_.emplace_back();
+    sampled.camera = waiting.camera;
+    sampled.is_stream_start = waiting.frame.is_stream_start;
+    sampled.is_scene_start = waiting.frame.is_scene_start || is_cut_owed_[waiting.camera];
+    if (camera.policy == PolicyKind::kSimilarity) {
+      sampled.similarity = camera.ledger->similarity(waiting.frame.stamp.seq);
+    } else if (camera.policy == PolicyKind::kAdaptive) {
+      const std::optional<FrameOutlook> outlook = camera.ledger->look(waiting.frame.stamp.seq);
+      sampled.is_choosable = outlook.has_value();
+      if (outlook) sampled.doubt = outlook->doubt;
+    }
+  }
+  std::size_t audits = 0;
+  std::size_t due = 0;
+  if (options_.audits != nullptr) {
+    const TimePoint now = at_media_time(media_s);
+    options_.audits->tick(now);
+    if (options_.audits->is_share_due(now)) {
+      policy_.set_adaptive_share(options_.audits->update_share(now, std::nullopt));
+    }
+    audits = options_.audits->waiting();
+    // One at a time has precedence: more would leave nothing to need after a rush.
+    due = options_.audits->urgency(now) == AuditDesk::Urgency::kDue ? 1 : 0;
+  }
+  audits = policy_.choose(sampled_, audits, due, is_inferred_);
+  std::vector<Waiting> to_infer;
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    const ScheduledCamera& camera = options_.cameras[frames[i].camera];
+    // One that found no token, or another frame of its camera at the model, asks again.
+    is_cut_owed_[frames[i].camera] = sampled_[i].is_scene_start && !is_inferred_[i];
+    if (!is_inferred_[i]) {
+      const FrameStamp& stamp = frames[i].frame.stamp;
+      settle_carried(options_, frames[i].lane,
+                     {.camera = frames[i].camera,
+                      .seq = stamp.seq,
+                      .frame_index = stamp.frame_index,
+                      .picture = std::move(frames[i].frame.picture)},
+                     at_media_time(media_s));
+      continue;
+    }
+    if (options_.audits != nullptr) options_.audits->count_inference();
+    if (camera.policy == PolicyKind::kAdaptive &&
+        policy_.cause_of(sampled_[i]) != InferenceCause::kNeed) {
+      frames[i].purpose = InferencePurpose::kForced;
+    }
+    camera.ledger->note_sent(frames[i].frame.stamp.seq);
+    to_infer.push_back(std::move(frames[i]));
+  }
+  send(to_infer);
+  send_audits(media_s, audits);
+}
+
+void TickScheduler::send(std::vector<Waiting>& frames) {
   // Batches of one lane each, in the order of the tick.
   std::size_t left = frames.size();
   std::vector<bool> is_sent(frames.size(), false);
@@ -124,32 +257,85 @@ void TickScheduler::infer(std::vector<Waiting>& frames) {
                                                 is_sent.begin());
     const LaneIndex lane = frames[first].lane;
     std::vector<InferenceJob> jobs;
-    for (std::size_t i = first; i < frames.size() && jobs.size() < options_.knee_frames; ++i) {
+    std::vector<Sent> sent;
+    const std::size_t jobs_max = std::min(options_.knee_frames, pool_.batch_max(lane));
+    for (std::size_t i = first; i < frames.size() && jobs.size() < jobs_max; ++i) {
       if (is_sent[i] || frames[i].lane != lane) continue;
       is_sent[i] = true;
       --left;
-      jobs.push_back(
-          {frames[i].camera, frames[i].frame.stamp.seq, std::move(frames[i].frame.picture)});
-    }
-    {
-      const MutexLock lock(mu_);
-      // One more than run in parallel, so that a request never waits for its letterbox.
-      while (batches_in_flight_ > pool_.batches_max() && !is_stopped_) changed_.wait(mu_);
-      if (is_stopped_) {
-        for (const InferenceJob& job : jobs) {
-          options_.cameras[job.camera].ledger->settle_none(job.seq, DropReason::kLate);
-        }
-        continue;
+      Waiting& waiting = frames[i];
+      const FrameStamp& stamp = waiting.frame.stamp;
+      const ScheduledCamera& camera = options_.cameras[waiting.camera];
+      jobs.push_back({waiting.camera, stamp.seq, stamp.frame_index,
+                      std::move(waiting.frame.picture), waiting.purpose});
+      if (camera.policy == PolicyKind::kAdaptive) {
+        sent.push_back({.usable_at_s = stamp.pts_s + to_seconds(options_.answer_delay),
+                        .give_up_at_s = stamp.pts_s + to_seconds(camera.slo - kGiveUpBefore),
+                        .lane = lane,
+                        .job = jobs.back()});
       }
-      ++batches_in_flight_;
     }
-    pool_.submit(lane, std::move(jobs),
-                 [this](BatchOutcome&& outcome) { settle(std::move(outcome)); });
+    if (submit(lane, jobs, sent)) continue;
+    for (const InferenceJob& job : jobs) {
+      options_.cameras[job.camera].ledger->settle_none(job.seq, DropReason::kLate);
+    }
   }
 }
 
-void TickScheduler::settle(BatchOutcome&& outcome) {
-  settle_batch(options_.cameras, std::move(outcome));
+void TickScheduler::send_audits(double media_s, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    std::optional<std::pair<LaneIndex, InferenceJob>> audit = options_.audits->take();
+    if (!audit) return;
+    std::vector<InferenceJob> jobs{audit->second};
+    std::vector<Sent> sent;
+    sent.push_back({.usable_at_s = media_s + to_seconds(options_.answer_delay),
+                    .is_given_up = true,
+                    .lane = audit->first,
+                    .job = audit->second});
+    if (submit(audit->first, jobs, sent)) continue;
+    options_.audits->settle(std::move(jobs.front()),
+                            fail(ErrorCode::kCancelled, "the run was stopped"));
+  }
+}
+
+bool TickScheduler::submit(LaneIndex lane, std::vector<InferenceJob>& jobs,
+                           std::vector<Sent>& sent) {
+  {
+    const MutexLock lock(mu_);
+    // One more than run in parallel, so that a request never waits for its letterbox.
+    while (batches_in_flight_ > pool_.batches_max() && !is_stopped_) changed_.wait(mu_);
+    if (is_stopped_) return false;
+    ++batches_in_flight_;
+    std::ranges::move(sent, std::back_inserter(sent_));
+  }
+  pool_.submit(lane, std::move(jobs),
+               [this](BatchOutcome&& outcome) { on_batch_done(std::move(outcome)); });
+  return true;
+}
+
+void TickScheduler::on_batch_done(BatchOutcome&& outcome) {
+  std::vector<InferredFrame> frames = take_apart(std::move(outcome));
+  {
+    const MutexLock lock(mu_);
+    for (InferredFrame& frame : frames) {
+      if (is_over_ || options_.cameras[frame.job.camera].policy != PolicyKind::kAdaptive) continue;
+      const auto sent = std::ranges::find_if(sent_, [&](const Sent& s) {
+        return s.job.camera == frame.job.camera && s.job.seq == frame.job.seq;
+      });
+      CHECK(sent != sent_.end());
+      sent->result = std::move(frame);
+      frame.job.seq = -1;
+    }
+  }
+  for (InferredFrame& frame : frames) {
+    if (frame.job.seq < 0) continue;
+    if (frame.job.purpose == InferencePurpose::kAudit) {
+      options_.audits->settle(std::move(frame.job), std::move(frame.detections),
+                              std::move(frame.variant));
+    } else {
+      (void)settle_inferred(options_.cameras[frame.job.camera], std::move(frame));
+    }
+  }
   // Told under the lock: once it is released, whoever waits for the last batch may destroy this.
   const MutexLock lock(mu_);
   --batches_in_flight_;

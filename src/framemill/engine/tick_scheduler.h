@@ -2,19 +2,28 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
+#include <span>
 #include <thread>
 #include <vector>
 
 #include "framemill/base/mutex.h"
 #include "framemill/engine/frame_scheduler.h"
-#include "framemill/sched/inference_gate.h"
+#include "framemill/sched/inference_policy.h"
 
 namespace framemill {
 
 /// Pace fast: media time moves in ticks. Tick k holds the sampled frames with
 /// pts - first pts in [k, k + 1) * tick of every camera, ordered by (pts, camera); it is decided
 /// once all of them are present. A camera that is more than a tick ahead waits in offer(), so
-/// nothing is superseded and the same inputs give the same choices on any machine.
+/// nothing is superseded.
+///
+/// Results of adaptive cameras become usable `answer_delay` of media time after their frame, at the
+/// next decision from then on, and in the order of these moments: a decision waits for all that are
+/// due, and uses none that are not. So the same inputs give the same choices on any
+/// machine and with any number of threads. A frame whose result comes later than its slo allows is
+/// answered from the state, and the result corrects it. Other policies do not look at results, and
+/// settle them as they come.
 class TickScheduler final : public FrameScheduler {
  public:
   TickScheduler(FrameSchedulerOptions options, DetectorPool& pool);
@@ -24,6 +33,9 @@ class TickScheduler final : public FrameScheduler {
   void end_camera(CameraIndex camera) override EXCLUDES(mu_);
   void stop(Duration patience) override EXCLUDES(mu_);
   void wait_until_done() override EXCLUDES(mu_);
+  [[nodiscard]] SchedulerStatus status() const override {
+    return {.batch_frames = options_.knee_frames};
+  }
 
  private:
   struct Waiting {
@@ -31,29 +43,54 @@ class TickScheduler final : public FrameScheduler {
     std::int64_t tick = 0;
     LaneIndex lane = 0;
     Frame frame;
+    InferencePurpose purpose = InferencePurpose::kPrimary;
   };
   struct CameraQueue {
     std::deque<Waiting> frames;
     std::int64_t last_tick = -1;  ///< of the newest offered frame
     bool has_ended = false;
   };
+  /// A frame that was sent to a model, until its result is used.
+  struct Sent {
+    double usable_at_s = 0;    ///< media time
+    double give_up_at_s = 0;   ///< media time from which on the answer no longer waits
+    bool is_given_up = false;  ///< or nothing waits for it
+    LaneIndex lane = 0;
+    InferenceJob job;  ///< as it was sent: given up, it may be audited
+    std::optional<InferredFrame> result;
+  };
 
   void run() EXCLUDES(mu_);
   /// Waits until all frames of a tick are present and takes them, in order; empty: done or stopped.
   std::vector<Waiting> take_tick() EXCLUDES(mu_);
-  void infer(std::vector<Waiting>& frames) EXCLUDES(mu_);
-  void settle(BatchOutcome&& outcome) EXCLUDES(mu_);
+  /// Part of a tick in which each camera has one frame at most: chooses, sends, settles the rest.
+  void decide(std::span<Waiting> frames, double media_s) EXCLUDES(mu_);
+  void send(std::vector<Waiting>& frames) EXCLUDES(mu_);
+  /// Sends the `count` audits that have waited longest.
+  void send_audits(double media_s, std::size_t count) EXCLUDES(mu_);
+  /// Waits for a slot and submits; false where the run was stopped meanwhile.
+  bool submit(LaneIndex lane, std::vector<InferenceJob>& jobs, std::vector<Sent>& sent)
+      EXCLUDES(mu_);
+  /// Waits for the results that are due at `media_s` and uses them, in the order of the choices.
+  void use_results(double media_s) EXCLUDES(mu_);
+  void use(InferredFrame&& frame);
+  void on_batch_done(BatchOutcome&& outcome) EXCLUDES(mu_);
   [[nodiscard]] std::int64_t tick_of(const Frame& frame) const;
 
   const FrameSchedulerOptions options_;
   DetectorPool& pool_;
-  InferenceGate gate_;  // used by thread_ only
+  InferencePolicy policy_;             // used by thread_ only
+  std::vector<bool> is_cut_owed_;      // by camera: no frame of its new scene was sent; likewise
+  std::vector<SampledFrame> sampled_;  // working memory of decide()
+  std::vector<bool> is_inferred_;
 
   Mutex mu_;
   CondVar changed_;
   std::vector<CameraQueue> queues_ GUARDED_BY(mu_);
   std::int64_t tick_ GUARDED_BY(mu_) = 0;  ///< the one being waited for
   std::size_t batches_in_flight_ GUARDED_BY(mu_) = 0;
+  std::vector<Sent> sent_ GUARDED_BY(mu_);    ///< of adaptive cameras, in the order of the choices
+  bool is_over_ GUARDED_BY(mu_) = false;      ///< thread_ no longer uses results
   bool is_draining_ GUARDED_BY(mu_) = false;  ///< offers are refused
   bool is_stopped_ GUARDED_BY(mu_) = false;
   bool is_done_ GUARDED_BY(mu_) = false;
