@@ -96,7 +96,7 @@ int run_config_command(const std::vector<std::string>& arguments, std::ostream& 
   } catch (const CLI::CallForHelp&) {
     // The help of the subcommand that was named, else of all.
     const std::vector<CLI::App*> named = app.get_subcommands();
-    out << (named.empty() ? app.help() : named.front()->help());
+    out << (named.empty() ? app.help() : named.front()->help(app.get_name()));
     return kDone;
   } catch (const CLI::Error& error) {
     err << fmt::format("framemill config: {}; see framemill config --help\n", error.what());

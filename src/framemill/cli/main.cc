@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "framemill/cli/compare_command.h"
 #include "framemill/cli/config_command.h"
 #include "framemill/cli/run_command.h"
 
@@ -27,6 +28,7 @@ struct Subcommand {
 
 constexpr std::array kSubcommands{
     Subcommand{"run", "answer every sampled frame of the cameras", run_command},
+    Subcommand{"compare", "what saving inference costs, on your own clips", compare_command},
     Subcommand{"config", "check a configuration, explain its settings", config_on_standard_streams},
 };
 

@@ -1,13 +1,11 @@
 #include "framemill/cli/run_command.h"
 
-#include <atomic>
 #include <condition_variable>
 #include <cstdio>
 #include <mutex>
 #include <thread>
 
 #include <fmt/format.h>
-#include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
@@ -16,58 +14,12 @@
 #include "framemill/base/clock.h"
 #include "framemill/cli/run_options.h"
 #include "framemill/cli/run_table.h"
+#include "framemill/cli/signal_watch.h"
 #include "framemill/engine/engine.h"
 #include "framemill/engine/run_summary.h"
 
 namespace framemill {
 namespace {
-
-/// The first SIGINT or SIGTERM asks the engine to stop, a second one ends the process at once, as
-/// does the first while there is no engine yet. Signals are blocked in all threads made after it
-/// and taken by one that waits for them.
-class SignalWatch {
- public:
-  SignalWatch() {
-    sigemptyset(&signals_);
-    sigaddset(&signals_, SIGINT);
-    sigaddset(&signals_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
-    signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write(), not our end
-    thread_ = std::thread([this] { run(); });
-  }
-  SignalWatch(const SignalWatch&) = delete;
-  ~SignalWatch() {
-    is_over_ = true;
-    pthread_kill(thread_.native_handle(), SIGTERM);
-    thread_.join();
-  }
-  /// `engine` outlives the watch.
-  void watch(Engine& engine) { engine_ = &engine; }
-
- private:
-  void run() {
-    bool is_second = false;
-    while (true) {
-      int signal_number = 0;
-      if (sigwait(&signals_, &signal_number) != 0 || is_over_) return;
-      Engine* const engine = engine_;
-      if (is_second || engine == nullptr) {
-        std::fputs(engine == nullptr ? "framemill: stopped before anything was started\n"
-                                     : "framemill: stopped at once; the summary was not written\n",
-                   stderr);
-        _exit(128 + signal_number);
-      }
-      is_second = true;
-      spdlog::info("stopping; press Ctrl-C again to end at once");
-      engine->request_stop();
-    }
-  }
-
-  sigset_t signals_{};
-  std::atomic<bool> is_over_{false};
-  std::atomic<Engine*> engine_{nullptr};
-  std::thread thread_;  // last member
-};
 
 /// Redraws the table on a terminal twice a second, below the log.
 class LiveTable {
@@ -137,15 +89,23 @@ int run_command(const std::vector<std::string>& args) {
   spdlog::set_default_logger(logger);
   spdlog::set_level(spdlog::level::from_str(options->log_level));
 
+  const std::string& summary = options->settings.output.summary;
+  if (!summary.empty()) {
+    const Result<void> writable = check_summary_path(summary);
+    if (!writable) return report_usage_error(writable.error());
+  }
   const SystemClock clock;
   std::unique_ptr<Engine> engine;  // outlives the watch
-  SignalWatch signals;
+  SignalWatch signals("the summary was not written");
   {
     Result<std::unique_ptr<Engine>> created = Engine::create(options->settings, clock);
     if (!created) return report_usage_error(created.error());
     engine = std::move(*created);
   }
-  signals.watch(*engine);
+  signals.watch([&engine] {
+    spdlog::info("stopping; press Ctrl-C again to end at once");
+    engine->request_stop();
+  });
   if (const std::string& listen = options->settings.server.listen; listen != "off") {
     spdlog::info("nothing listens at {}: HTTP API and dashboard are not part of this version",
                  listen);
@@ -166,7 +126,6 @@ int run_command(const std::vector<std::string>& args) {
     fmt::print(stderr, "failed: {}\n", line);
     has_failed = true;
   }
-  const std::string& summary = options->settings.output.summary;
   if (!summary.empty()) {
     if (const Result<void> written = write_summary(report, summary); !written) {
       fmt::print(stderr, "failed: {}\n", written.error().message());

@@ -32,7 +32,8 @@ struct RawOptions {
   std::string config;
   std::vector<std::string> sources;
   std::optional<std::string> model, labels, score, nms_iou;
-  std::optional<std::string> policy, budget, rate, every, slo;
+  std::optional<std::string> policy, budget, fidelity, motion, similarity, audit, batch, rate,
+      every, slo;
   std::optional<std::string> pace, run_for, max_frames, max_answers, answer_delay, tick;
   std::optional<std::string> streams, threads;
   std::optional<std::string> results, summary, snapshot, trace, listen, log_level;
@@ -63,35 +64,61 @@ std::string wrap(std::string_view text) {
   return result += text;
 }
 
-void declare(CLI::App& app, RawOptions& raw) {
-  app.name("framemill run");
-  app.description(
-      "Answers every sampled frame of every camera by its deadline.\n\n"
-      "  framemill run site.yaml\n"
-      "  framemill run --source clip.mp4,every=3 --model yolo11n.onnx --results answers.jsonl\n\n"
-      "Options override the configuration.\n");
-  app.footer(
-      "SIGINT or SIGTERM drains, writes the summary and exits 0; a second one ends at once.\n"
-      "Exit status: 0 done, 1 the work failed, 2 wrong usage or configuration.\n"
-      "`framemill config explain` lists what a configuration may hold.");
+const RunLikeCommand& run_itself() {
+  static const RunLikeCommand command{
+      .name = "run",
+      .description =
+          "Answers every sampled frame of every camera by its deadline.\n\n"
+          "  framemill run site.yaml\n"
+          "  framemill run --source clip.mp4,every=3 --model yolo11n.onnx --results "
+          "answers.jsonl\n\n"
+          "Options override the configuration.\n",
+      .footer =
+          "SIGINT or SIGTERM drains, writes the summary and exits 0; a second one ends at once.\n"
+          "Exit status: 0 done, 1 the work failed, 2 wrong usage or configuration.\n"
+          "`framemill config explain` lists what a configuration may hold."};
+  return command;
+}
+
+void declare(CLI::App& app, RawOptions& raw, const RunLikeCommand& command) {
+  app.name(fmt::format("framemill {}", command.name));
+  app.description(std::string(command.description));
+  app.footer(std::string(command.footer));
   app.allow_extras();
   app.set_help_flag("-h,--help", "Print this and exit.");
   app.get_formatter()->column_width(kNameColumn);
   app.get_formatter()->label("REQUIRED", "");
 
-  const auto add = [&app](const char* group, const char* name, const char* type, auto& variable,
-                          const std::string& help) {
-    return app.add_option(name, variable, wrap(help))->option_text(type)->group(group);
+  const auto add_own = [&app](const std::string& group, const std::string& name,
+                              const std::string& type, auto& variable, const std::string& help) {
+    app.add_option(name, variable, wrap(help))->option_text(type)->group(group);
   };
-  add("Positionals", "CONFIG", "YAML", raw.config, "The configuration to run.");
+  const auto is_left_out = [&command](std::string_view name) {
+    return std::ranges::find(command.left_out, name) != command.left_out.end();
+  };
+  const auto add = [&](const char* group, const char* name, const char* type, auto& variable,
+                       const std::string& help) {
+    if (!is_left_out(name)) add_own(group, name, type, variable, help);
+  };
+  add("Positionals", "CONFIG", "YAML", raw.config,
+      fmt::format("The configuration to {}.", command.name));
+
+  const std::string own_group(command.own_group);
+  for (const OwnOption& own : command.own) {
+    if (own.flag != nullptr)
+      app.add_flag(own.name, *own.flag, wrap(own.help))->group(own_group);
+    else
+      add_own(own_group, own.name, own.type, *own.value, own.help);
+  }
 
   const char* group = "What to look at";
   add(group, "--source", "CLIP|URL[,every=N]...", raw.sources,
-      "In place of a configuration; repeatable. every=N, rate=HZ and id=NAME may follow.")
-      ->allow_extra_args(false);
+      "In place of a configuration; repeatable. every=N, rate=HZ and id=NAME may follow.");
+  app.get_option("--source")->allow_extra_args(false);
   add(group, "--rate", "HZ", raw.rate, help_of<CameraSettings>("rate"));
   add(group, "--every", "N", raw.every, "Each Nth frame from the first on, in place of --rate.");
-  app.add_flag("--loop", raw.is_looped, "Files start again at the end.")->group(group);
+  if (!is_left_out("--loop"))
+    app.add_flag("--loop", raw.is_looped, "Files start again at the end.")->group(group);
   add(group, "--pace", "live|fast", raw.pace,
       "Files at their own speed, or as fast as they can be processed. Default: fast where every "
       "source is a file without loop, else live.");
@@ -101,8 +128,13 @@ void declare(CLI::App& app, RawOptions& raw) {
   add(group, "--labels", "coco|FILE", raw.labels, help_of<ModelSettings>("labels"));
   add(group, "--score", "S", raw.score, help_of<ModelSettings>("score"));
   add(group, "--nms-iou", "T", raw.nms_iou, help_of<ModelSettings>("nms_iou"));
-  add(group, "--policy", "full|hold", raw.policy, help_of<EngineSettings>("policy"));
+  add(group, "--policy", "NAME", raw.policy, help_of<EngineSettings>("policy"));
   add(group, "--budget", "SHARE|N/s", raw.budget, help_of<EngineSettings>("budget"));
+  add(group, "--fidelity", "F", raw.fidelity, help_of<EngineSettings>("fidelity"));
+  add(group, "--motion", "auto|vectors|flow", raw.motion, help_of<EngineSettings>("motion"));
+  add(group, "--similarity", "S", raw.similarity, help_of<EngineSettings>("similarity"));
+  add(group, "--audit", "SHARE", raw.audit, help_of<EngineSettings>("audit"));
+  add(group, "--batch", "RULE|N", raw.batch, help_of<EngineSettings>("batch"));
   add(group, "--slo", "DURATION", raw.slo, help_of<CameraSettings>("slo"));
   add(group, "--answer-delay", "DURATION", raw.answer_delay,
       help_of<EngineSettings>("answer_delay"));
@@ -169,6 +201,13 @@ class OptionReader {
     if (raw_.policy)
       for (CameraSettings& camera : settings.cameras) camera.policy.reset();
     set("--budget", "budget", engine, raw_.budget);
+    set("--fidelity", "fidelity", engine, raw_.fidelity);
+    set("--motion", "motion", engine, raw_.motion);
+    if (raw_.motion)
+      for (CameraSettings& camera : settings.cameras) camera.motion.reset();
+    set("--similarity", "similarity", engine, raw_.similarity);
+    set("--audit", "audit", engine, raw_.audit);
+    set("--batch", "batch", engine, raw_.batch);
     set("--pace", "pace", engine, raw_.pace);
     set("--answer-delay", "answer_delay", engine, raw_.answer_delay);
     set("--tick", "tick", engine, raw_.tick);
@@ -298,7 +337,7 @@ class OptionReader {
 };
 
 /// Arguments that belong to no option: misspelt ones get a suggestion.
-Result<void> check_extras(const CLI::App& app) {
+Result<void> check_extras(const CLI::App& app, std::string_view command) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options()) {
     if (!option->get_lnames().empty()) names.push_back("--" + option->get_lnames().front());
@@ -309,13 +348,14 @@ Result<void> check_extras(const CLI::App& app) {
     if (extra.starts_with('-')) {
       const std::string option = extra.substr(0, extra.find('='));
       const std::string meant = did_you_mean(option, known);
-      lines.push_back(fmt::format("unknown option {};{}", quote(option),
-                                  meant.empty() ? " see framemill run --help" : meant));
+      lines.push_back(
+          fmt::format("unknown option {};{}", quote(option),
+                      meant.empty() ? fmt::format(" see framemill {} --help", command) : meant));
     } else {
       lines.push_back(
-          fmt::format("{} belongs to no option; a run takes one configuration, and each "
-                      "clip needs its own --source",
-                      quote(extra)));
+          fmt::format("{} belongs to no option; {} takes one configuration, and each clip needs "
+                      "its own --source",
+                      quote(extra), command));
     }
   }
   if (lines.empty()) return {};
@@ -386,10 +426,11 @@ Result<CameraSettings> parse_source_option(const std::string& text, const Camera
   return camera;
 }
 
-Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) {
+Result<RunOptions> parse_run_like_options(const std::vector<std::string>& arguments,
+                                          const RunLikeCommand& command) {
   RawOptions raw;
   CLI::App app;
-  declare(app, raw);
+  declare(app, raw, command);
   RunOptions options;
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
@@ -402,9 +443,11 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) 
     return wrong(std::string(what.substr(0, what.find(':'))) +
                  (is_missing ? ": needs a value" : ": stands more than once; keep one"));
   } catch (const CLI::Error& error) {
-    return wrong(redact_words(error.what()) + "; see framemill run --help");
+    return wrong(
+        fmt::format("{}; see framemill {} --help", redact_words(error.what()), command.name));
   }
-  if (Result<void> checked = check_extras(app); !checked) return fail(checked.error());
+  if (Result<void> checked = check_extras(app, command.name); !checked)
+    return fail(checked.error());
   if (raw.log_level) {
     const std::vector<std::string_view> levels = split_choices(kLogLevels);
     if (std::ranges::find(levels, *raw.log_level) == levels.end())
@@ -418,13 +461,19 @@ Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) 
   return options;
 }
 
-std::string run_help() {
+std::string run_like_help(const RunLikeCommand& command) {
   RawOptions raw;
   CLI::App app;
-  declare(app, raw);
+  declare(app, raw, command);
   std::string text = app.help();
   for (std::size_t at = 0; (at = text.find("\n\n\n", at)) != std::string::npos;) text.erase(at, 1);
   return text;
 }
+
+Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) {
+  return parse_run_like_options(arguments, run_itself());
+}
+
+std::string run_help() { return run_like_help(run_itself()); }
 
 }  // namespace framemill

@@ -23,18 +23,20 @@ LatencyHistogram answered_latency(const CameraCounts& counts) {
   return all;
 }
 
+/// What tells of trouble comes first: the live table is cut at the terminal's width, and 80 columns
+/// have to hold it for ids of up to 11 characters.
 void append_row(std::string& out, std::string_view name, std::size_t name_width,
                 std::string_view state, const CameraRate& rate, const CameraCounts& counts) {
   const LatencyHistogram latency = answered_latency(counts);
   const auto outcome = [&](Outcome o) { return counts.outcomes[static_cast<std::size_t>(o)]; };
   fmt::format_to(
       std::back_inserter(out),
-      "{:<{}} {:<10} {:>9.1f} {:>10.1f} {:>7} {:>7} {:>9} {:>9} {:>7} {:>10} {:>6} {:>6} {:>7}\n",
-      name, name_width, state, rate.decoded_per_s, rate.answered_per_s,
-      format_latency(latency, 0.50), format_latency(latency, 0.95), counts.sampled(),
-      outcome(Outcome::kInferred), outcome(Outcome::kReused) + outcome(Outcome::kPropagated),
-      outcome(Outcome::kSuperseded), outcome(Outcome::kLate), outcome(Outcome::kFailed),
-      counts.overdue);
+      "{:<{}} {:<10} {:>10.1f} {:>6} {:>6} {:>7} {:>10} {:>6} {:>6} {:>9} {:>8} {:>9} {:>9.1f}\n",
+      name, name_width, state, rate.answered_per_s, format_latency(latency, 0.50),
+      format_latency(latency, 0.95), counts.overdue, outcome(Outcome::kSuperseded),
+      outcome(Outcome::kLate), outcome(Outcome::kFailed), outcome(Outcome::kInferred),
+      outcome(Outcome::kReused) + outcome(Outcome::kPropagated), counts.sampled(),
+      rate.decoded_per_s);
 }
 
 int trouble(const CameraReport& camera) {
@@ -87,9 +89,9 @@ std::string format_run_table(const RunReport& report, const std::vector<CameraRa
   std::string out;
   fmt::format_to(
       std::back_inserter(out),
-      "{:<{}} {:<10} {:>9} {:>10} {:>7} {:>7} {:>9} {:>9} {:>7} {:>10} {:>6} {:>6} {:>7}\n",
-      "camera", width, "state", "decoded/s", "answered/s", "p50 ms", "p95 ms", "sampled",
-      "inferred", "carried", "superseded", "late", "failed", "overdue");
+      "{:<{}} {:<10} {:>10} {:>6} {:>6} {:>7} {:>10} {:>6} {:>6} {:>9} {:>8} {:>9} {:>9}\n",
+      "camera", width, "state", "answered/s", "p50 ms", "p95 ms", "overdue", "superseded", "late",
+      "failed", "inferred", "carried", "sampled", "decoded/s");
   for (const std::size_t i : shown) {
     const CameraReport& camera = report.cameras[i];
     append_row(out, std::string_view(camera.id).substr(0, kIdWidthMax), width,

@@ -58,6 +58,17 @@ TEST(RunTable, ShowsTroubleFirstWhereNotAllFit) {
   EXPECT_NE(table.find("45 more cameras"), std::string::npos);
 }
 
+TEST(RunTable, ShowsWhatTellsOfTroubleWithinEightyColumns) {
+  RunReport report = report_of(1, 10s, 100);
+  report.cameras[0].id = "eleven-long";
+  report.cameras[0].status.state = CameraState::kConnecting;
+  const std::string table = format_run_table(report, rates_between({}, report), 5);
+  const std::string header = table.substr(0, table.find('\n')).substr(0, 80);
+  for (const char* const column :
+       {"state", "answered/s", "p95 ms", "overdue", "superseded", "late", "failed"})
+    EXPECT_NE(header.find(column), std::string::npos) << column << " in: " << header;
+}
+
 TEST(RunTable, SaysSoWhenCountsDoNotAddUp) {
   RunReport report = report_of(1, 10s, 100);
   report.cameras[0].counts.captured = 101;

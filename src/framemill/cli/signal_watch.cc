@@ -1,0 +1,52 @@
+#include "framemill/cli/signal_watch.h"
+
+#include <cstdio>
+#include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+namespace framemill {
+
+SignalWatch::SignalWatch(std::string loss) : loss_(std::move(loss)) {
+  sigemptyset(&signals_);
+  sigaddset(&signals_, SIGINT);
+  sigaddset(&signals_, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+  signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write(), not our end
+  thread_ = std::thread([this] { run(); });
+}
+
+SignalWatch::~SignalWatch() {
+  is_over_ = true;
+  pthread_kill(thread_.native_handle(), SIGTERM);
+  thread_.join();
+}
+
+void SignalWatch::watch(std::function<void()> request_stop) {
+  const MutexLock lock(mu_);
+  request_stop_ = std::move(request_stop);
+}
+
+void SignalWatch::run() {
+  bool is_second = false;
+  while (true) {
+    int signal_number = 0;
+    if (sigwait(&signals_, &signal_number) != 0 || is_over_) return;
+    std::function<void()> request_stop;
+    {
+      const MutexLock lock(mu_);
+      request_stop = request_stop_;
+    }
+    if (is_second || !request_stop) {
+      fmt::print(
+          stderr, "framemill: {}\n",
+          request_stop ? "stopped at once; " + loss_ : "stopped before anything was started");
+      _exit(128 + signal_number);
+    }
+    is_second = true;
+    request_stop();
+  }
+}
+
+}  // namespace framemill
