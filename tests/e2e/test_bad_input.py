@@ -51,6 +51,24 @@ class BadInputTest(FramemillTest):
         self.refused("run", path, says=["site.yaml:3", "rate", "-3"])
         self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--rate", "-3", says=["rate"])
 
+    def test_policies_out_of_range(self):
+        base = ("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--policy", "adaptive")
+        for option, value in (("--budget", "0"), ("--budget", "1.5"), ("--budget", "-1"), ("--budget", "0/s"), ("--budget", "nan"), ("--motion", "foo"),
+                              ("--similarity", "2"), ("--similarity", "-0.1"), ("--audit", "0.9"), ("--audit", "-1"), ("--answer-delay", "-1s")):
+            with self.subTest(option=option, value=value):
+                self.refused(*base, f"{option}={value}", says=[option, value])
+
+    def test_policies_out_of_range_in_a_configuration(self):
+        path = self.config(f"models: {{m: {{path: {DEMO_MODEL}}}}}\n"
+                           f"cameras:\n  - {{id: a, url: {DEMO_CLIP}, policy: adaptiv, motion: foo}}\n"
+                           "engine:\n  policy: adaptive\n  budget: 1.5\n  similarity: 2\n  audit: .9\n")
+        done = self.refused("run", path, says=["site.yaml:3: cameras[a].policy", "site.yaml:3: cameras[a].motion", "site.yaml:6: engine.budget",
+                                               "site.yaml:7: engine.similarity", "site.yaml:8: engine.audit"])
+        self.assertIn('did you mean "adaptive"', done.stderr)
+
+    def test_a_budget_that_no_policy_can_hold(self):
+        self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--policy", "full", "--budget", "0.5", says=["budget", "adaptive"])
+
     def test_missing_config(self):
         self.refused("run", self.folder / "none.yaml", says=["none.yaml"])
 
@@ -91,6 +109,10 @@ class BadInputTest(FramemillTest):
         self.refused(*base, "--results", self.folder / "no/such/results.jsonl", says=["no/such/results.jsonl"])
         self.refused(*base, "--results", self.folder, says=[str(self.folder)])
         self.refused(*base, "--snapshot", "/proc/none", says=["/proc/none"])
+        # The summary is written at the end; found out only then, hours of figures would be lost.
+        for path in (self.folder / "none/s.json", self.folder):
+            self.refused(*base, "--summary", path, says=[str(path), "summary cannot be written"])
+        self.assertFalse((self.folder / "none").exists())
 
     # Sources that fail: the work failed, the rest is whole.
 

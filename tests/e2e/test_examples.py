@@ -16,7 +16,7 @@ class ExamplesTest(FramemillTest):
         return finished
 
     def test_all_are_covered(self):
-        self.assertEqual({path.name for path in (ROOT / "examples").iterdir()}, {"production-line", "recorded-files"})
+        self.assertEqual({path.name for path in (ROOT / "examples").iterdir()}, {"compare-before-buying", "production-line", "recorded-files"})
 
     def test_production_line(self):
         done = self.example("production-line")
@@ -33,6 +33,15 @@ class ExamplesTest(FramemillTest):
                     self.assertGreaterEqual((d["box"][1] + d["box"][3]) / 2, 0.2 * line["height"])
         for name in ("filler-out", "packing"):
             self.assertTrue((self.folder / f"{name}.jpg").exists())
+
+    def test_compare_before_buying(self):
+        done = subprocess.run([ROOT / "examples/compare-before-buying/run.sh", framemill.BINARY, str(self.folder)], capture_output=True, text=True, timeout=300)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        document = json.loads((self.folder / "compare.json").read_text())
+        self.assertEqual([run["policy"] for run in document["runs"]], 3 * ["hold"] + 2 * ["similarity"] + 3 * ["adaptive"])
+        self.assertEqual(document["runs"][0]["frames"], 250)
+        self.assertIn("adaptive", done.stdout)
+        self.assertIn("<svg", (self.folder / "compare.html").read_text())
 
     def test_recorded_files(self):
         done = self.example("recorded-files")

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Many looped cameras on this machine under policy adaptive: are all answered in time, and how well?
+
+density.py --testdata DIR --count 50 --seconds 120
+
+Clips are read as live sources, each at its own frame rate, from random offsets. Afterwards every frame of the clips is inferred
+once, and the answers are compared with that: agreement.py's figures beside the fidelity that the run's own audits say. Prints the
+figures beside their bars; exit status 1 where a bar is missed.
+"""
+import argparse
+import importlib.util
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CLIPS = ["street_vehicles_ahmetozlu", "reception_hall_ahsan", "industrial_bottles_shelf_intel", "motorway_svincolo_federico",
+         "room_one_by_one_person_intel"]
+
+
+def load_agreement():
+    path = ROOT.parent / "shared/tools/agreement.py"
+    spec = importlib.util.spec_from_file_location("agreement", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def seconds_of(clip):
+    text = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", clip], check=True, capture_output=True,
+                          text=True).stdout
+    return float(text)
+
+
+def full_inference(a, clips, folder):
+    """detections by (clip, file frame index): every frame of every clip, by the same model."""
+    found = {}
+    for clip in clips:
+        out = pathlib.Path(folder) / f"full-{clip.stem}.jsonl"
+        subprocess.run([a.build / "framemill", "run", "--source", f"{clip},every=1,id={clip.stem}", "--model", a.testdata / "models" / a.model, "--labels",
+                        "coco", "--score", str(a.score), "--policy", "full", "--pace", "fast", "--results", out, "--listen", "off", "--log-level", "warning"],
+                       check=True, stderr=subprocess.DEVNULL)
+        with open(out, encoding="utf-8") as lines:
+            for line in map(json.loads, lines):
+                found[clip.stem, line["frame_index"]] = line.get("detections", [])
+    return found
+
+
+def compare(agreement, full, results, clip_of, since_s=0.0):
+    """Sums of agreement.py's counts over all sampled frames; a frame without answer has none."""
+    sums = dict.fromkeys(agreement.FIELDS, 0)
+    with open(results, encoding="utf-8") as lines:
+        for line in map(json.loads, lines):
+            if line["pts_s"] < since_s:
+                continue
+            wanted = full.get((clip_of[line["camera"]], line["file_frame_index"]))
+            if wanted is None:
+                continue
+            given = line.get("detections", [])
+            found = agreement.matches(agreement.above(wanted, .5), agreement.above(given, .25), .5)
+            sums["found"] += len(found)
+            sums["overlap"] += sum(found)
+            sums["wanted"] += len(agreement.above(wanted, .5))
+            sums["right"] += len(agreement.matches(agreement.above(given, .25), agreement.above(wanted, .2), .5))
+            sums["given"] += len(agreement.above(given, .25))
+            sums["sure_right"] += len(agreement.matches(agreement.above(given, .5), agreement.above(wanted, .2), .5))
+            sums["sure_given"] += len(agreement.above(given, .5))
+            sums["frames"] += 1
+    return agreement.figures(sums)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default="build/release")
+    parser.add_argument("--testdata", type=pathlib.Path, required=True)
+    parser.add_argument("--model", default="rect/yolo11n_512x288_int8.onnx")
+    parser.add_argument("--ladder", default="")
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--seconds", type=int, default=120)
+    parser.add_argument("--slo", default="200ms")
+    parser.add_argument("--policy", default="adaptive")
+    parser.add_argument("--score", type=float, default=.2)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=pathlib.Path, help="folder for the run's files")
+    a = parser.parse_args()
+    draw = random.Random(a.seed)
+    clips = [a.testdata.resolve() / f"clips/{name}.mp4" for name in CLIPS]
+    lengths = {clip: seconds_of(clip) for clip in clips}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = a.keep or pathlib.Path(temporary)
+        folder.mkdir(exist_ok=True)
+        cameras, clip_of = [], {}
+        for i in range(a.count):
+            clip = clips[i % len(clips)]
+            cameras.append({"id": f"cam-{i + 1}", "url": str(clip), "loop": True, "start": f"{draw.uniform(0, .9 * lengths[clip]):.2f}s"})
+            clip_of[f"cam-{i + 1}"] = clip.stem
+        model = {"path": str(a.testdata.resolve() / "models" / a.model), "labels": "coco", "score": a.score}
+        if a.ladder:
+            model["ladder"] = [str(a.testdata.resolve() / "models" / rung) for rung in a.ladder.split(",")]
+        config = {"models": {"objects": model}, "defaults": {"rate": 10, "slo": a.slo}, "cameras": cameras, "engine": {"policy": a.policy, "pace": "live"},
+                  "server": {"listen": "off"}}
+        (folder / "site.yaml").write_text(json.dumps(config))
+        results, summary = folder / "results.jsonl", folder / "summary.json"
+        subprocess.run([a.build / "framemill", "run", folder / "site.yaml", "--for", f"{a.seconds}s", "--results", results, "--summary", summary,
+                        "--log-level", "warning"], check=True, stderr=subprocess.DEVNULL)
+        s = json.loads(summary.read_text())
+        total = s["total"]
+        agreement = load_agreement()
+        figures = compare(agreement, full_inference(a, clips, folder), results, clip_of)
+    true_fidelity = 2 * figures["recall"] * figures["sure"] / (figures["recall"] + figures["sure"])
+    rates = [camera["sampled"] and (camera["inferred"] + camera["propagated"] + camera["reused"]) / s["wall_s"] for camera in s["cameras"]]
+    worst_p95 = max(max((camera["latency_ms"][o] or {}).get("p95", 0) for o in ("inferred", "propagated", "reused")) for camera in s["cameras"])
+    p95 = max((total["latency_ms"][o] or {}).get("p95", 0) for o in ("inferred", "propagated", "reused"))
+    bad = (total["late"] + total["failed"] + total["overdue"]) / total["sampled"]
+    audited = total["fidelity"] or {}
+    rows = [
+        ("conserved", s["conserved"], s["conserved"]),
+        ("cameras", a.count, None),
+        ("answers/s, worst camera", round(min(rates), 2), min(rates) >= 9.5),
+        ("latency p95 ms, worse origin", p95, p95 <= 200),
+        ("latency p95 ms, worst camera", worst_p95, None),
+        ("late, failed, overdue, share", round(bad, 4), bad <= .01),
+        ("share inferred", total["share_inferred"], None),
+        ("inferences", total["inferences"], None),
+        ("fidelity, audited", audited.get("value"), (audited.get("value") or 0) >= .93),
+        ("  interval, audits", (audited.get("low"), audited.get("high"), audited.get("audits")), None),
+        ("fidelity by full inference", round(true_fidelity, 4), audited.get("value") and abs(true_fidelity - audited["value"]) <= .02),
+        ("  recall, sure, precision", tuple(round(figures[k], 4) for k in ("recall", "sure", "precision")), None),
+        ("cores busy", round(s["cpu_s"] / s["wall_s"], 2), None),
+        ("decode, motion, inference s", (total["decode_s"], total["motion_s"], total["inference_s"]), None),
+        ("peak RSS MB a camera", round(s["peak_rss_bytes"] / 2**20 / a.count, 1), None),
+    ]
+    for name, value, holds in rows:
+        print(f"{name:32} {value!s:50} {'' if holds is None else 'holds' if holds else 'MISSED'}")
+    return 0 if all(holds is None or holds for _, _, holds in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
