@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 build_packages=(
   ca-certificates g++ cmake ninja-build ccache pkg-config git python3 python3-pip unzip
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libavdevice-dev
-  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev
+  libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-video-dev
   libcli11-dev libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libgtest-dev libgmock-dev
 )
 test_packages=(

@@ -109,7 +109,7 @@ class TickChoice {
 
  private:
   static constexpr std::size_t kWaysMax = 64;
-  static constexpr double kPatience = .5;  // a token that is used now has something for itself
+  static constexpr double kPatience = 1.1;  // a token that is used now has something for itself
   static constexpr double kFiller = 1e-6;  // a token is better used for nothing much than lost
 
   /// One way to choose among the frames so far.
