@@ -110,6 +110,7 @@ class TickChoice {
  private:
   static constexpr std::size_t kWaysMax = 64;
   static constexpr double kPatience = 1.1;  // a token that is used now has something for itself
+  static constexpr double kReadyWorth = 2;  // of the highest need of the tick
   static constexpr double kFiller = 1e-6;  // a token is better used for nothing much than lost
 
   /// One way to choose among the frames so far.
@@ -171,21 +172,35 @@ class TickChoice {
     for (const BudgetRequest& request : requests_) {
       if (request.is_new_sample) level = bucket_.level_after_frame(level);
       if (request.is_wanted && request.cause == InferenceCause::kNeed &&
-          level - kToken < *bucket_.floor_of(InferenceCause::kNeed)) {
+          level < kToken) {
         most = std::max(most, worth_of(request) * scale_);
       }
     }
     return most;
   }
 
+  /// All of a tick is known, so that a cut takes its token from what would be taken for need later
+  /// in it; what is to be left at the end of the tick is in worth_of_level().
+  std::optional<std::int64_t> floor_of(InferenceCause cause) const {
+    if (cause == InferenceCause::kNeed || cause == InferenceCause::kAudit) return 0;
+    return bucket_.floor_of(cause);
+  }
+
+  /// Of a level at the end of the tick. Where the burst allows it a token stays for a cut at the
+  /// beginning of the next.
   double worth_of_level(std::int64_t level) const {
-    return token_worth_ * in_tokens(std::min(level, bucket_.capacity_));
+    double worth = token_worth_ * in_tokens(std::min(level, bucket_.capacity_));
+    if (bucket_.capacity_ >= 2 * kToken) {
+      const std::int64_t ready = kToken - bucket_.gain_;
+      worth -= kReadyWorth * in_tokens(std::max<std::int64_t>(0, ready - level));
+    }
+    return worth;
   }
 
   void go_on(const BudgetRequest& request) {
     const bool is_free = request.cause == InferenceCause::kStart;
     const bool is_forced = is_free || request.cause == InferenceCause::kCritical;
-    const std::optional<std::int64_t> floor = bucket_.floor_of(request.cause);
+    const std::optional<std::int64_t> floor = floor_of(request.cause);
     const double value = value_of(request);
     skipped_.clear();
     taken_.clear();
