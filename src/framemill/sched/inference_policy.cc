@@ -8,6 +8,19 @@
 
 namespace framemill {
 
+namespace {
+/// In mean intervals between two inferences of a camera, 1 / share frames.
+constexpr double kLongWait = 1.5;
+
+/// Grows steeply where a camera waits longer than others: what its boxes do not show (an object
+/// that comes out from behind another) has then had time to happen.
+double impatience(std::int64_t age, double share) {
+  const double wait = static_cast<double>(age) * share / kLongWait;
+  return wait > 1 ? wait * wait * wait * wait : 1;
+}
+
+}  // namespace
+
 InferencePolicy::InferencePolicy(InferencePolicyOptions options)
     : options_(std::move(options)),
       adaptive_share_(options_.adaptive_share.value_or(options_.share)),
@@ -61,7 +74,7 @@ InferenceCause InferencePolicy::cause_of(const SampledFrame& frame) const {
 }
 
 double InferencePolicy::need(const SampledFrame& frame) const {
-  return need_.need(frame.camera, frame.doubt);
+  return need_.need(frame.camera, frame.doubt) * impatience(frame.doubt.age, adaptive_share_);
 }
 
 bool InferencePolicy::has_budget(InferenceCause cause) const {

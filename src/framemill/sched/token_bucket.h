@@ -38,8 +38,8 @@ struct BudgetRequest {
 /// is borrowed is missing to later need: nothing else is inferred until it is earned back. Where
 /// is_budget_enough() holds, that comes within one period of the cameras, and the debt stays below
 /// the number of critical cameras.
-/// To spare cuts that wait, need and audits leave them a reserve: half of the burst, as far as they
-/// still get a whole token out of the other half; it costs no share.
+/// To spare cuts that wait, try_take() leaves them a reserve of half of the burst, as far as need
+/// still gets a whole token out of the other half. Of a whole tick there is no need for it.
 ///
 /// Exact: tokens are integers (a billionth each; `budget` is rounded down to one), so equal calls
 /// give equal answers everywhere. Starts full. Not thread-safe; O(1).
@@ -83,9 +83,8 @@ class TokenBucket {
 /// choice has the most scene cuts, then the most due audits, then the highest sum of worth (audits
 /// only where nothing else asks); tokens are saved for the next tick where that is worth more.
 /// First and critical frames are always chosen.
-/// Beside a choice that is held to the share alone (worth drawn at random, budgets .05 and .2) it
-/// gathers 88 to 92 % of the worth with 24 cameras, whose burst is small: the price of the promise
-/// for every window; with 200 cameras and more there is none left.
+/// With worth drawn at random it uses 97 to 99 % of the share of 24 cameras and all of it from 50 on;
+/// with five, whose burst is one token, 80 to 90 %: the price of the promise for every window.
 /// Overwrites `chosen` with places in `requests`, ascending, and brings `bucket` to the end of the
 /// tick. Deterministic; O(64 n) at most: 6 us for 50 cameras, 1.8 ms for 1000.
 void choose_within_budget(std::span<const BudgetRequest> requests, TokenBucket& bucket,
