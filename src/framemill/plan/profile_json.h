@@ -1,0 +1,23 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "framemill/base/result.h"
+#include "framemill/sched/device_profile.h"
+
+namespace framemill {
+
+/// Schema of the document, its first field.
+inline constexpr const char* kProfileSchema = "framemill.profile/1";
+
+/// The profile as a JSON document with a check sum over its content; the same profile gives the
+/// same bytes.
+[[nodiscard]] std::string profile_to_json(const DeviceProfile& profile);
+
+/// Reads a profile back. An error says what is wrong where and what to do: not readable, not JSON,
+/// cut off, of another schema, values out of range or out of order, edited since it was measured
+/// (the check sum differs).
+[[nodiscard]] Result<DeviceProfile> read_profile(const std::filesystem::path& path);
+
+}  // namespace framemill

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "framemill/base/clock.h"
+#include "framemill/core/geometry.h"
+
+namespace framemill {
+
+/// What `bench` measured of one model on one device, and what `plan` and `simulate` count with. A
+/// plain value; it is written and read by plan/profile_json.h.
+
+/// A distribution as its quantiles at 0, 1, .. 100 %; ascending. Empty: nothing was measured.
+struct LatencyDistribution {
+  std::vector<Duration> percentiles;  ///< 101 values or none
+  friend bool operator==(const LatencyDistribution&, const LatencyDistribution&) = default;
+};
+
+/// One setting in which the model was kept busy: `streams` batches of `batch` frames at once.
+struct ServicePoint {
+  std::size_t batch = 1;        ///< frames a batch, 1..32
+  std::size_t streams = 1;      ///< batches in flight at once, 1..4
+  std::size_t decoders = 0;     ///< cameras decoded beside it; 0: the model alone
+  double frames_per_s = 0;      ///< throughput of the whole setting, > 0
+  LatencyDistribution service;  ///< of a batch, hand-over to completion
+  double cpu_cores = 0;         ///< processor time a second of wall time, decoding left out
+  std::int64_t host_bytes = 0;  ///< peak resident memory with it, over that without the model
+  std::optional<std::int64_t> device_bytes;  ///< where the backend tells
+  std::optional<double> power_w;             ///< mean while busy, where readable
+  std::optional<double> temperature_c;       ///< highest while busy, where readable
+  double spread = 0;  ///< (highest - lowest) / mean throughput of the windows that counted
+  friend bool operator==(const ServicePoint&, const ServicePoint&) = default;
+};
+
+/// Decoding on this machine, one thread a stream.
+struct DecodeRate {
+  std::string codec;             ///< h264, hevc, mjpeg, ...
+  Size size;                     ///< of the pictures
+  double frames_per_core_s = 0;  ///< every frame decoded; > 0
+  friend bool operator==(const DecodeRate&, const DecodeRate&) = default;
+};
+
+struct DeviceProfile {
+  std::string device;        ///< backend's name of it, CPU
+  std::string device_name;   ///< as it calls itself
+  std::string model;         ///< file name without folder
+  std::string model_sha256;  ///< of the file and, for IR, its weights; 64 hex digits
+  std::string precision;     ///< fp32, fp16, int8
+  Size input;                ///< of the model
+  std::map<std::string, std::string>
+      environment;  ///< fingerprint: cpu, cores, kernel, runtime, ...
+  WallTime measured_at;
+  std::size_t knee_batch = 1;    ///< past which doubling adds < 5 % throughput
+  std::size_t knee_streams = 1;  ///< the same of streams, at the knee batch
+  std::vector<ServicePoint> points;
+  std::vector<DecodeRate> decode;
+  friend bool operator==(const DeviceProfile&, const DeviceProfile&) = default;
+};
+
+}  // namespace framemill
