@@ -124,7 +124,7 @@ class CamerasTest(FramemillTest):
                 config = self.folder / f"{kind}.yaml"
                 config.write_text(f"models: {{m: {{path: {DEMO_MODEL}}}}}\ncameras:\n  - {{id: cam-1, url: '{sim.urls[0]}', username: viewer, password: '${{CAMERA_PASSWORD}}', slo: 500ms}}\n")
                 engine = self.start_engine(config, "--for", "4s", env={**os.environ, "CAMERA_PASSWORD": "p@ss:w0rd"})
-                engine.wait(timeout=30)
+                engine.wait(timeout=120 if framemill.IS_SLOW_BUILD else 30)
                 done = self.finish_engine(engine)
                 self.assertGreater(done.summary["total"]["inferred"], 10)
                 self.assertNotIn("p@ss", done.stderr)
@@ -133,7 +133,7 @@ class CamerasTest(FramemillTest):
         sim = self.simulate("--clip", str(self.clip), "--count", "1", "--user", "viewer", "--password", "right")
         url = sim.urls[0].replace("rtsp://", "rtsp://viewer:wr0ng@")
         engine = self.start_engine("--source", f"{url},id=cam-1", "--model", DEMO_MODEL, "--for", "6s")
-        engine.wait(timeout=30)
+        engine.wait(timeout=120 if framemill.IS_SLOW_BUILD else 30)
         attempts = len(sim.cameras()["cameras"]["cam-1"]["connects"]) if "cameras" in sim.cameras() else len(sim.cameras()["cam-1"]["connects"])
         done = self.finish_engine(engine)
         self.assertLessEqual(attempts, 8)
@@ -145,16 +145,16 @@ class CamerasTest(FramemillTest):
         config = self.folder / "site.yaml"
         config.write_text(f"models: {{m: {{path: {DEMO_MODEL}}}}}\ncameras:\n  - {{id: cam-1, url: '{sim.urls[0]}', transport: udp, slo: 500ms}}\n")
         engine = self.start_engine(config, "--for", "4s")
-        engine.wait(timeout=30)
+        engine.wait(timeout=120 if framemill.IS_SLOW_BUILD else 30)
         done = self.finish_engine(engine)
-        self.assertGreater(done.summary["total"]["inferred"], 15)
+        self.assertGreater(done.summary["total"]["inferred"], 0 if framemill.IS_SLOW_BUILD else 15)
 
     def test_http_mjpeg(self):
         sim = self.simulate("--clip", str(self.clip), "--count", "1", "--mjpeg")
         engine = self.start_engine("--source", f"{sim.mjpeg_urls[0]},id=cam-1", "--model", DEMO_MODEL, "--for", "4s", "--slo", "500ms")
-        engine.wait(timeout=30)
+        engine.wait(timeout=120 if framemill.IS_SLOW_BUILD else 30)
         done = self.finish_engine(engine)
-        self.assertGreater(done.summary["total"]["inferred"], 15)
+        self.assertGreater(done.summary["total"]["inferred"], 0 if framemill.IS_SLOW_BUILD else 15)
 
     def test_h265(self):
         clip = self.folder / "h265.mp4"
@@ -162,9 +162,9 @@ class CamerasTest(FramemillTest):
                         "-t", "4", str(clip)], check=True)
         sim = self.simulate("--clip", str(clip), "--count", "1")
         engine = self.start_engine("--source", f"{sim.urls[0]},id=cam-1", "--model", DEMO_MODEL, "--for", "4s", "--slo", "500ms")
-        engine.wait(timeout=30)
+        engine.wait(timeout=120 if framemill.IS_SLOW_BUILD else 30)
         done = self.finish_engine(engine)
-        self.assertGreater(done.summary["total"]["inferred"], 15)
+        self.assertGreater(done.summary["total"]["inferred"], 0 if framemill.IS_SLOW_BUILD else 15)
 
 
 if __name__ == "__main__":

@@ -106,7 +106,9 @@ int run_command(const std::vector<std::string>& args) {
     spdlog::info("stopping; press Ctrl-C again to end at once");
     engine->request_stop();
   });
-  if (const std::string& listen = options->settings.server.listen; listen != "off") {
+  // Said only to whoever asked for an address.
+  if (const std::string& listen = options->settings.server.listen;
+      listen != "off" && listen != ServerSettings{}.listen) {
     spdlog::info("nothing listens at {}: HTTP API and dashboard are not part of this version",
                  listen);
   }
