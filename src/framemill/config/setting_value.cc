@@ -11,6 +11,7 @@
 #include "framemill/base/url.h"
 #include "framemill/config/duration.h"
 #include "framemill/config/nearest_word.h"
+#include "framemill/config/workload_tables.h"
 
 namespace framemill {
 namespace {
@@ -126,6 +127,20 @@ Result<T> parse_value(const Setting<Settings>& row, std::string_view text, std::
           " is not a budget; write a share of the frames above 0 and up to 1, like 0.2, or "
           "inferences a second, like 30/s");
     return *budget;
+  } else if constexpr (std::is_same_v<T, Size>) {
+    const std::size_t cross = std::min(text.find('x'), text.size());
+    const std::optional<double> width = parse_number(text.substr(0, cross));
+    const std::optional<double> height =
+        parse_number(text.substr(std::min(cross + 1, text.size())));
+    const auto is_side = [&](const std::optional<double>& side) {
+      return side && *side >= row.min && *side <= row.max && std::floor(*side) == *side;
+    };
+    if (!is_side(width) || !is_side(height))
+      return wrong(
+          fmt::format("{} is not a size; write width x height in pixels, like 1920x1080, "
+                      "each side {}",
+                      quote(shown), range_text(row)));
+    return Size{static_cast<int>(*width), static_cast<int>(*height)};
   } else if constexpr (std::is_same_v<T, double>) {
     const std::optional<double> number = parse_number(text);
     if (!number)
@@ -300,8 +315,10 @@ Result<void> check_value(const Setting<Settings>& row, const Settings& settings)
             if (!is_in_range(row, value)) return out_of_range(row, format_duration(value));
           } else if constexpr (std::is_same_v<Value, double>) {
             if (!is_in_range(row, value)) return out_of_range(row, format_number(value));
-          } else if constexpr (std::is_same_v<Value, std::optional<double>>) {
-            if (value && !is_in_range(row, *value)) return out_of_range(row, format_number(*value));
+          } else if constexpr (std::is_same_v<Value, std::optional<double>> ||
+                               std::is_same_v<Value, std::optional<std::int64_t>>) {
+            if (value && !is_in_range(row, *value))
+              return out_of_range(row, format_number(static_cast<double>(*value)));
           } else if constexpr (std::is_integral_v<Value> && !std::is_same_v<Value, bool>) {
             const bool is_unset = value == 0 && !row.default_text.empty();
             if (!is_unset && !is_in_range(row, value))
@@ -344,6 +361,7 @@ std::string describe_type(const Setting<Settings>& row) {
           if constexpr (std::is_same_v<Value, Duration>) return "duration";
           if constexpr (std::is_same_v<Value, double>) return "number";
           if constexpr (std::is_same_v<Value, bool>) return "true, false";
+          if constexpr (std::is_same_v<Value, Size>) return "width x height";
           if constexpr (std::is_same_v<Value, InferenceBudget>) return "share, or number/s";
           if constexpr (std::is_same_v<Value, std::vector<std::string>>) return "list";
           if constexpr (std::is_same_v<Value, std::vector<std::vector<RelativePoint>>>)
@@ -372,6 +390,8 @@ std::string describe_default(const Setting<Settings>& row) {
           if constexpr (std::is_same_v<Value, std::string>) return value;
           if constexpr (std::is_same_v<Value, Duration>) return format_duration(value);
           if constexpr (std::is_same_v<Value, bool>) return value ? "true" : "false";
+          if constexpr (std::is_same_v<Value, Size>)
+            return fmt::format("{}x{}", value.width, value.height);
           if constexpr (std::is_enum_v<Value>)
             return std::string(split_choices(row.choices)[static_cast<std::size_t>(value)]);
           if constexpr (std::is_arithmetic_v<Value>)
@@ -397,6 +417,10 @@ INSTANTIATE(CameraSettings)
 INSTANTIATE(EngineSettings)
 INSTANTIATE(SinkSettings)
 INSTANTIATE(ServerSettings)
+INSTANTIATE(Workload)
+INSTANTIATE(CameraGroup)
+INSTANTIATE(DeviceCandidate)
+INSTANTIATE(WorkloadLinks)
 #undef INSTANTIATE
 
 }  // namespace framemill

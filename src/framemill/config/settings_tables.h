@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "framemill/config/run_settings.h"
+#include "framemill/core/geometry.h"
 
 /// The tables of all settings: a setting is declared once, its default in run_settings.h and
 /// everything else in one row here. Parser, range check, command line, `framemill config explain`
@@ -38,8 +39,9 @@ template <typename Settings>
 using SettingField = std::variant<
     std::string Settings::*, Duration Settings::*, double Settings::*, std::int64_t Settings::*,
     std::size_t Settings::*, bool Settings::*, std::optional<double> Settings::*,
-    std::vector<std::string> Settings::*, Priority Settings::*, Transport Settings::*,
-    PolicyKind Settings::*, std::optional<PolicyKind> Settings::*, std::optional<Pace> Settings::*,
+    std::optional<std::int64_t> Settings::*, Size Settings::*, std::vector<std::string> Settings::*,
+    Priority Settings::*, Transport Settings::*, PolicyKind Settings::*,
+    std::optional<PolicyKind> Settings::*, std::optional<Pace> Settings::*,
     MotionMethod Settings::*, std::optional<MotionMethod> Settings::*, InferenceBudget Settings::*,
     std::vector<std::vector<RelativePoint>> Settings::*, TextOrList<Settings>>;
 

@@ -57,7 +57,8 @@ struct DeviceProfile {
   WallTime measured_at;
   std::size_t knee_batch = 1;    ///< past which doubling adds < 5 % throughput
   std::size_t knee_streams = 1;  ///< the same of streams, at the knee batch
-  std::vector<ServicePoint> points;
+  std::size_t run_streams = 1;   ///< batches in flight that `run` keeps on the device by default
+  std::vector<ServicePoint> points;  ///< the knee with `decoders` 0 is among them
   std::vector<DecodeRate> decode;
   friend bool operator==(const DeviceProfile&, const DeviceProfile&) = default;
 };

@@ -14,8 +14,8 @@
 #include <openvino/op/constant.hpp>
 #include <openvino/openvino.hpp>
 
+#include "framemill/base/content_hash.h"
 #include "framemill/base/mutex.h"
-#include "framemill/infer/content_hash.h"
 #include "framemill/infer/cpu_quota.h"
 
 // Every call into OpenVINO may throw; every exception ends in this file.

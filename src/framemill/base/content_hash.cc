@@ -1,4 +1,4 @@
-#include "framemill/infer/content_hash.h"
+#include "framemill/base/content_hash.h"
 
 #include <algorithm>
 #include <bit>
