@@ -16,6 +16,7 @@
 #include "framemill/engine/detection_cache.h"
 #include "framemill/engine/inference_purpose.h"
 #include "framemill/infer/detector.h"
+#include "framemill/sched/lane_index.h"
 
 namespace framemill {
 
@@ -38,9 +39,6 @@ struct BatchOutcome {
   std::shared_ptr<const std::string> variant;
   Duration service_time{0};  ///< from the hand-over to the finished detections
 };
-
-/// A model at one input size: only frames of one lane share a batch.
-using LaneIndex = std::uint32_t;
 
 /// Runs batches on the models: letterbox, inference, head and NMS on a few threads of its own, with
 /// requests that are made once and reused.

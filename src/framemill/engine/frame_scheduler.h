@@ -13,6 +13,7 @@
 #include "framemill/engine/audit_desk.h"
 #include "framemill/engine/detector_pool.h"
 #include "framemill/sched/inference_policy.h"
+#include "framemill/sched/live_dispatch.h"
 #include "framemill/sched/service_times.h"
 
 namespace framemill {
@@ -75,9 +76,6 @@ class FrameScheduler {
 
 /// What the policy has to know of `options`.
 [[nodiscard]] InferencePolicyOptions policy_options(const FrameSchedulerOptions& options);
-
-/// An adaptive frame at a model is answered from the state so long before its deadline.
-inline constexpr Duration kGiveUpBefore = std::chrono::milliseconds(5);
 
 /// One frame that came back from a model.
 struct InferredFrame {

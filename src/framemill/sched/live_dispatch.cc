@@ -1,0 +1,453 @@
+#include "framemill/sched/live_dispatch.h"
+
+#include <algorithm>
+#include <bit>
+#include <functional>
+
+#include "framemill/base/check.h"
+
+namespace framemill {
+namespace {
+
+/// So many adaptive frames may wait per parallel inference: enough to choose from, few enough that
+/// most frames are answered at once.
+constexpr std::size_t kContestants = 4;
+/// Need of a frame that must be inferred, next to which other needs are nothing.
+constexpr double kMustInfer = 1e6;
+/// From this share of the time with all slots taken on, the device is what limits.
+constexpr double kFullShare = .7;
+/// One reading of the device's utilisation.
+constexpr Duration kUtilisationWindow = std::chrono::milliseconds(500);
+/// One window of the ladder.
+constexpr Duration kLadderWindow = std::chrono::milliseconds(500);
+/// What adaptive cameras ask for at least where no fidelity is to be held: below that share a
+/// cheaper rung loses less than ever older boxes do.
+constexpr double kShareWithoutTarget = .05;
+/// Fidelity of a rung beside the one above it, until audits have said more.
+constexpr double kRungQuality = .95;
+constexpr std::size_t kWordBits = 64;
+
+std::optional<LadderPolicy> make_ladder(const LiveDispatchOptions& options) {
+  const auto has_rungs = [](std::size_t rungs) { return rungs > 1; };
+  if (std::ranges::none_of(options.rungs_of_model, has_rungs)) return std::nullopt;
+  LadderOptions ladder;
+  for (const std::size_t rungs : options.rungs_of_model) {
+    std::vector<double>& quality = ladder.ladders.emplace_back().quality;
+    for (std::size_t i = 0; i < rungs; ++i)
+      quality.push_back(i == 0 ? 1 : quality.back() * kRungQuality);
+  }
+  for (const DispatchCamera& camera : options.cameras)
+    ladder.cameras.push_back({.ladder = camera.model, .priority = camera.priority});
+  return LadderPolicy(std::move(ladder));
+}
+
+void look_at(TimePoint at, std::optional<TimePoint>& wake_at) {
+  wake_at = wake_at ? std::min(*wake_at, at) : at;
+}
+
+}  // namespace
+
+LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
+    : options_(std::move(options)),
+      // One inference a camera at a time is fair and keeps answers in order; with fewer cameras
+      // than parallel requests that would leave the device idle.
+      in_flight_per_camera_((options_.batches_max + options_.cameras.size() - 1) /
+                            options_.cameras.size()),
+      mailboxes_(options_.cameras.size()),
+      occupied_((options_.cameras.size() + kWordBits - 1) / kWordBits),
+      inference_policy_(options_.inference),
+      times_(options_.lane_times),
+      policy_{.knee_frames = options_.knee_frames},
+      sizer_(options_.is_batch_by_utilisation
+                 ? std::optional<UtilisationSizer>(std::in_place, UtilisationRule{},
+                                                   options_.knee_frames)
+                 : std::nullopt),
+      utilisation_since_(now),
+      busy_until_(now),
+      ladder_(make_ladder(options_)),
+      window_since_(now),
+      slowdown_(options_.rungs_of_model.size(), 1),
+      costs_(options_.rungs_of_model.size()),
+      period_{.began_at = now} {
+  CHECK(options_.batches_max >= 1);
+}
+
+template <typename See>
+void LiveDispatch::for_each_occupied(const See& see) {
+  for (std::size_t word = 0; word < occupied_.size(); ++word) {
+    for (std::uint64_t bits = occupied_[word]; bits != 0; bits &= bits - 1) {
+      const std::size_t index = kWordBits * word + static_cast<std::size_t>(std::countr_zero(bits));
+      see(static_cast<CameraIndex>(index), mailboxes_[index]);
+    }
+  }
+}
+
+void LiveDispatch::update_occupied(CameraIndex camera) {
+  const Mailbox& mailbox = mailboxes_[camera];
+  const std::uint64_t bit = std::uint64_t{1} << (camera % kWordBits);
+  std::uint64_t& word = occupied_[camera / kWordBits];
+  word = mailbox.waiting || mailbox.awaited ? word | bit : word & ~bit;
+}
+
+void LiveDispatch::add_lane(std::size_t batch_max) {
+  const std::size_t lane = knees_.size();
+  if (times_.size() <= lane) times_.push_back(times_.empty() ? ServiceTimes{} : times_.front());
+  std::size_t knee = sizer_ ? sizer_->frames() : options_.knee_frames;
+  if (lane < options_.lane_knees.size() && options_.lane_knees[lane] > 0) {
+    knee = options_.lane_knees[lane];
+  }
+  knees_.push_back(std::min(knee, batch_max));
+  batch_max_.push_back(batch_max);
+  policy_.knee_of_model = knees_;
+}
+
+std::size_t LiveDispatch::knee_max() const {
+  return knees_.empty() ? options_.knee_frames : *std::ranges::max_element(knees_);
+}
+
+std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, TimePoint now) {
+  const CameraIndex camera = frame.sampled.camera;
+  CHECK(camera < mailboxes_.size() && frame.lane < lane_count());
+  Mailbox& mailbox = mailboxes_[camera];
+  if (ladder_) {
+    ++mailbox.offered;
+    if (frame.edge_density) mailbox.scene.update(*frame.edge_density);
+  }
+  mailbox.lane = frame.lane;
+  mailbox.next_arrival.reset();
+  const Duration period = options_.cameras[camera].period;
+  if (period > Duration::zero()) mailbox.next_arrival = now + period;
+  mailbox.is_inference_owed |= frame.sampled.is_scene_start;
+  mailbox.is_start_owed |= frame.sampled.is_stream_start;
+  SampledFrame sampled = frame.sampled;
+  sampled.is_scene_start = mailbox.is_inference_owed;
+  sampled.is_stream_start = mailbox.is_start_owed;
+  const bool is_to_wait = inference_policy_.arrive(sampled) != InferencePolicy::Verdict::kCarry;
+  if (is_adaptive(camera)) ++period_.sampled;
+  if (!is_to_wait) return frame.seq;
+  if (!mailbox.served_until) mailbox.served_until = frame.captured_at;
+  const std::optional<std::int64_t> replaced = withdraw(camera);
+  mailbox.waiting =
+      Waiting{frame.seq, frame.captured_at, now, frame.lane, rung_of(camera), sampled};
+  update_occupied(camera);
+  return replaced;
+}
+
+std::optional<std::int64_t> LiveDispatch::withdraw(CameraIndex camera) {
+  Mailbox& mailbox = mailboxes_[camera];
+  if (!mailbox.waiting) return std::nullopt;
+  const std::int64_t seq = mailbox.waiting->seq;
+  mailbox.waiting.reset();
+  update_occupied(camera);
+  return seq;
+}
+
+void LiveDispatch::end_camera(CameraIndex camera) { mailboxes_[camera].next_arrival.reset(); }
+
+void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
+                          DispatchDecision& decision) {
+  decision.batch.clear();
+  decision.unserved.clear();
+  decision.is_audit_wanted = false;
+  decision.wake_at.reset();
+  update_batch(now);
+  if (audit == InferenceCause::kDueAudit && has_room_for_audit(audit)) {
+    decision.is_audit_wanted = true;
+    decision.wake_at = now;
+    return;
+  }
+  if (ladder_) decision.wake_at = window_since_ + kLadderWindow;
+  gather(now);
+  DeviceState device{.batches_in_flight = batches_in_flight_, .batches_max = options_.batches_max};
+  if (!batches_due_.empty()) device.free_at = *std::ranges::min_element(batches_due_);
+  decide_batch(waiting_, expected_, now, policy_, times_, device, scratch_, chosen_);
+
+  for (const std::size_t i : chosen_.hopeless) give_up(waiting_[i].camera, decision);
+  send_chosen(now, decision);
+  if (decision.batch.empty()) decision.is_audit_wanted = has_room_for_audit(audit);
+  if (chosen_.wake_at) look_at(*chosen_.wake_at, decision.wake_at);
+  give_up_behind_batches(now, decision);
+  give_up_overdue(now, decision);
+  give_up_needless(decision);
+}
+
+void LiveDispatch::gather(TimePoint now) {
+  waiting_.clear();
+  expected_.clear();
+  for_each_occupied([&](CameraIndex index, const Mailbox& mailbox) {
+    if (!mailbox.waiting || mailbox.in_flight >= in_flight_limit(index)) return;
+    const DispatchCamera& camera = options_.cameras[index];
+    const Waiting& frame = *mailbox.waiting;
+    WaitingFrame candidate{.camera = index,
+                           .model = frame.lane,
+                           .priority = camera.priority,
+                           .arrived_at = frame.arrived_at,
+                           .deadline = frame.captured_at + camera.slo,
+                           .served_until = *mailbox.served_until,
+                           .is_late_useful = camera.policy == PolicyKind::kFull};
+    if (is_adaptive(index)) {
+      if (!inference_policy_.has_budget(inference_policy_.cause_of(frame.sampled))) return;
+      // The policy multiplies by staleness; what is expected to be wrong counts as it is.
+      const double staleness_s = std::max(1e-3, to_seconds(now - *mailbox.served_until));
+      candidate.need = need_of(frame.sampled) / staleness_s;
+    }
+    waiting_.push_back(candidate);
+  });
+  // Who comes next matters only to a batch that could leave now and may wait for company.
+  if (waiting_.empty() || batches_in_flight_ >= options_.batches_max || knee_max() <= 1) return;
+  for (const Mailbox& mailbox : mailboxes_) {
+    if (mailbox.waiting || !mailbox.next_arrival) continue;
+    expected_.push_back({.model = mailbox.lane, .at = *mailbox.next_arrival});
+  }
+}
+
+void LiveDispatch::send_chosen(TimePoint now, DispatchDecision& decision) {
+  for (const std::size_t i : chosen_.send) {
+    const CameraIndex index = waiting_[i].camera;
+    Mailbox& mailbox = mailboxes_[index];
+    const Waiting& waiting = *mailbox.waiting;
+    bool is_forced = false;
+    if (is_adaptive(index)) {
+      const InferenceCause cause = inference_policy_.cause_of(waiting.sampled);
+      if (!inference_policy_.has_budget(cause)) continue;  // another of the batch took it
+      inference_policy_.take(cause);
+      ++period_.inferred;
+      is_forced = cause != InferenceCause::kNeed;
+      mailbox.awaited =
+          Awaited{waiting.seq, waiting.captured_at + options_.cameras[index].slo - kGiveUpBefore};
+    }
+    decision.lane = waiting.lane;
+    decision.batch.push_back({index, waiting.seq, waiting.rung, is_forced});
+    mailbox.served_until = waiting.captured_at;
+    mailbox.is_inference_owed = false;
+    mailbox.is_start_owed = false;
+    ++mailbox.in_flight;
+    mailbox.waiting.reset();
+    update_occupied(index);
+  }
+  if (decision.batch.empty()) return;
+  if (ladder_) {
+    sent_of_lane_.resize(times_.size());
+    sent_of_lane_[decision.lane] += decision.batch.size();
+  }
+  begin_batch(now, decision.lane, decision.batch.size());
+}
+
+bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause) const {
+  return cause && batches_in_flight_ < options_.batches_max && inference_policy_.has_budget(*cause);
+}
+
+void LiveDispatch::send_audit(TimePoint now, LaneIndex lane, InferenceCause cause) {
+  inference_policy_.take(cause);
+  ++period_.inferred;
+  begin_batch(now, lane, 1);
+}
+
+void LiveDispatch::begin_batch(TimePoint now, LaneIndex lane, std::size_t frames) {
+  count_batch(now, 1);
+  batches_due_.push_back(now + times_[lane].mean(bucket_for(frames)));
+}
+
+void LiveDispatch::give_up(CameraIndex camera, DispatchDecision& decision) {
+  const std::optional<std::int64_t> seq = withdraw(camera);
+  CHECK(seq.has_value());
+  decision.unserved.push_back({camera, *seq});
+}
+
+void LiveDispatch::give_up_behind_batches(TimePoint now, DispatchDecision& decision) {
+  for_each_occupied([&](CameraIndex camera, const Mailbox& mailbox) {
+    if (!mailbox.waiting || mailbox.in_flight < in_flight_limit(camera)) return;
+    if (options_.cameras[camera].policy == PolicyKind::kFull) return;  // late is better than none
+    const TimePoint last_start = mailbox.waiting->captured_at + options_.cameras[camera].slo -
+                                 policy_.post_time - times_[mailbox.waiting->lane].p95(1);
+    if (now > last_start) {
+      give_up(camera, decision);
+    } else {
+      look_at(last_start + Duration(1), decision.wake_at);
+    }
+  });
+}
+
+void LiveDispatch::give_up_overdue(TimePoint now, DispatchDecision& decision) {
+  for_each_occupied([&](CameraIndex camera, Mailbox& mailbox) {
+    if (!is_adaptive(camera)) return;
+    if (mailbox.awaited) {
+      if (now >= mailbox.awaited->give_up_at) {
+        decision.unserved.push_back({camera, mailbox.awaited->seq});
+        mailbox.awaited.reset();
+        update_occupied(camera);
+      } else {
+        look_at(mailbox.awaited->give_up_at, decision.wake_at);
+      }
+    }
+    if (mailbox.waiting) {  // for the budget, or behind the one above
+      const TimePoint give_up_at =
+          mailbox.waiting->captured_at + options_.cameras[camera].slo - kGiveUpBefore;
+      if (now >= give_up_at) {
+        give_up(camera, decision);
+      } else {
+        look_at(give_up_at, decision.wake_at);
+      }
+    }
+  });
+}
+
+void LiveDispatch::give_up_needless(DispatchDecision& decision) {
+  by_need_.clear();
+  for_each_occupied([&](CameraIndex camera, const Mailbox& mailbox) {
+    if (!is_adaptive(camera) || !mailbox.waiting || mailbox.in_flight > 0) return;
+    by_need_.emplace_back(
+        need_of(mailbox.waiting->sampled) * priority_weight(options_.cameras[camera].priority),
+        camera);
+  });
+  const std::size_t keep = kContestants * options_.batches_max * knee_max();
+  if (by_need_.size() <= keep) return;
+  std::ranges::sort(by_need_, std::greater<>{});
+  for (std::size_t i = keep; i < by_need_.size(); ++i) {
+    if (by_need_[i].first < kMustInfer) give_up(by_need_[i].second, decision);
+  }
+}
+
+double LiveDispatch::need_of(const SampledFrame& sampled) const {
+  return inference_policy_.cause_of(sampled) == InferenceCause::kNeed
+             ? inference_policy_.need(sampled)
+             : kMustInfer;
+}
+
+bool LiveDispatch::claim(CameraIndex camera, std::int64_t seq) {
+  Mailbox& mailbox = mailboxes_[camera];
+  if (!mailbox.awaited || mailbox.awaited->seq != seq) return false;
+  mailbox.awaited.reset();
+  update_occupied(camera);
+  return true;
+}
+
+void LiveDispatch::learn_rung(CameraIndex camera, std::uint32_t rung,
+                              const AgreementCounts& counts) {
+  if (ladder_) ladder_->learn(camera, rung, counts);
+}
+
+void LiveDispatch::renew_doubt(CameraIndex camera, std::int64_t seq, const ObjectDoubt& doubt) {
+  std::optional<Waiting>& waiting = mailboxes_[camera].waiting;
+  if (waiting && waiting->seq == seq) waiting->sampled.doubt = doubt;
+}
+
+void LiveDispatch::complete(TimePoint now, LaneIndex lane, std::size_t frames,
+                            std::span<const CameraIndex> cameras,
+                            std::optional<Duration> service_time) {
+  if (service_time) times_[lane].record(bucket_for(frames), *service_time);
+  for (const CameraIndex camera : cameras) --mailboxes_[camera].in_flight;
+  count_batch(now, -1);
+  if (!batches_due_.empty()) batches_due_.pop_front();
+}
+
+void LiveDispatch::count_batch(TimePoint now, int change) {
+  busy_ += (now - busy_until_) * static_cast<std::int64_t>(batches_in_flight_);
+  busy_until_ = now;
+  batches_in_flight_ += static_cast<std::size_t>(change);
+  if (full_since_) period_.full += now - std::max(*full_since_, period_.began_at);
+  full_since_.reset();
+  if (batches_in_flight_ >= options_.batches_max) full_since_ = now;
+}
+
+void LiveDispatch::update_batch(TimePoint now) {
+  if (!sizer_ || now - utilisation_since_ < kUtilisationWindow) return;
+  count_batch(now, 0);
+  const double slots = static_cast<double>(options_.batches_max);
+  const double utilisation = to_seconds(busy_) / (slots * to_seconds(now - utilisation_since_));
+  busy_ = Duration::zero();
+  utilisation_since_ = now;
+  const std::size_t frames = sizer_->update(now, utilisation);
+  for (LaneIndex lane = 0; lane < knees_.size(); ++lane) {
+    knees_[lane] = std::min(frames, batch_max_[lane]);
+  }
+}
+
+std::optional<double> LiveDispatch::end_period(TimePoint now) {
+  std::optional<double> share_managed;
+  if (full_since_) period_.full += now - std::max(*full_since_, period_.began_at);
+  const Duration length = now - period_.began_at;
+  if (period_.sampled > 0 && to_seconds(period_.full) >= kFullShare * to_seconds(length)) {
+    share_managed = static_cast<double>(period_.inferred) / static_cast<double>(period_.sampled);
+  }
+  period_ = {.began_at = now};
+  return share_managed;
+}
+
+bool LiveDispatch::is_ladder_due(TimePoint now) const {
+  return ladder_ && now - window_since_ >= kLadderWindow;
+}
+
+std::span<const RungChange> LiveDispatch::update_rungs(
+    TimePoint now, std::span<const std::vector<LaneIndex>> lanes,
+    std::optional<double> share_wanted) {
+  CHECK(is_ladder_due(now) && lanes.size() == costs_.size());
+  const Duration window = now - window_since_;
+  for (std::size_t model = 0; model < lanes.size(); ++model) update_costs(model, lanes[model]);
+  std::vector<CameraDemand> demand;
+  for (std::size_t i = 0; i < mailboxes_.size(); ++i) {
+    demand.push_back(
+        {demand_of(static_cast<CameraIndex>(i), window, share_wanted), mailboxes_[i].scene.kind()});
+    mailboxes_[i].offered = 0;
+  }
+  sent_of_lane_.assign(times_.size(), 0);
+  window_since_ = now;
+  ladder_->decide(now, demand, costs_, static_cast<double>(options_.batches_max), rung_changes_);
+  for (const RungChange& change : rung_changes_) ++mailboxes_[change.camera].rung_changes;
+  return rung_changes_;
+}
+
+double LiveDispatch::demand_of(CameraIndex index, Duration window,
+                               std::optional<double> share_wanted) const {
+  const DispatchCamera& camera = options_.cameras[index];
+  double share = 1;
+  if (camera.policy == PolicyKind::kHold) share = options_.inference.share;
+  if (camera.policy == PolicyKind::kAdaptive && camera.priority != Priority::kCritical) {
+    share = std::min(share_wanted.value_or(kShareWithoutTarget), options_.inference.share);
+  }
+  return share * static_cast<double>(mailboxes_[index].offered) / to_seconds(window);
+}
+
+double LiveDispatch::cost_s(const ServiceTimes& times, LaneIndex lane) const {
+  const std::size_t frames = knees_[lane];
+  return to_seconds(times.mean(bucket_for(frames))) / static_cast<double>(frames);
+}
+
+void LiveDispatch::update_costs(std::size_t model, std::span<const LaneIndex> lanes) {
+  costs_[model].assign(options_.rungs_of_model[model], Duration::zero());
+  // What else the machine does slows all rungs alike, but only those in use show it.
+  double now_s = 0;
+  double measured_s = 0;
+  for (std::size_t i = 0; i < lanes.size(); ++i) {
+    const LaneIndex lane = lanes[i];
+    if (lane >= options_.lane_times.size()) continue;
+    const double measured = cost_s(options_.lane_times[lane], lane);
+    costs_[model][i] = from_seconds(measured);
+    sent_of_lane_.resize(times_.size());
+    const auto sent = static_cast<double>(sent_of_lane_[lane]);
+    now_s += sent * cost_s(times_[lane], lane);
+    measured_s += sent * measured;
+  }
+  if (now_s > 0 && measured_s > 0) slowdown_[model] = now_s / measured_s;
+  for (Duration& cost : costs_[model]) cost = from_seconds(to_seconds(cost) * slowdown_[model]);
+}
+
+std::uint32_t LiveDispatch::rung_of(CameraIndex camera) const {
+  return ladder_ ? static_cast<std::uint32_t>(ladder_->rung_of(camera)) : 0;
+}
+
+std::int64_t LiveDispatch::rung_changes(CameraIndex camera) const {
+  return mailboxes_[camera].rung_changes;
+}
+
+std::optional<std::int64_t> LiveDispatch::waiting(CameraIndex camera) const {
+  const std::optional<Waiting>& waiting = mailboxes_[camera].waiting;
+  return waiting ? std::optional(waiting->seq) : std::nullopt;
+}
+
+bool LiveDispatch::is_drained() const {
+  return batches_in_flight_ == 0 &&
+         std::ranges::none_of(mailboxes_, [](const Mailbox& m) { return m.waiting.has_value(); });
+}
+
+}  // namespace framemill

@@ -1,0 +1,272 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "framemill/base/clock.h"
+#include "framemill/core/agreement.h"
+#include "framemill/core/camera.h"
+#include "framemill/core/object_doubt.h"
+#include "framemill/core/policy.h"
+#include "framemill/sched/batch_autosizer.h"
+#include "framemill/sched/batch_policy.h"
+#include "framemill/sched/inference_policy.h"
+#include "framemill/sched/ladder_policy.h"
+#include "framemill/sched/lane_index.h"
+#include "framemill/sched/service_times.h"
+
+namespace framemill {
+
+/// An adaptive frame at a model is answered from the state so long before its deadline.
+inline constexpr Duration kGiveUpBefore = std::chrono::milliseconds(5);
+
+struct DispatchCamera {
+  PolicyKind policy = PolicyKind::kFull;
+  Priority priority = Priority::kNormal;
+  Duration slo{0};
+  Duration period{0};     ///< expected between sampled frames; 0: unknown
+  std::size_t model = 0;  ///< index in `rungs_of_model`
+};
+
+struct LiveDispatchOptions {
+  std::vector<DispatchCamera> cameras;  ///< by CameraIndex; at least one
+  InferencePolicyOptions inference;     ///< of the same cameras
+  std::size_t batches_max = 1;          ///< in flight at once; throughput peaks there
+  std::size_t knee_frames = 1;  ///< frames to a batch, as far as the lane's model takes them
+  std::vector<std::size_t> lane_knees;   ///< measured, by LaneIndex; 0 or none: `knee_frames`
+  bool is_batch_by_utilisation = false;  ///< `knee_frames` is where it starts
+  std::vector<ServiceTimes> lane_times;  ///< measured at start, by LaneIndex
+  /// Rungs of each model's ladder; empty: no model has more than one.
+  std::vector<std::size_t> rungs_of_model;
+};
+
+/// One sampled frame that came in.
+struct ArrivedFrame {
+  /// With doubt or similarity, where the camera's policy wants them. Starts are of this frame: that
+  /// an earlier one is still owed an inference is the dispatch's to know.
+  SampledFrame sampled;
+  std::int64_t seq = 0;  ///< names it, with its camera
+  TimePoint captured_at;
+  LaneIndex lane = 0;                  ///< of rung_of() its camera; known to add_lane()
+  std::optional<double> edge_density;  ///< where its model has a ladder
+};
+
+/// A frame to be answered without inference. Under policy full it has no answer: `superseded`.
+struct UnservedFrame {
+  CameraIndex camera = 0;
+  std::int64_t seq = 0;
+  friend bool operator==(const UnservedFrame&, const UnservedFrame&) = default;
+};
+
+/// A frame to be sent to a model now.
+struct SentFrame {
+  CameraIndex camera = 0;
+  std::int64_t seq = 0;
+  std::uint32_t rung = 0;
+  bool is_forced = false;  ///< first frame, scene start, critical camera
+  friend bool operator==(const SentFrame&, const SentFrame&) = default;
+};
+
+struct DispatchDecision {
+  LaneIndex lane = 0;
+  std::vector<SentFrame> batch;  ///< best first; empty: nothing to send now
+  std::vector<UnservedFrame> unserved;
+  /// In place of a batch: the audit that has waited longest, see send_audit().
+  bool is_audit_wanted = false;
+  /// Ask again then, unless something happens before.
+  std::optional<TimePoint> wake_at;
+};
+
+/// Everything that is decided at pace live about the cameras of one device, as one state machine:
+/// which frame waits (one a camera, the newest), what is sent when and in which batch, which frames
+/// are answered from the state, what adaptive cameras may infer, and which rung they use. Engine
+/// and simulator tell it what happens and do what it says, so they cannot disagree.
+///
+/// Per frame: arrive(); decide() then names it at most once in `batch` and, adaptive ones at a
+/// model that are given up kGiveUpBefore before the deadline included, at most once in `unserved`,
+/// unless arrive() or withdraw() has already given it back. Adaptive frames compete by need: all
+/// but a few of the neediest are given back at once, so that those without a chance do not wait.
+///
+/// One look is: end_period() once a second where a fidelity is held, update_rungs() where
+/// is_ladder_due(), then decide(), and again at once after something was sent.
+/// Knows neither threads, locks, frames nor clocks: `now` is an argument, and must not go back.
+/// Deterministic in the order of calls. Not thread-safe. decide() is O(cameras that wait or are at
+/// a model), where batches are worth it O(cameras).
+class LiveDispatch {
+ public:
+  LiveDispatch(LiveDispatchOptions options, TimePoint now);
+  LiveDispatch(const LiveDispatch&) = delete;  // its batch policy points into it
+  LiveDispatch& operator=(const LiveDispatch&) = delete;
+
+  // Lanes are numbered from 0 in the order of add_lane().
+  [[nodiscard]] std::size_t lane_count() const { return knees_.size(); }
+  /// `batch_max`: what its model takes at once.
+  void add_lane(std::size_t batch_max);
+
+  /// A sampled frame came in, in order per camera. Returns the seq which is to be answered without
+  /// inference: of this frame, or of the one that it replaces.
+  [[nodiscard]] std::optional<std::int64_t> arrive(const ArrivedFrame& frame, TimePoint now);
+  /// Takes the frame that waits, if any, out of its mailbox.
+  [[nodiscard]] std::optional<std::int64_t> withdraw(CameraIndex camera);
+  /// The camera sends no more.
+  void end_camera(CameraIndex camera);
+
+  /// What to do now. A batch counts as sent. `audit`: kDueAudit or kAudit where one waits, else
+  /// none; a due one goes before everything else, the other where nothing else is sent. Overwrites
+  /// `decision`.
+  void decide(TimePoint now, std::optional<InferenceCause> audit, DispatchDecision& decision);
+  /// The audit that decide() asked for goes to `lane`, alone; `cause` as it was told then.
+  void send_audit(TimePoint now, LaneIndex lane, InferenceCause cause);
+
+  // A batch came back: its frames are claimed and learned from one by one, then complete().
+  /// Adaptive: whether frame `seq` still waits for its answer; from here on it is not given up.
+  [[nodiscard]] bool claim(CameraIndex camera, std::int64_t seq);
+  /// What the model said of the objects carried to a frame.
+  void learn(CameraIndex camera, const ObjectDoubt& doubt, const AgreementCounts& counts) {
+    inference_policy_.learn(camera, doubt, counts);
+  }
+  /// An audit of an answer by `rung`.
+  void learn_rung(CameraIndex camera, std::uint32_t rung, const AgreementCounts& counts);
+  /// The doubt about the frame that waits, seen anew; without effect where it is no longer `seq`.
+  void renew_doubt(CameraIndex camera, std::int64_t seq, const ObjectDoubt& doubt);
+  /// Cameras of its frames, audits left out. `service_time`: none where it failed.
+  void complete(TimePoint now, LaneIndex lane, std::size_t frames,
+                std::span<const CameraIndex> cameras, std::optional<Duration> service_time);
+
+  /// Since the last call: which share of the adaptive frames was inferred, where the device was
+  /// what limited it.
+  [[nodiscard]] std::optional<double> end_period(TimePoint now);
+  void set_adaptive_share(double share) { inference_policy_.set_adaptive_share(share); }
+
+  /// Whether a window of the ladder has ended.
+  [[nodiscard]] bool is_ladder_due(TimePoint now) const;
+  /// Moves cameras to other rungs where the load of the window asks for it. `lanes[model][rung]`:
+  /// none where no picture has come. `share_wanted`: what adaptive cameras are to infer to hold a
+  /// fidelity. Returns the changes; valid until the next call.
+  std::span<const RungChange> update_rungs(TimePoint now,
+                                           std::span<const std::vector<LaneIndex>> lanes,
+                                           std::optional<double> share_wanted);
+
+  [[nodiscard]] bool has_ladder() const { return ladder_.has_value(); }
+  [[nodiscard]] std::uint32_t rung_of(CameraIndex camera) const;
+  [[nodiscard]] std::int64_t rung_changes(CameraIndex camera) const;
+  /// Of the device, as the ladder predicts it.
+  [[nodiscard]] double occupancy() const { return ladder_ ? ladder_->occupancy() : 0; }
+  [[nodiscard]] std::optional<std::int64_t> waiting(CameraIndex camera) const;
+  [[nodiscard]] std::size_t batches_in_flight() const { return batches_in_flight_; }
+  /// Nothing waits, nothing is in flight.
+  [[nodiscard]] bool is_drained() const;
+  /// Frames to a batch, on the lane that takes most.
+  [[nodiscard]] std::size_t knee_max() const;
+  [[nodiscard]] const ServiceTimes& times(LaneIndex lane) const { return times_[lane]; }
+  [[nodiscard]] bool is_adaptive(CameraIndex camera) const {
+    return options_.cameras[camera].policy == PolicyKind::kAdaptive;
+  }
+
+ private:
+  struct Waiting {
+    std::int64_t seq = 0;
+    TimePoint captured_at;
+    TimePoint arrived_at;
+    LaneIndex lane = 0;
+    std::uint32_t rung = 0;
+    SampledFrame sampled;
+  };
+  /// An adaptive frame at a model that its answer waits for.
+  struct Awaited {
+    std::int64_t seq = 0;
+    TimePoint give_up_at;
+  };
+  struct Mailbox {
+    std::optional<Waiting> waiting;
+    std::size_t in_flight = 0;
+    std::optional<Awaited> awaited;
+    std::optional<TimePoint> served_until;
+    std::optional<TimePoint> next_arrival;
+    LaneIndex lane = 0;
+    bool is_inference_owed = false;  ///< a scene has started and no frame of it was sent yet
+    bool is_start_owed = false;      ///< the same for a stream
+    std::int64_t offered = 0;        ///< in this window of the ladder
+    SceneHistory scene;
+    std::int64_t rung_changes = 0;
+  };
+  /// What the adaptive cameras brought and what was inferred, between two looks at the share.
+  struct Period {
+    TimePoint began_at;
+    std::int64_t sampled = 0;
+    std::int64_t inferred = 0;
+    Duration full{0};  ///< so long all slots were taken
+  };
+
+  /// Calls `see(camera, mailbox)` for those that hold a frame, by index.
+  template <typename See>
+  void for_each_occupied(const See& see);
+  void update_occupied(CameraIndex camera);
+  /// Whether a slot is free for an audit, and the budget has what it costs.
+  [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause) const;
+  /// What the batch policy chooses from; fills waiting_ and expected_.
+  void gather(TimePoint now);
+  void send_chosen(TimePoint now, DispatchDecision& decision);
+  /// The frames which the policy does not see, because a batch of their camera is in flight: gives
+  /// up on those that can no longer follow it in time.
+  void give_up_behind_batches(TimePoint now, DispatchDecision& decision);
+  /// Adaptive frames that must not wait longer.
+  void give_up_overdue(TimePoint now, DispatchDecision& decision);
+  /// Adaptive frames with no chance against those that wait beside them.
+  void give_up_needless(DispatchDecision& decision);
+  void give_up(CameraIndex camera, DispatchDecision& decision);
+  /// One adaptive frame of a camera at a time: what it brings decides about the next.
+  [[nodiscard]] std::size_t in_flight_limit(CameraIndex camera) const {
+    return is_adaptive(camera) ? 1 : in_flight_per_camera_;
+  }
+  /// `batch: utilisation`: reads the device's utilisation, and has the knees follow it.
+  void update_batch(TimePoint now);
+  void begin_batch(TimePoint now, LaneIndex lane, std::size_t frames);
+  /// A batch starts (+1) or has ended (-1).
+  void count_batch(TimePoint now, int change);
+  /// Inferences a second that the camera would have with capacity to spare.
+  [[nodiscard]] double demand_of(CameraIndex camera, Duration window,
+                                 std::optional<double> share_wanted) const;
+  /// Seconds of a slot that an inference takes.
+  [[nodiscard]] double cost_s(const ServiceTimes& times, LaneIndex lane) const;
+  /// By rung of `model`, what an inference costs now; 0 where nothing was measured.
+  void update_costs(std::size_t model, std::span<const LaneIndex> lanes);
+  [[nodiscard]] double need_of(const SampledFrame& sampled) const;
+
+  const LiveDispatchOptions options_;
+  const std::size_t in_flight_per_camera_;
+  std::vector<Mailbox> mailboxes_;
+  std::vector<std::uint64_t> occupied_;  ///< bit by camera: a frame waits or is awaited
+  InferencePolicy inference_policy_;
+  std::vector<ServiceTimes> times_;    ///< by lane
+  std::deque<TimePoint> batches_due_;  ///< in flight, when each should end
+  std::size_t batches_in_flight_ = 0;
+  std::vector<std::size_t> knees_;      ///< by lane
+  std::vector<std::size_t> batch_max_;  ///< by lane, what its model takes
+  BatchPolicy policy_;
+  std::optional<UtilisationSizer> sizer_;
+  TimePoint utilisation_since_;  ///< of the reading to come
+  TimePoint busy_until_;         ///< up to here it is in busy_
+  Duration busy_{0};             ///< summed over the slots
+  std::optional<LadderPolicy> ladder_;
+  TimePoint window_since_;                    ///< of the ladder
+  std::vector<std::size_t> sent_of_lane_;     ///< inferences in the window
+  std::vector<double> slowdown_;              ///< by model, since it was measured
+  std::vector<std::vector<Duration>> costs_;  ///< by model and rung
+  std::vector<RungChange> rung_changes_;
+  std::optional<TimePoint> full_since_;  ///< all slots are taken
+  Period period_;
+  // Reused from decision to decision.
+  std::vector<WaitingFrame> waiting_;
+  std::vector<ExpectedArrival> expected_;
+  BatchScratch scratch_;
+  BatchDecision chosen_;
+  std::vector<std::pair<double, CameraIndex>> by_need_;
+};
+
+}  // namespace framemill
