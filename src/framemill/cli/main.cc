@@ -11,6 +11,7 @@
 
 #include "framemill/cli/compare_command.h"
 #include "framemill/cli/config_command.h"
+#include "framemill/cli/plan_command.h"
 #include "framemill/cli/run_command.h"
 
 namespace framemill {
@@ -29,6 +30,7 @@ struct Subcommand {
 constexpr std::array kSubcommands{
     Subcommand{"run", "answer every sampled frame of the cameras", run_command},
     Subcommand{"compare", "what saving inference costs, on your own clips", compare_command},
+    Subcommand{"plan", "the hardware that a workload needs", plan_command},
     Subcommand{"config", "check a configuration, explain its settings", config_on_standard_streams},
 };
 
