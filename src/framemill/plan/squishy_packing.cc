@@ -21,21 +21,42 @@
 ///    them have to fit into d.
 ///
 /// Where it differs from the paper: the device time of a batch and its latency are two figures,
-/// because several batches may run at once (streams); shorter duty cycles than the two of a merge
-/// are tried, and a second order of merging, which together find the best packing in 98 instead of
-/// 86 of 100 small random worlds (squishy_packing_test holds it against a full search).
+/// because several batches may run at once (streams); a turn may be several batches one after the
+/// other, because on a CPU batches of one are best, and a slow session beside a fast one would else
+/// hold a slot in each of its short rounds; shorter duty cycles than the two of a merge are tried,
+/// and a second order of merging (squishy_packing_test holds the outcome against a full search).
 
 namespace framemill {
 namespace {
 
 constexpr double kTolerance = 1e-9;  // of comparisons between sums of rates and times
 constexpr std::size_t kRoundsTried = 32;
+constexpr double kBatchesMax = 64;  // in a turn; a finer division gains nothing
 
-/// The cheapest entry that takes `frames` at once; null where the profile ends below.
-const BatchCost* cost_of(const PackingSession& session, double frames) {
-  for (const BatchCost& cost : session.costs)
-    if (static_cast<double>(cost.batch) + kTolerance >= frames) return &cost;
-  return nullptr;
+/// What a session does when its turn comes: equal batches one after the other.
+struct Turn {
+  std::size_t batch = 1, batches = 1;
+  double busy_s = 0;
+  double latency_s = 0;  ///< of the last batch, from the start of the turn
+};
+
+Turn turn_of(const BatchCost& cost, std::size_t batches) {
+  return {cost.batch, batches, static_cast<double>(batches) * cost.busy_s,
+          static_cast<double>(batches - 1) * cost.busy_s + cost.latency_s};
+}
+
+/// The cheapest turn that takes `frames` and ends within `latency_s`.
+std::optional<Turn> cheapest_turn(const PackingSession& session, double frames, double latency_s) {
+  std::optional<Turn> best;
+  for (const BatchCost& cost : session.costs) {
+    const double batches =
+        std::max(1.0, std::ceil(frames / static_cast<double>(cost.batch) - 1e-6));
+    if (batches > kBatchesMax) continue;
+    const Turn turn = turn_of(cost, static_cast<std::size_t>(batches));
+    if (turn.latency_s > latency_s + kTolerance || (best && turn.busy_s >= best->busy_s)) continue;
+    best = turn;
+  }
+  return best;
 }
 
 struct Residual {
@@ -49,38 +70,41 @@ struct Residual {
 /// A session that needs less than a device, alone on one.
 Residual place_alone(const std::vector<PackingSession>& all, std::size_t index, double rate_hz) {
   const PackingSession& session = all[index];
-  const BatchCost* best = nullptr;
+  std::optional<Turn> best;
+  double round_s = 0;
+  const auto offer = [&](const Turn& turn, double length_s) {
+    if (length_s <= 0 || turn.busy_s > length_s + kTolerance) return;
+    const double share = turn.busy_s / length_s;
+    const double best_share = best ? best->busy_s / round_s : 0;
+    // Of equal shares the longer round: more fits beside it.
+    if (best && (share > best_share + kTolerance ||
+                 (share > best_share - kTolerance && length_s <= round_s)))
+      return;
+    best = turn;
+    round_s = length_s;
+  };
   for (const BatchCost& cost : session.costs) {
-    const double duty_s = static_cast<double>(cost.batch) / rate_hz;
-    // The batch must also have run before the next one is full.
-    if (duty_s + cost.latency_s <= session.slo_s + kTolerance && cost.busy_s <= duty_s + kTolerance)
-      best = &cost;
-  }
-  Residual residual;
-  if (best != nullptr) {
-    residual.duty_cycle_s = static_cast<double>(best->batch) / rate_hz;
-  } else {
-    // No batch fills up in time, so it leaves with what is there: rounds as long as the SLO allows.
-    // More frames than the smallest batch holds may gather in a round: take the one that holds
-    // them and keeps the SLO.
-    for (const BatchCost& cost : session.costs) {
-      const double duty_s = session.slo_s - cost.latency_s;
-      const double room_s = static_cast<double>(cost.batch) / rate_hz;
-      const double round_s = std::min(duty_s, room_s);
-      if (round_s + kTolerance < cost.busy_s || duty_s <= 0) continue;
-      if (best == nullptr ||
-          cost.busy_s / round_s < best->busy_s / residual.duty_cycle_s - kTolerance) {
-        best = &cost;
-        residual.duty_cycle_s = round_s;
-      }
+    const double fill_s = static_cast<double>(cost.batch) / rate_hz;
+    // k * fill + (k - 1) * busy + latency <= slo
+    const double most = std::floor((session.slo_s - cost.latency_s + cost.busy_s + kTolerance) /
+                                   (fill_s + cost.busy_s));
+    if (most >= 1) {
+      const Turn turn = turn_of(cost, static_cast<std::size_t>(std::min(most, kBatchesMax)));
+      offer(turn, static_cast<double>(turn.batches) * fill_s);
+    } else {
+      // It does not fill up in time, so it leaves with what is there, as late as the SLO allows.
+      offer(turn_of(cost, 1), std::min(session.slo_s - cost.latency_s, fill_s));
     }
   }
-  CHECK(best != nullptr);  // saturated_batch() serves any rate below a device's, in a shorter round
-  residual.occupancy = best->busy_s / residual.duty_cycle_s;
+  CHECK(best.has_value());  // saturated_batch() serves any rate below a device's in a shorter round
+  Residual residual;
+  residual.duty_cycle_s = round_s;
+  residual.occupancy = best->busy_s / round_s;
   residual.sessions.push_back({.session = index,
                                .batch = best->batch,
+                               .batches = best->batches,
                                .rate_hz = rate_hz,
-                               .latency_s = residual.duty_cycle_s + best->latency_s});
+                               .latency_s = round_s + best->latency_s});
   residual.memory_bytes = session.memory_bytes;
   residual.models = {session.model};
   return residual;
@@ -94,14 +118,13 @@ std::optional<Residual> fill_round(const std::vector<PackingSession>& all,
   double busy_s = 0;
   for (const PackedSession& packed : sessions) {
     const PackingSession& session = all[packed.session];
-    const BatchCost* const cost =
-        cost_of(session, std::max(1.0, std::ceil(round_s * packed.rate_hz - 1e-6)));
-    if (cost == nullptr || round_s + cost->latency_s > session.slo_s + kTolerance)
-      return std::nullopt;
-    busy_s += cost->busy_s;
+    const std::optional<Turn> turn =
+        cheapest_turn(session, round_s * packed.rate_hz, session.slo_s - round_s);
+    if (!turn) return std::nullopt;
+    busy_s += turn->busy_s;
     if (busy_s > round_s * (1 + kTolerance)) return std::nullopt;
     residual.sessions.push_back(
-        {packed.session, cost->batch, packed.rate_hz, round_s + cost->latency_s});
+        {packed.session, turn->batch, turn->batches, packed.rate_hz, round_s + turn->latency_s});
   }
   residual.occupancy = std::min(1.0, busy_s / round_s);
   return residual;
@@ -125,8 +148,10 @@ std::optional<Residual> merge(const std::vector<PackingSession>& all, const Resi
   std::vector<double> rounds{longest};
   for (const PackedSession& packed : sessions) {
     for (const BatchCost& cost : all[packed.session].costs) {
-      for (const double round_s : {static_cast<double>(cost.batch) / packed.rate_hz,
-                                   all[packed.session].slo_s - cost.latency_s})
+      const double fill_s = static_cast<double>(cost.batch) / packed.rate_hz;
+      for (const double round_s :
+           {std::floor(longest / fill_s) * fill_s, std::floor(longest / fill_s / 2) * fill_s,
+            fill_s, all[packed.session].slo_s - cost.latency_s})
         if (round_s > 0 && round_s < longest) rounds.push_back(round_s);
     }
   }
@@ -209,7 +234,7 @@ Packing pack_sessions(const std::vector<PackingSession>& sessions, double memory
       group.count = static_cast<std::int64_t>(whole);
       group.duty_cycle_s = full->busy_s;
       group.occupancy = 1;
-      group.sessions.push_back({i, full->batch, full_hz, 2 * full->latency_s});
+      group.sessions.push_back({i, full->batch, 1, full_hz, 2 * full->latency_s});
       packing.devices.push_back(std::move(group));
     }
     const double rest = session.rate_hz - whole * full_hz;

@@ -30,9 +30,10 @@ struct PackingSession {
 /// A session's share of a device.
 struct PackedSession {
   std::size_t session = 0;  ///< index into the sessions
-  std::size_t batch = 1;    ///< frames in each of its turns
+  std::size_t batch = 1;    ///< frames in a batch
+  std::size_t batches = 1;  ///< one after the other in each of its turns
   double rate_hz = 0;       ///< frames a second served here
-  double latency_s = 0;     ///< worst: a whole duty cycle, then its batch
+  double latency_s = 0;     ///< worst: a whole duty cycle, then its turn
 };
 
 /// Devices that run the same batches in turn, over and over.

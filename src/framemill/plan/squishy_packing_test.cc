@@ -78,6 +78,15 @@ TEST(SquishyPacking, MemoryKeepsModelsApart) {
   EXPECT_EQ(pack_sessions(sessions, 6e9).device_count(), 1);
 }
 
+TEST(SquishyPacking, ASlowSessionHoldsNoSlotInEachShortRound) {
+  // Batches of one, as on a CPU: .53 + .106 of a device, and the rounds of the first alone are
+  // shorter than its frame and one of the second together.
+  const std::vector<PackingSession> sessions{
+      {.rate_hz = 353, .slo_s = .1, .costs = costs({{1, 1.5}}), .model = 0},
+      {.rate_hz = 42, .slo_s = 1, .costs = costs({{1, 2.5}}), .model = 1}};
+  EXPECT_EQ(pack_sessions(sessions, kNoLimit).device_count(), 1);
+}
+
 TEST(SquishyPacking, AbsurdRatesEndAtOnce) {
   const Packing packing = pack_sessions(paper_sessions(1e15, 1e12, .001), kNoLimit);
   EXPECT_NEAR(static_cast<double>(packing.device_count()), 1e15 / 160 + 1e12 / 128, 5);
@@ -125,8 +134,12 @@ void check_promises(const std::vector<PackingSession>& sessions, const Packing& 
       ASSERT_NE(cost, session.costs.end());
       EXPECT_LE(packed.latency_s, session.slo_s + 1e-6);
       // Each round takes all frames that came in one.
-      EXPECT_GE(static_cast<double>(packed.batch) + 1e-6, group.duty_cycle_s * packed.rate_hz);
-      busy_s += cost->busy_s;
+      EXPECT_GE(static_cast<double>(packed.batch * packed.batches) + 1e-6,
+                group.duty_cycle_s * packed.rate_hz);
+      EXPECT_GE(packed.latency_s + 1e-9,
+                group.duty_cycle_s + cost->latency_s +
+                    static_cast<double>(packed.batches - 1) * cost->busy_s);
+      busy_s += static_cast<double>(packed.batches) * cost->busy_s;
       served[packed.session] += packed.rate_hz * static_cast<double>(group.count);
     }
     EXPECT_LE(busy_s, group.duty_cycle_s * (1 + 1e-6));
@@ -158,13 +171,14 @@ TEST(SquishyPacking, EachFrameIsServedInTimeAndNoDeviceIsOverfull) {
 }
 
 /// Whether these sessions can share one device in any round length: in full over all lengths at
-/// which a batch size changes or an SLO ends.
+/// which a number of batches changes or an SLO ends.
 bool fits_one_device(const std::vector<PackingSession>& sessions,
                      const std::vector<std::size_t>& members) {
   std::vector<double> rounds;
   for (const std::size_t i : members) {
     for (const BatchCost& cost : sessions[i].costs) {
-      rounds.push_back(static_cast<double>(cost.batch) / sessions[i].rate_hz);
+      for (int k = 1; k <= 64; ++k)
+        rounds.push_back(k * static_cast<double>(cost.batch) / sessions[i].rate_hz);
       rounds.push_back(sessions[i].slo_s - cost.latency_s);
     }
   }
@@ -172,13 +186,15 @@ bool fits_one_device(const std::vector<PackingSession>& sessions,
     if (round_s <= 0) return false;
     double busy_s = 0;
     for (const std::size_t i : members) {
-      const PackingSession& session = sessions[i];
-      const auto cost = std::ranges::find_if(session.costs, [&](const BatchCost& one) {
-        return static_cast<double>(one.batch) + 1e-9 >= round_s * session.rate_hz;
-      });
-      if (cost == session.costs.end() || round_s + cost->latency_s > session.slo_s + 1e-9)
-        return false;
-      busy_s += cost->busy_s;
+      double least_s = 1e9;
+      for (const BatchCost& cost : sessions[i].costs) {
+        const double batches = std::max(
+            1.0, std::ceil(round_s * sessions[i].rate_hz / static_cast<double>(cost.batch) - 1e-6));
+        const double latency_s = round_s + (batches - 1) * cost.busy_s + cost.latency_s;
+        if (latency_s <= sessions[i].slo_s + 1e-9)
+          least_s = std::min(least_s, batches * cost.busy_s);
+      }
+      busy_s += least_s;
     }
     return busy_s <= round_s * (1 + 1e-9);
   });
@@ -221,8 +237,7 @@ TEST(SquishyPacking, SmallWorldsAgainstTheFullSearch) {
     EXPECT_LE(found, best + 1) << "round " << round;
     optimal += found == best ? 1 : 0;
   }
-  EXPECT_GE(optimal, kRounds * 9 / 10) << "best fit is a heuristic, but a good one";
-  std::printf("best packing found in %d of %d worlds\n", optimal, kRounds);
+  EXPECT_GE(optimal, kRounds * 95 / 100) << "best fit is a heuristic, but a good one";
   RecordProperty("optimal_of_1500", optimal);
 }
 
