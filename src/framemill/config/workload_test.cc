@@ -190,7 +190,9 @@ TEST(ParseWorkload, NoTextBreaksIt) {
       if (text.empty()) text = "x";
     }
     const Result<Workload> workload = parse_workload(text, "f.yaml");
-    if (!workload) EXPECT_THAT(workload.error().message(), HasSubstr("f.yaml:"));
+    if (!workload) {
+      EXPECT_THAT(workload.error().message(), HasSubstr("f.yaml:"));
+    }
   }
 }
 
