@@ -16,7 +16,7 @@ class ExamplesTest(FramemillTest):
         return finished
 
     def test_all_are_covered(self):
-        self.assertEqual({path.name for path in (ROOT / "examples").iterdir()}, {"compare-before-buying", "production-line", "recorded-files"})
+        self.assertEqual({path.name for path in (ROOT / "examples").iterdir()}, {"compare-before-buying", "plan-a-site", "production-line", "recorded-files"})
 
     def test_production_line(self):
         done = self.example("production-line")
@@ -42,6 +42,13 @@ class ExamplesTest(FramemillTest):
         self.assertEqual(document["runs"][0]["frames"], 250)
         self.assertIn("adaptive", done.stdout)
         self.assertIn("<svg", (self.folder / "compare.html").read_text())
+
+    def test_plan_a_site(self):
+        done = subprocess.run([ROOT / "examples/plan-a-site/run.sh", framemill.BINARY, str(self.folder)], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("what would flip the choice", done.stdout)
+        self.assertIn("### Resource list", (self.folder / "hardware.md").read_text())
+        self.assertTrue((self.folder / "hardware.csv").read_text().startswith("device,choice,count"))
 
     def test_recorded_files(self):
         done = self.example("recorded-files")

@@ -13,6 +13,7 @@
 #include "framemill/cli/compare_command.h"
 #include "framemill/cli/config_command.h"
 #include "framemill/cli/doctor_command.h"
+#include "framemill/cli/plan_command.h"
 #include "framemill/cli/run_command.h"
 
 namespace framemill {
@@ -31,6 +32,7 @@ struct Subcommand {
 constexpr std::array kSubcommands{
     Subcommand{"run", "answer every sampled frame of the cameras", run_command},
     Subcommand{"bench", "measure a model on this machine", bench_command},
+    Subcommand{"plan", "the hardware that a workload needs", plan_command},
     Subcommand{"compare", "what saving inference costs, on your own clips", compare_command},
     Subcommand{"doctor", "what this machine has, what a configuration will meet", doctor_command},
     Subcommand{"config", "check a configuration, explain its settings", config_on_standard_streams},

@@ -1,0 +1,363 @@
+#include "framemill/plan/service_model.h"
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "framemill/base/check.h"
+
+namespace framemill {
+namespace {
+
+/// What a mean that somebody published has to be multiplied with to stand for a p99: the +-30 %
+/// with which such figures are taken.
+constexpr double kPublishedTail = 1.3;
+constexpr std::size_t kP99 = 99;
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::ranges::transform(result, result.begin(), [](unsigned char c) { return std::tolower(c); });
+  return result;
+}
+
+bool is_same_text(std::string_view a, std::string_view b) { return lower(a) == lower(b); }
+
+bool is_profile_of(const DeviceCandidate& candidate, const DeviceProfile& profile,
+                   const Catalogue& catalogue) {
+  if (is_same_text(candidate.name, profile.device) ||
+      is_same_text(candidate.name, profile.device_name))
+    return true;
+  const CatalogueDevice* const entry = catalogue.find(candidate.name);
+  return entry != nullptr && entry == catalogue.find(profile.device_name);
+}
+
+bool is_model_of(std::string_view wanted, const DeviceProfile& profile) {
+  return wanted.empty() || is_same_text(wanted, profile.model) ||
+         is_same_text(wanted, std::filesystem::path(profile.model).stem().string());
+}
+
+/// "2 cores" and "2" are numbers, too.
+std::optional<double> leading_number(const std::string& text) {
+  double number = 0;
+  const auto [rest, status] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (status != std::errc{} || number <= 0 || !std::isfinite(number)) return std::nullopt;
+  return number;
+}
+
+std::optional<double> cores_of(const DeviceProfile& profile) {
+  for (const char* const key : {"cores", "cpu_count", "cpus", "cpu_cores"}) {
+    const auto found = profile.environment.find(key);
+    if (found != profile.environment.end()) return leading_number(found->second);
+  }
+  return std::nullopt;
+}
+
+/// Batches in ascending order, without those that a larger one beats: what does not raise the
+/// throughput only costs latency.
+void keep_useful(std::vector<BatchCost>& costs) {
+  std::ranges::sort(costs, {}, &BatchCost::batch);
+  std::vector<BatchCost> kept;
+  for (const BatchCost& cost : costs) {
+    const auto fps = [](const BatchCost& one) {
+      return static_cast<double>(one.batch) / one.busy_s;
+    };
+    if (kept.empty() || fps(cost) > fps(kept.back())) kept.push_back(cost);
+  }
+  costs = std::move(kept);
+}
+
+ModelService service_from_profile(const LoadedProfile& loaded) {
+  const DeviceProfile& profile = loaded.profile;
+  ModelService service{.model = profile.model,
+                       .precision = profile.precision,
+                       .input = profile.input,
+                       .knee_batch = profile.knee_batch,
+                       .confidence = Confidence::kMeasured,
+                       .source = "profile " + loaded.name,
+                       .profile_hash = loaded.hash};
+  // What `run` keeps in flight is what the plan has to hold for; the knee where that was not
+  // measured.
+  const auto points_at = [&](std::size_t streams) {
+    std::vector<const ServicePoint*> points;
+    for (const ServicePoint& point : profile.points)
+      if (point.streams == streams && point.decoders == 0 && point.frames_per_s > 0)
+        points.push_back(&point);
+    return points;
+  };
+  service.streams = profile.run_streams;
+  std::vector<const ServicePoint*> points = points_at(service.streams);
+  if (points.empty()) {
+    service.streams = profile.knee_streams;
+    points = points_at(service.streams);
+  }
+  if (points.empty()) {
+    service.streams = 1;
+    points = points_at(1);
+  }
+  for (const ServicePoint* const point : points) {
+    const double busy_s = static_cast<double>(point->batch) / point->frames_per_s;
+    const double latency_s = point->service.percentiles.size() > kP99
+                                 ? to_seconds(point->service.percentiles[kP99])
+                                 : busy_s * static_cast<double>(point->streams) * kPublishedTail;
+    // Larger batches than the knee are never sent: they gain under 5 %, and cost latency.
+    if (point->batch <= profile.knee_batch) {
+      service.costs.push_back({point->batch, std::max(latency_s, busy_s), busy_s});
+      service.knee_fps = std::max(service.knee_fps, point->frames_per_s);
+    }
+    const double bytes =
+        static_cast<double>(point->device_bytes ? *point->device_bytes : point->host_bytes);
+    if (bytes > 0) service.memory_bytes = std::max(service.memory_bytes.value_or(0), bytes);
+    if (point->power_w) service.power_w = std::max(service.power_w.value_or(0), *point->power_w);
+  }
+  keep_useful(service.costs);
+  return service;
+}
+
+/// `factor` times as fast, marked as scaled.
+ModelService scaled(ModelService service, double factor, const std::string& how) {
+  for (BatchCost& cost : service.costs) {
+    cost.busy_s /= factor;
+    cost.latency_s /= factor;
+  }
+  service.knee_fps *= factor;
+  service.power_w.reset();  // of the other device
+  service.confidence = Confidence::kScaled;
+  service.source += fmt::format(", x {:.3g} by {}", factor, how);
+  return service;
+}
+
+ModelService service_from_figures(const std::vector<const PublishedInference*>& figures) {
+  ModelService service{.model = figures.front()->model,
+                       .precision = figures.front()->precision,
+                       .input = figures.front()->input,
+                       .confidence = Confidence::kPublished,
+                       .source = figures.front()->source};
+  for (const PublishedInference* const figure : figures) {
+    const double busy_s = static_cast<double>(figure->batch) / figure->frames_per_s;
+    service.costs.push_back({figure->batch, busy_s * kPublishedTail, busy_s});
+    if (figure->frames_per_s <= service.knee_fps) continue;
+    service.knee_fps = figure->frames_per_s;
+    service.knee_batch = figure->batch;
+  }
+  keep_useful(service.costs);
+  return service;
+}
+
+double pixels(Size size) { return static_cast<double>(size.width) * size.height; }
+
+/// The input that a file name tells ("yolo11n_640x384.onnx"); none where it tells nothing.
+std::optional<Size> input_in_name(std::string_view name) {
+  for (std::size_t at = name.find('_'); at != std::string_view::npos; at = name.find('_', at + 1)) {
+    const char* const begin = name.data() + at + 1;
+    const char* const end = name.data() + name.size();
+    Size size;
+    const auto [cross, first] = std::from_chars(begin, end, size.width);
+    if (first != std::errc{} || cross == end || *cross != 'x') continue;
+    const auto [rest, second] = std::from_chars(cross + 1, end, size.height);
+    if (second == std::errc{} && size.width >= 16 && size.height >= 16 && size.width <= 16'384 &&
+        size.height <= 16'384)
+      return size;
+  }
+  return std::nullopt;
+}
+
+/// Figures of one model and precision on one device, all of the runtime that is fastest.
+std::vector<const PublishedInference*> figures_of(const CatalogueDevice& device,
+                                                  std::string_view model,
+                                                  std::string_view precision) {
+  const PublishedInference* fastest = nullptr;
+  for (const PublishedInference& figure : device.inference)
+    if (is_model_called(model, figure.model) &&
+        (precision.empty() || figure.precision == precision) &&
+        (fastest == nullptr || figure.frames_per_s > fastest->frames_per_s))
+      fastest = &figure;
+  std::vector<const PublishedInference*> figures;
+  if (fastest == nullptr) return figures;
+  for (const PublishedInference& figure : device.inference)
+    if (figure.model == fastest->model && figure.precision == fastest->precision &&
+        figure.input == fastest->input && figure.runtime == fastest->runtime)
+      figures.push_back(&figure);
+  return figures;
+}
+
+/// How many times as fast `a` is as `b`, by the best figure that was published for both alike.
+std::optional<double> published_ratio(const CatalogueDevice& a, const CatalogueDevice& b) {
+  std::optional<double> best;
+  double best_fps = 0;
+  const auto fastest = [](const CatalogueDevice& device, const PublishedInference& like) {
+    double fps = 0;
+    for (const PublishedInference& one : device.inference)
+      if (one.model == like.model && one.precision == like.precision && one.input == like.input &&
+          one.runtime == like.runtime)
+        fps = std::max(fps, one.frames_per_s);
+    return fps;
+  };
+  for (const PublishedInference& figure : a.inference) {
+    const double of_b = fastest(b, figure);
+    const double of_a = fastest(a, figure);
+    if (of_b <= 0 || of_a <= best_fps) continue;
+    best_fps = of_a;
+    best = of_a / of_b;
+  }
+  return best;
+}
+
+/// By what is published for the candidate itself.
+std::optional<ModelService> by_own_figures(const CatalogueDevice& entry, std::string_view model,
+                                           std::string_view precision) {
+  const std::vector<const PublishedInference*> figures = figures_of(entry, model, precision);
+  if (figures.empty()) return std::nullopt;
+  ModelService service = service_from_figures(figures);
+  service.model = model;
+  const std::optional<Size> input = input_in_name(model);
+  if (input && *input != service.input) {
+    service = scaled(std::move(service), pixels(service.input) / pixels(*input), "input size");
+    service.input = *input;
+  }
+  return service;
+}
+
+/// By another device: a profile of it before figures, and of several the nearest in speed.
+std::optional<ModelService> by_other_device(const CatalogueDevice& entry, std::string_view model,
+                                            std::string_view precision,
+                                            const std::vector<LoadedProfile>& profiles,
+                                            const Catalogue& catalogue) {
+  std::optional<ModelService> best;
+  double best_distance = 0;
+  const auto offer = [&](const ModelService& service, double ratio, const std::string& from) {
+    const double distance = std::abs(std::log(ratio));
+    if (best && best_distance <= distance) return;
+    best = scaled(service, ratio,
+                  fmt::format("what is published of both {} and {}", from, entry.name));
+    best_distance = distance;
+  };
+  for (const LoadedProfile& loaded : profiles) {
+    const DeviceProfile& profile = loaded.profile;
+    const CatalogueDevice* const other = catalogue.find(profile.device_name);
+    if (other == nullptr || other == &entry || !is_model_of(model, profile)) continue;
+    if (!precision.empty() && precision != profile.precision) continue;
+    if (const std::optional<double> ratio = published_ratio(entry, *other))
+      offer(service_from_profile(loaded), *ratio, other->name);
+  }
+  if (best || model.empty()) return best;
+  for (const CatalogueDevice& other : catalogue.devices) {
+    if (&other == &entry) continue;
+    const std::optional<double> ratio = published_ratio(entry, other);
+    if (!ratio) continue;
+    if (const std::optional<ModelService> service = by_own_figures(other, model, precision))
+      offer(*service, *ratio, other.name);
+  }
+  return best;
+}
+
+}  // namespace
+
+std::string_view to_string(Confidence confidence) {
+  switch (confidence) {
+    case Confidence::kMeasured:
+      return "measured";
+    case Confidence::kScaled:
+      return "scaled";
+    case Confidence::kPublished:
+      return "published";
+  }
+  return "unknown";
+}
+
+const LoadedProfile* find_profile_of(const DeviceCandidate& candidate,
+                                     const std::vector<LoadedProfile>& profiles,
+                                     const Catalogue& catalogue) {
+  for (const LoadedProfile& loaded : profiles)
+    if (is_profile_of(candidate, loaded.profile, catalogue)) return &loaded;
+  return nullptr;
+}
+
+bool is_cpu(const DeviceCandidate& candidate, const std::vector<LoadedProfile>& profiles,
+            const Catalogue& catalogue) {
+  if (const LoadedProfile* const own = find_profile_of(candidate, profiles, catalogue))
+    return lower(own->profile.device).starts_with("cpu");
+  const CatalogueDevice* const entry = catalogue.find(candidate.name);
+  if (entry != nullptr) return entry->kind == DeviceKind::kCpu;
+  return candidate.cores.has_value();
+}
+
+std::optional<double> find_cores(const DeviceCandidate& candidate,
+                                 const std::vector<LoadedProfile>& profiles,
+                                 const Catalogue& catalogue) {
+  if (candidate.cores) return candidate.cores;
+  if (const LoadedProfile* const own = find_profile_of(candidate, profiles, catalogue))
+    return cores_of(own->profile);
+  const CatalogueDevice* const entry = catalogue.find(candidate.name);
+  if (entry != nullptr && entry->cores) return entry->cores->value;
+  return std::nullopt;
+}
+
+Result<ModelService> find_service(const DeviceCandidate& candidate, std::string_view model,
+                                  std::string_view precision,
+                                  const std::vector<LoadedProfile>& profiles,
+                                  const Catalogue& catalogue) {
+  if (candidate.throughput) {
+    const double busy_s = 1 / *candidate.throughput;
+    return ModelService{.model = std::string(model),
+                        .precision = std::string(precision),
+                        .costs = {{1, busy_s, busy_s}},
+                        .knee_fps = *candidate.throughput,
+                        .is_within_slo = true,
+                        .source = "throughput in the workload file"};
+  }
+  const std::optional<double> cores = find_cores(candidate, profiles, catalogue);
+  const LoadedProfile* cpu_profile = nullptr;
+  std::set<std::string> other_models;
+  for (const LoadedProfile& loaded : profiles) {
+    const DeviceProfile& profile = loaded.profile;
+    const bool is_own = is_profile_of(candidate, profile, catalogue);
+    if (is_own) other_models.insert(profile.model + " " + profile.precision);
+    if (!is_model_of(model, profile) || (!precision.empty() && precision != profile.precision))
+      continue;
+    if (lower(profile.device).starts_with("cpu") && cpu_profile == nullptr) cpu_profile = &loaded;
+    if (!is_own) continue;
+    ModelService service = service_from_profile(loaded);
+    if (service.costs.empty()) continue;
+    const std::optional<double> measured_on = cores_of(profile);
+    if (candidate.cores && measured_on && *candidate.cores != *measured_on)
+      return scaled(std::move(service), *candidate.cores / *measured_on,
+                    fmt::format("cores ({:g} for {:g})", *candidate.cores, *measured_on));
+    return service;
+  }
+  const CatalogueDevice* const entry = catalogue.find(candidate.name);
+  if (entry != nullptr && !model.empty())
+    if (std::optional<ModelService> service = by_own_figures(*entry, model, precision))
+      return *std::move(service);
+  if (entry != nullptr)
+    if (std::optional<ModelService> service =
+            by_other_device(*entry, model, precision, profiles, catalogue))
+      return *std::move(service);
+  if (cpu_profile != nullptr && cores && is_cpu(candidate, profiles, catalogue)) {
+    const std::optional<double> measured_on = cores_of(cpu_profile->profile);
+    ModelService service = service_from_profile(*cpu_profile);
+    if (measured_on && !service.costs.empty())
+      return scaled(std::move(service), *cores / *measured_on,
+                    fmt::format("cores ({:g} for {:g})", *cores, *measured_on));
+  }
+  const std::string what =
+      model.empty() ? std::string("any model")
+                    : fmt::format("{}{}{}", model, precision.empty() ? "" : " ", precision);
+  if (!other_models.empty())
+    return fail(
+        ErrorCode::kNotFound,
+        fmt::format("the profiles of {} are of {}, not of {}; run `framemill bench {}` there",
+                    candidate.name, fmt::join(other_models, ", "), what,
+                    model.empty() ? "MODEL" : model));
+  return fail(ErrorCode::kNotFound,
+              fmt::format("nothing is known of {} on {}; run `framemill bench {}` there and give "
+                          "its profile, or state `throughput`{}",
+                          what, candidate.name, model.empty() ? "MODEL" : model,
+                          entry == nullptr ? " (the catalogue does not know this device)" : ""));
+}
+
+}  // namespace framemill
