@@ -125,6 +125,10 @@ BenchChange compare_profiles(const DeviceProfile& before, const DeviceProfile& n
   for (const std::string& key : keys) {
     if (!kPassing.contains(key)) note(key, value_of(before, key), value_of(now, key));
   }
+  constexpr const char* kOtherLoad = "other_load_cores";
+  if (before.environment.contains(kOtherLoad) && now.environment.contains(kOtherLoad))
+    change.other_load = fmt::format("{} cores then, {} now", value_of(before, kOtherLoad),
+                                    value_of(now, kOtherLoad));
   if (change.is_other_model) return change;
 
   for (const ServicePoint& point : now.points) {
@@ -155,10 +159,12 @@ std::string format_bench_change(const BenchChange& change, const std::string& be
   } else {
     fmt::format_to(end, "warning: the latency moved by over 5 % since {}:\n", before_name);
     for (const std::string& line : change.warnings) fmt::format_to(end, "  {}\n", line);
+    if (!change.other_load.empty())
+      fmt::format_to(end, "  other work on the machine took {}\n", change.other_load);
     if (change.environment.empty())
       out +=
-          "  the environment is the same, so other work on the machine is the likely cause: "
-          "measure again when it is idle\n";
+          "  the environment is the same, so other work is the likely cause: measure again when "
+          "the machine is idle\n";
     else
       out += "what changed since then:\n";
   }

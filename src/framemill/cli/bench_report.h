@@ -24,6 +24,7 @@ namespace framemill {
 struct BenchChange {
   std::vector<std::string> warnings;     ///< latencies that moved by more than 5 %
   std::vector<std::string> environment;  ///< "runtime: OpenVINO 1 -> OpenVINO 2"
+  std::string other_load;                ///< "1.2 cores then, 0.1 now"; empty: not known
   std::size_t compared = 0;              ///< settings that both have
   bool is_other_model = false;           ///< then no latency was compared
 };

@@ -41,6 +41,7 @@ TEST(CompareProfiles, WarnsOnlyOfWhatMovedByOverFivePercentAndNamesWhatChanged) 
                           HasSubstr("batch 2, 2 streams: p50 32.0 -> 24.0 ms (-25 %)")));
   EXPECT_THAT(change.environment,
               ElementsAre("driver: not known -> 550", "runtime: OpenVINO 1 -> OpenVINO 2"));
+  EXPECT_THAT(format_bench_change(change, "old.json"), HasSubstr("took 0 cores then, 1.5 now"));
   EXPECT_THAT(format_bench_change(change, "old.json"),
               AllOf(HasSubstr("warning: the latency moved by over 5 % since old.json"),
                     HasSubstr("runtime: OpenVINO 1 -> OpenVINO 2")));

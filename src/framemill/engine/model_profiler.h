@@ -25,10 +25,11 @@ struct ModelProfilerOptions {
   Duration window = std::chrono::seconds(1);
   /// A window lasts until so many batches came back; three times its length is enough with two.
   std::size_t window_batches_min = 6;
-  std::size_t windows_max = 8;    ///< a setting ends after so many, steady or not; >= 3
-  double steady_spread = .1;      ///< three windows in a row within it end a setting
-  double knee_gain = .05;         ///< less gain than this is none
-  bool is_border_checked = true;  ///< where a gain is near that, both settings run once more
+  std::size_t windows_max = 8;  ///< a setting ends after so many, steady or not; >= 3
+  double steady_spread = .1;    ///< three windows in a row within it end a setting
+  double knee_gain = .05;       ///< less gain than this is none
+  bool is_border_checked =
+      true;  ///< where two settings differ by less than twice that, both run once more
   Duration patience = std::chrono::seconds(60);  ///< a device without any result for so long hangs
   /// Cameras to decode beside the knee, a setting each; with an empty `beside_clip`, none.
   std::vector<std::size_t> decoders;
@@ -66,7 +67,7 @@ struct SteadyWindows {
 /// Measures a model the way the engine runs it: through a DetectorPool, letterbox to detections,
 /// as many batches in flight as the setting says, the next one handed over when one comes back.
 /// First the batch at the number of streams that `run` uses, up to one step past the knee; then the
-/// streams at that batch; then the knee with cameras decoded beside it.
+/// streams at that batch, and one picture alone; then the knee with cameras decoded beside it.
 /// Thread-safety: request_stop() from any thread; the rest from one.
 class ModelProfiler {
  public:

@@ -70,7 +70,7 @@ class ModelProfilerTest : public testing::Test {
     options_.warm_up = 0ms;
     options_.window = 20ms;
     options_.window_batches_min = 2;
-    options_.windows_max = 3;
+    options_.windows_max = 8;  // a stall of the machine spoils one, and the steadiest count
     options_.is_border_checked = false;
     backend_ = {.input = {64, 64}, .batch_max = 4, .fixed = 10ms, .per_item = 10us};
   }
@@ -115,8 +115,8 @@ TEST_F(ModelProfilerTest, SweepsBatchesAtTheStreamsOfRunThenStreams) {
   EXPECT_EQ(result->knee_batch, 4U);
   EXPECT_EQ(result->knee_streams, 2U);
   using Setting = std::tuple<std::size_t, std::size_t>;
-  EXPECT_THAT(settings_of(*result),
-              ElementsAre(Setting{4, 1}, Setting{1, 2}, Setting{2, 2}, Setting{4, 2}));
+  EXPECT_THAT(settings_of(*result), ElementsAre(Setting{1, 1}, Setting{4, 1}, Setting{1, 2},
+                                                Setting{2, 2}, Setting{4, 2}));
   EXPECT_EQ(control_->in_flight, 0);
   EXPECT_EQ(control_->in_flight_peak, 2);
   for (const ServicePoint& point : result->points) {
