@@ -12,12 +12,17 @@
 #include "framemill/cli/compare_command.h"
 #include "framemill/cli/config_command.h"
 #include "framemill/cli/run_command.h"
+#include "framemill/cli/simulate_command.h"
 
 namespace framemill {
 namespace {
 
 int config_on_standard_streams(const std::vector<std::string>& args) {
   return run_config_command(args, std::cout, std::cerr);
+}
+
+int simulate_on_standard_streams(const std::vector<std::string>& args) {
+  return simulate_command(args, std::cout, std::cerr);
 }
 
 struct Subcommand {
@@ -29,6 +34,8 @@ struct Subcommand {
 constexpr std::array kSubcommands{
     Subcommand{"run", "answer every sampled frame of the cameras", run_command},
     Subcommand{"compare", "what saving inference costs, on your own clips", compare_command},
+    Subcommand{"simulate", "what a workload meets on measured devices, in simulated time",
+               simulate_on_standard_streams},
     Subcommand{"config", "check a configuration, explain its settings", config_on_standard_streams},
 };
 
