@@ -53,7 +53,8 @@ class SimulateTest(FramemillTest):
         self.assertEqual([s["scenario"] for s in document["scenarios"]], SCENARIOS)
         self.assertEqual(document["devices"], 8, "1.5 x (60 + 200 + 70)/s over 66.7/s")
         for scenario in document["scenarios"]:
-            self.assertEqual([c["cameras"] for c in scenario["classes"]], [6, 20, 14])
+            self.assertEqual([c["cameras"] for c in scenario["classes"]], 
+                             [5, 20, 14, 1] if scenario["scenario"] == "flood" else [6, 20, 14])
             for figures in scenario["classes"]:
                 self.assertTrue(figures["conserved"], scenario["scenario"])
                 self.assertEqual(sum(figures["outcomes"].values()), figures["sampled"])

@@ -33,9 +33,14 @@ double occupancy(const SimulationResult& result) {
   return over(result.total.busy_s, result.total.slot_s);
 }
 
+/// Of DeviceFigures::classes.
+std::string_view class_name(std::size_t index) {
+  return index < 3 ? to_string(static_cast<Priority>(index)) : "flooding";
+}
+
 std::string percent(double share) { return fmt::format("{:.1f} %", 100 * share); }
 
-Json to_json(Priority priority, const ClassFigures& figures, Duration length) {
+Json to_json(std::string_view name, const ClassFigures& figures, Duration length) {
   const double seconds = to_seconds(length);
   const auto latency = [](const LatencyHistogram& histogram) {
     return Json{{"p50", rounded(ms(histogram, .5))},
@@ -44,7 +49,7 @@ Json to_json(Priority priority, const ClassFigures& figures, Duration length) {
                 {"max", rounded(to_ms(histogram.max()))}};
   };
   return {
-      {"class", to_string(priority)},
+      {"class", name},
       {"cameras", figures.cameras},
       {"sampled", figures.sampled},
       {"outcomes",
@@ -106,8 +111,8 @@ std::string simulate_table(const SimulateReport& report) {
       if (figures.cameras == 0) continue;
       const std::int64_t in_time = answers(figures) - figures.not_on_time;
       rows.push_back(
-          {is_first ? std::string(to_string(result.scenario)) : "",
-           std::string(to_string(static_cast<Priority>(i))), fmt::format("{}", figures.cameras),
+          {is_first ? std::string(to_string(result.scenario)) : "", std::string(class_name(i)),
+           fmt::format("{}", figures.cameras),
            fmt::format("{:.1f}", static_cast<double>(in_time) / to_seconds(result.length)),
            percent(over(in_time, ended(figures))), percent(over(figures.inferred, ended(figures))),
            fmt::format("{:.1f}", ms(figures.inferred_latency, .5)),
@@ -158,7 +163,7 @@ std::string simulate_json(const SimulateReport& report) {
     for (std::size_t i = 0; i < result.total.classes.size(); ++i) {
       const ClassFigures& figures = result.total.classes[i];
       if (figures.cameras == 0) continue;
-      classes.push_back(to_json(static_cast<Priority>(i), figures, result.length));
+      classes.push_back(to_json(class_name(i), figures, result.length));
     }
     scenarios.push_back({{"scenario", to_string(result.scenario)},
                          {"events", result.total.events},

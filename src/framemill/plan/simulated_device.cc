@@ -145,8 +145,10 @@ class DeviceSimulation {
     arrivals_.push({nominal + from_seconds(random_.uniform() * to_seconds(longest)), index});
   }
 
-  ClassFigures& figures_of(CameraIndex camera) {
-    return figures_.classes[static_cast<std::size_t>(device_.cameras[camera].dispatch.priority)];
+  ClassFigures& figures_of(CameraIndex index) {
+    const SimulatedCamera& camera = device_.cameras[index];
+    if (camera.rate_factor != 1) return figures_.classes.back();
+    return figures_.classes[static_cast<std::size_t>(camera.dispatch.priority)];
   }
   std::size_t second() const {
     return static_cast<std::size_t>((now_ - kStart) / std::chrono::seconds(1));

@@ -98,9 +98,10 @@ struct ClassFigures {
 };
 
 struct DeviceFigures {
-  std::array<ClassFigures, 3> classes;  ///< by Priority
-  std::int64_t events = 0;              ///< arrivals, completions, timers
-  std::int64_t inferences = 0;          ///< audits included
+  /// By Priority; last a camera that floods, which would hide what it does to its class.
+  std::array<ClassFigures, 4> classes;
+  std::int64_t events = 0;      ///< arrivals, completions, timers
+  std::int64_t inferences = 0;  ///< audits included
   std::int64_t audits = 0;
   double busy_s = 0;  ///< summed over the slots
   double slot_s = 0;  ///< what there was

@@ -310,7 +310,9 @@ std::vector<BarFigures> measure_bars(const SimulatedSite& site, Duration length)
              to_seconds(normal.inferred_latency.percentile(.5)) / to_seconds(camera.dispatch.slo),
          .gap_of_mean =
              mean_gap > 0 ? to_seconds(normal.gap_periods.percentile(.999)) / mean_gap : 0,
-         .after_slowdown = 1.25 * since(figures[1], static_cast<std::int64_t>(std::ceil(to_seconds(length / 3))) + 1),
+         .after_slowdown =
+             1.25 *
+             since(figures[1], static_cast<std::int64_t>(std::ceil(to_seconds(length / 3))) + 1),
          .critical_on_time = static_cast<double>(critical.inferred_on_time) /
                              static_cast<double>(std::max<std::int64_t>(1, critical.sampled))});
   }
