@@ -27,6 +27,7 @@
 #include "framemill/cli/compare_page.h"
 #include "framemill/cli/compare_progress.h"
 #include "framemill/cli/compare_report.h"
+#include "framemill/cli/replace_file.h"
 #include "framemill/cli/signal_watch.h"
 #include "framemill/engine/engine.h"
 
@@ -331,21 +332,6 @@ Result<Comparison> Comparer::compare() {
 
 std::string path_in(const std::string& folder, const char* name) {
   return (std::filesystem::path(folder) / name).string();
-}
-
-/// Writes all of `text` or leaves what was there.
-Result<void> replace_file(const std::string& path, const std::string& text) {
-  const std::string part = path + ".part";
-  std::ofstream file(part, std::ios::binary | std::ios::trunc);
-  file << text;
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(part, path, error);
-  if (file && !error) return {};
-  const std::string reason = error ? error.message() : std::strerror(errno);
-  std::filesystem::remove(part, error);
-  return fail(ErrorCode::kResourceExhausted,
-              fmt::format("{}: cannot be written: {}", path, reason));
 }
 
 /// Makes the folder and sees whether both files can be written there, before hours are spent.

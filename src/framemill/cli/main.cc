@@ -9,8 +9,10 @@
 
 #include <fmt/format.h>
 
+#include "framemill/cli/bench_command.h"
 #include "framemill/cli/compare_command.h"
 #include "framemill/cli/config_command.h"
+#include "framemill/cli/doctor_command.h"
 #include "framemill/cli/run_command.h"
 #include "framemill/cli/simulate_command.h"
 
@@ -33,9 +35,11 @@ struct Subcommand {
 
 constexpr std::array kSubcommands{
     Subcommand{"run", "answer every sampled frame of the cameras", run_command},
+    Subcommand{"bench", "measure a model on this machine", bench_command},
     Subcommand{"compare", "what saving inference costs, on your own clips", compare_command},
     Subcommand{"simulate", "what a workload meets on measured devices, in simulated time",
                simulate_on_standard_streams},
+    Subcommand{"doctor", "what this machine has, what a configuration will meet", doctor_command},
     Subcommand{"config", "check a configuration, explain its settings", config_on_standard_streams},
 };
 

@@ -87,6 +87,11 @@ void InferencePolicy::take(InferenceCause cause) {
   if (adaptive_share_ < 1) CHECK(tokens_.try_take(cause));
 }
 
+std::optional<double> InferencePolicy::frames_to_full() const {
+  if (adaptive_share_ >= 1) return std::nullopt;
+  return tokens_.frames_to_full();
+}
+
 std::size_t InferencePolicy::choose(std::span<const SampledFrame> frames, std::size_t audits,
                                     std::size_t due, std::vector<bool>& is_inferred_out) {
   is_inferred_out.assign(frames.size(), false);

@@ -72,6 +72,8 @@ class InferencePolicy {
   /// Whether the budget has what an inference costs; take() takes it.
   [[nodiscard]] bool has_budget(InferenceCause cause) const;
   void take(InferenceCause cause);
+  /// So many adaptive frames can still come in before budget is lost; none: there is no budget.
+  [[nodiscard]] std::optional<double> frames_to_full() const;
 
   /// Pace fast: all the frames of one step of media time, in order: which of them are inferred.
   /// `audits` wait, of which the first `due` must go before need; returns how many of them, from

@@ -1,7 +1,5 @@
 #include "framemill/sched/inference_policy.h"
 
-#include "framemill/core/inference_budget.h"
-
 #include <algorithm>
 #include <functional>
 #include <random>
@@ -12,6 +10,8 @@
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include "framemill/core/inference_budget.h"
 
 namespace framemill {
 namespace {

@@ -26,6 +26,8 @@ constexpr Duration kLadderWindow = std::chrono::milliseconds(500);
 constexpr double kShareWithoutTarget = .05;
 /// Fidelity of a rung beside the one above it, until audits have said more.
 constexpr double kRungQuality = .95;
+/// A frame's worth is held against so many others at most.
+constexpr std::size_t kWorthsMax = 64;
 constexpr std::size_t kWordBits = 64;
 
 std::optional<LadderPolicy> make_ladder(const LiveDispatchOptions& options) {
@@ -71,6 +73,8 @@ LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
       costs_(options_.rungs_of_model.size()),
       period_{.began_at = now} {
   CHECK(options_.batches_max >= 1);
+  adaptive_count_ = static_cast<std::size_t>(std::ranges::count_if(
+      options_.cameras, [](const auto& camera) { return camera.policy == PolicyKind::kAdaptive; }));
 }
 
 template <typename See>
@@ -126,6 +130,7 @@ std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, Time
   const bool is_to_wait = inference_policy_.arrive(sampled) != InferencePolicy::Verdict::kCarry;
   if (is_adaptive(camera)) ++period_.sampled;
   if (!is_to_wait) return frame.seq;
+  if (is_adaptive(camera) && !is_worth_a_token(sampled) && !mailbox.waiting) return frame.seq;
   if (!mailbox.served_until) mailbox.served_until = frame.captured_at;
   const std::optional<std::int64_t> replaced = withdraw(camera);
   mailbox.waiting =
@@ -311,7 +316,8 @@ void LiveDispatch::give_up_needless(DispatchDecision& decision) {
     by_need_.emplace_back(
         mailbox.waiting->need * priority_weight(options_.cameras[camera].priority), camera);
   });
-  const std::size_t keep = kContestants * options_.batches_max * knee_max();
+  std::size_t keep = kContestants * options_.batches_max * knee_max();
+  if (!inference_policy_.has_budget(InferenceCause::kNeed)) keep = 0;
   if (by_need_.size() <= keep) return;
   std::ranges::nth_element(by_need_, by_need_.begin() + static_cast<std::ptrdiff_t>(keep),
                            std::greater<>{});
@@ -324,6 +330,22 @@ double LiveDispatch::need_of(const SampledFrame& sampled) const {
   return inference_policy_.cause_of(sampled) == InferenceCause::kNeed
              ? inference_policy_.need(sampled)
              : kMustInfer;
+}
+
+bool LiveDispatch::is_worth_a_token(const SampledFrame& sampled) {
+  const std::optional<double> frames_to_full = inference_policy_.frames_to_full();
+  if (!frames_to_full || inference_policy_.cause_of(sampled) != InferenceCause::kNeed) return true;
+  const double worth =
+      inference_policy_.need(sampled) * priority_weight(options_.cameras[sampled.camera].priority);
+  const auto better = static_cast<std::size_t>(
+      std::ranges::count_if(recent_worths_, [&](double other) { return other > worth; }));
+  // About each camera's last frame, this one's left out.
+  const std::size_t others = std::min(adaptive_count_, kWorthsMax) - 1;
+  recent_worths_.push_back(worth);
+  if (recent_worths_.size() > others) recent_worths_.pop_front();
+  if (!inference_policy_.has_budget(InferenceCause::kNeed)) return false;
+  // The longer can be waited for a better one without losing budget, the better it has to be.
+  return static_cast<double>(better) * (*frames_to_full + 2) <= static_cast<double>(others);
 }
 
 bool LiveDispatch::claim(CameraIndex camera, std::int64_t seq) {

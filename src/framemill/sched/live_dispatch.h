@@ -90,7 +90,9 @@ struct DispatchDecision {
 /// Per frame: arrive(); decide() then names it at most once in `batch` and, adaptive ones at a
 /// model that are given up kGiveUpBefore before the deadline included, at most once in `unserved`,
 /// unless arrive() or withdraw() has already given it back. Adaptive frames compete by need: all
-/// but a few of the neediest are given back at once, so that those without a chance do not wait.
+/// but a few of the neediest are given back at once, so that those without a chance do not wait;
+/// with a budget also those that are worth less than the best of the frames before them, or that
+/// find no token.
 ///
 /// One look is: end_period() once a second where a fidelity is held, update_rungs() where
 /// is_ladder_due(), then decide(), and again at once after something was sent.
@@ -238,6 +240,9 @@ class LiveDispatch {
   [[nodiscard]] double need_of(const SampledFrame& sampled) const;
   /// After anything that need_of() depends on has changed.
   void renew_need(CameraIndex camera);
+  /// With a budget: whether an adaptive frame is worth a token that there is, beside those that
+  /// came lately. Nothing waits for one: an answer that is carried has no reason to come late.
+  [[nodiscard]] bool is_worth_a_token(const SampledFrame& sampled);
 
   const LiveDispatchOptions options_;
   const std::size_t in_flight_per_camera_;
@@ -268,6 +273,8 @@ class LiveDispatch {
   BatchScratch scratch_;
   BatchDecision chosen_;
   std::vector<std::pair<double, CameraIndex>> by_need_;
+  std::deque<double> recent_worths_;  ///< of adaptive frames, where there is a budget
+  std::size_t adaptive_count_ = 0;
 };
 
 }  // namespace framemill

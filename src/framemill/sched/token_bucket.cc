@@ -74,6 +74,10 @@ std::optional<std::int64_t> TokenBucket::floor_of(InferenceCause cause) const {
   return reserve_;
 }
 
+double TokenBucket::frames_to_full() const {
+  return std::max(0.0, in_tokens(capacity_ - level_) / in_tokens(gain_));
+}
+
 double TokenBucket::level() const { return in_tokens(level_); }
 double TokenBucket::burst() const { return in_tokens(capacity_); }
 double TokenBucket::budget() const { return in_tokens(gain_); }
@@ -111,7 +115,7 @@ class TickChoice {
   static constexpr std::size_t kWaysMax = 64;
   static constexpr double kPatience = 1.1;  // a token that is used now has something for itself
   static constexpr double kReadyWorth = 2;  // of the highest need of the tick
-  static constexpr double kFiller = 1e-6;  // a token is better used for nothing much than lost
+  static constexpr double kFiller = 1e-6;   // a token is better used for nothing much than lost
 
   /// One way to choose among the frames so far.
   struct Way {
@@ -171,8 +175,7 @@ class TickChoice {
     std::int64_t level = bucket_.level_;
     for (const BudgetRequest& request : requests_) {
       if (request.is_new_sample) level = bucket_.level_after_frame(level);
-      if (request.is_wanted && request.cause == InferenceCause::kNeed &&
-          level < kToken) {
+      if (request.is_wanted && request.cause == InferenceCause::kNeed && level < kToken) {
         most = std::max(most, worth_of(request) * scale_);
       }
     }

@@ -58,6 +58,9 @@ class TokenBucket {
   /// kCritical are never refused. Where several wait, ask in order of precedence.
   [[nodiscard]] bool try_take(InferenceCause cause);
 
+  /// So many sampled frames can still come in before tokens run over; 0: the next one's is lost.
+  [[nodiscard]] double frames_to_full() const;
+
   /// Tokens there are; below 0: borrowed.
   [[nodiscard]] double level() const;
   [[nodiscard]] double burst() const;
@@ -83,8 +86,8 @@ class TokenBucket {
 /// choice has the most scene cuts, then the most due audits, then the highest sum of worth (audits
 /// only where nothing else asks); tokens are saved for the next tick where that is worth more.
 /// First and critical frames are always chosen.
-/// With worth drawn at random it uses 97 to 99 % of the share of 24 cameras and all of it from 50 on;
-/// with five, whose burst is one token, 80 to 90 %: the price of the promise for every window.
+/// With worth drawn at random it uses 97 to 99 % of the share of 24 cameras and all of it from 50
+/// on; with five, whose burst is one token, 80 to 90 %: the price of the promise for every window.
 /// Overwrites `chosen` with places in `requests`, ascending, and brings `bucket` to the end of the
 /// tick. Deterministic; O(64 n) at most: 6 us for 50 cameras, 1.8 ms for 1000.
 void choose_within_budget(std::span<const BudgetRequest> requests, TokenBucket& bucket,

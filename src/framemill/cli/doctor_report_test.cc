@@ -1,0 +1,138 @@
+#include "framemill/cli/doctor_report.h"
+
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+using testing::SizeIs;
+
+/// A machine and a configuration at which nothing is wrong: 4 cameras of 10 frames/s on a model
+/// that does 100, decoding 4 x 25 x 2 ms = .2 of 2 cores.
+DoctorReport healthy() {
+  DoctorReport report;
+  report.machine = {.cpu = "Fast 9000",
+                    .cpu_features = {"avx", "avx2"},
+                    .cores = 2,
+                    .machine_cores = 2,
+                    .memory_bytes = 8'000'000'000,
+                    .memory_available_bytes = 6'000'000'000};
+  report.ffmpeg.decoders = {"h264"};
+  report.runtimes = {{.name = "OpenVINO 1", .devices = {"CPU: Fast 9000"}}};
+  report.models = {{.name = "objects", .frames_per_s = 100, .service_p95 = 20ms}};
+  for (int i = 0; i < 4; ++i)
+    report.cameras.push_back({.id = "cam-" + std::to_string(i),
+                              .codec = "h264",
+                              .size = {640, 360},
+                              .frame_rate_hz = 25,
+                              .decode_time = 2ms,
+                              .sampled_hz = 10,
+                              .slo = 200ms});
+  return report;
+}
+
+TEST(Doctor, FindsNothingWhereNothingIsWrong) {
+  DoctorReport report = healthy();
+  diagnose(report);
+  EXPECT_THAT(report.findings, IsEmpty());
+  EXPECT_FALSE(report.has_to_be_fixed());
+  EXPECT_TRUE(report.load.is_known);
+  EXPECT_NEAR(report.load.inference, .4, 1e-9);
+  EXPECT_NEAR(report.load.decoding, .1, 1e-9);
+  EXPECT_THAT(format_doctor_report(report), HasSubstr("nothing to fix"));
+}
+
+TEST(Doctor, WhatHidesTheRestComesFirstAndAdviceLast) {
+  DoctorReport report = healthy();
+  report.machine.governor = "powersave";
+  report.models[0].error = "gone.onnx: there is no such file";
+  report.models[0].frames_per_s = 0;
+  report.cameras[2].error = "connection refused";
+  diagnose(report);
+  ASSERT_THAT(report.findings, SizeIs(3));
+  EXPECT_THAT(report.findings[0].text, HasSubstr("model objects does not load"));
+  EXPECT_EQ(report.findings[1].text, "cam-2 gives no pictures");
+  EXPECT_EQ(report.findings[2].kind, Finding::Kind::kAdvice);
+  EXPECT_TRUE(report.has_to_be_fixed());
+  EXPECT_FALSE(report.load.is_known);
+  EXPECT_THAT(format_doctor_report(report), HasSubstr("(of what could be looked at)"));
+}
+
+TEST(Doctor, TheSameTroubleOfManyCamerasIsOneThingToFix) {
+  DoctorReport report = healthy();
+  for (int i = 4; i < 100; ++i) {
+    report.cameras.push_back(report.cameras[0]);
+    report.cameras.back().id = "cam-" + std::to_string(i);
+  }
+  for (CheckedCamera& camera : report.cameras) camera.error = "no route to host";
+  diagnose(report);
+  EXPECT_EQ(report.findings[0].text,
+            "cam-0, cam-1, cam-2, cam-3, cam-4 and 95 more give no pictures");
+}
+
+TEST(Doctor, SaysByHowMuchTheCamerasAreTooMany) {
+  DoctorReport report = healthy();
+  report.models[0].frames_per_s = 25;  // 40 wanted
+  diagnose(report);
+  ASSERT_THAT(report.findings, SizeIs(1));
+  EXPECT_THAT(report.findings[0].text, HasSubstr("170 % of this machine (160 % inference, 10 %"));
+  // (.85 - .1) / 1.6 = .468
+  EXPECT_THAT(report.findings[0].remedy, AllOf(HasSubstr("`budget: 0.46`"), HasSubstr("2.0 such")));
+  for (CheckedCamera& camera : report.cameras) camera.inferred_share = .46;
+  diagnose(report);
+  EXPECT_THAT(report.findings, IsEmpty());  // the remedy is one
+}
+
+TEST(Doctor, DecodingAloneCanBeTooMuch) {
+  DoctorReport report = healthy();
+  for (CheckedCamera& camera : report.cameras) camera.decode_time = 20ms;  // 2 cores
+  diagnose(report);
+  ASSERT_THAT(report.findings, SizeIs(1));
+  EXPECT_THAT(report.findings[0].remedy, HasSubstr("decoding alone is too much"));
+}
+
+TEST(Doctor, KnowsWhatCanNotBeReached) {
+  DoctorReport report = healthy();
+  report.cameras[1].slo = 15ms;  // an inference takes 20
+  report.cameras[3].unknown_classes = {"forklift"};
+  diagnose(report);
+  ASSERT_THAT(report.findings, SizeIs(2));
+  EXPECT_EQ(report.findings[0].text, "cam-3: \"forklift\" is no label of the model");
+  EXPECT_THAT(report.findings[1].text, HasSubstr("cam-1: an inference takes 20 ms"));
+}
+
+TEST(Doctor, TheContainersMemoryCounts) {
+  DoctorReport report = healthy();
+  report.machine.memory_limit_bytes = 1'000'000'000;
+  report.machine.memory_used_bytes = 900'000'000;
+  diagnose(report);
+  ASSERT_THAT(report.findings, SizeIs(1));
+  EXPECT_EQ(report.findings[0].text, "only 100 MB of memory are free");
+  EXPECT_THAT(report.findings[0].remedy, HasSubstr("container"));
+}
+
+TEST(Doctor, TheDocumentIsJsonAndSaysTheSame) {
+  DoctorReport report = healthy();
+  report.cameras[0].error = "caf\xe9";  // no UTF-8: still JSON
+  diagnose(report);
+  const auto json = nlohmann::json::parse(to_doctor_json(report));
+  EXPECT_EQ(json["schema"], "framemill.doctor/1");
+  EXPECT_EQ(json["ok"], false);
+  EXPECT_EQ(json["cameras"][0]["ok"], false);
+  EXPECT_EQ(json["findings"].size(), 1U);
+  EXPECT_NEAR(json["load"]["total"].get<double>(), .5, 1e-9);
+  EXPECT_TRUE(json["machine"]["memory_limit_bytes"].is_null());
+}
+
+}  // namespace
+}  // namespace framemill

@@ -1,0 +1,17 @@
+#include "framemill/infer/runtime_facts.h"
+
+#ifdef FRAMEMILL_OPENVINO
+#include "framemill/infer/openvino/openvino_facts.h"
+#endif
+
+namespace framemill {
+
+std::vector<RuntimeFacts> list_runtimes() {
+  std::vector<RuntimeFacts> runtimes;
+#ifdef FRAMEMILL_OPENVINO
+  runtimes.push_back(read_openvino_facts());
+#endif
+  return runtimes;
+}
+
+}  // namespace framemill

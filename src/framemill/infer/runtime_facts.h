@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace framemill {
+
+/// An inference runtime of this build, and the devices that it finds on this machine.
+struct RuntimeFacts {
+  std::string name;                  ///< "OpenVINO 2026.4.1"
+  std::vector<std::string> devices;  ///< "CPU: AMD EPYC ...", as the runtime names them
+};
+
+/// Those of this build; asks drivers, so it may take a second. Any thread.
+[[nodiscard]] std::vector<RuntimeFacts> list_runtimes();
+
+}  // namespace framemill
