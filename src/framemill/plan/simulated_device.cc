@@ -52,7 +52,7 @@ class DeviceSimulation {
                  .first_share_inferred = device.share,
                  .seed = device.seed}) {
     slots_ = 1;
-    for (const ServiceModel& lane : device.lanes) slots_ = std::max(slots_, lane.batches_max());
+    for (const ServiceDraws& lane : device.lanes) slots_ = std::max(slots_, lane.batches_max());
     const auto seconds = static_cast<std::size_t>(to_seconds(device.length)) + 1;
     for (ClassFigures& figures : figures_.classes) {
       figures.on_time_by_second.resize(seconds);
@@ -525,7 +525,7 @@ LiveDispatchOptions dispatch_options(const SimulatedDevice& device) {
     options.cameras.push_back(camera.dispatch);
     options.inference.cameras.push_back({camera.dispatch.policy, camera.dispatch.priority});
   }
-  for (const ServiceModel& lane : device.lanes) {
+  for (const ServiceDraws& lane : device.lanes) {
     options.batches_max = std::max(options.batches_max, lane.batches_max());
     options.lane_knees.push_back(lane.knee_frames());
     options.lane_times.push_back(lane.learned_times());

@@ -8,7 +8,7 @@
 #include "framemill/base/clock.h"
 #include "framemill/metrics/latency_histogram.h"
 #include "framemill/plan/baseline_dispatch.h"
-#include "framemill/plan/service_model.h"
+#include "framemill/plan/service_draws.h"
 #include "framemill/sched/live_dispatch.h"
 
 namespace framemill {
@@ -53,7 +53,7 @@ struct FactorChange {
 
 struct SimulatedDevice {
   std::vector<SimulatedCamera> cameras;  ///< at least one
-  std::vector<ServiceModel> lanes;       ///< one a model
+  std::vector<ServiceDraws> lanes;       ///< one a model
   double share = 1;                  ///< of the frames of adaptive and hold cameras, 0 < share <= 1
   double audit_share = .05;          ///< of the inferences of adaptive cameras
   std::optional<Baseline> baseline;  ///< none: the engine's own policy

@@ -78,7 +78,7 @@ SimulatedCamera camera_of(const CameraGroup& group, std::size_t lane) {
       .lane = static_cast<LaneIndex>(lane)};
 }
 
-Result<void> check_slo(const CameraGroup& group, const ServiceModel& model) {
+Result<void> check_slo(const CameraGroup& group, const ServiceDraws& model) {
   const double least = model.quantile_s(1, 1, .5);
   if (to_seconds(group.slo) > least) return {};
   return fail(wrong(fmt::format(
@@ -170,16 +170,16 @@ Result<SimulatedSite> make_site(const Workload& workload, std::span<const Device
     }
     lane_of_group.push_back(lane_of_profile[*profile]);
   }
-  const auto make_lanes = [&](std::size_t decoders) -> Result<std::vector<ServiceModel>> {
-    std::vector<ServiceModel> lanes;
+  const auto make_lanes = [&](std::size_t decoders) -> Result<std::vector<ServiceDraws>> {
+    std::vector<ServiceDraws> lanes;
     for (const std::size_t profile : used) {
-      Result<ServiceModel> lane = ServiceModel::create(profiles[profile], decoders);
+      Result<ServiceDraws> lane = ServiceDraws::create(profiles[profile], decoders);
       if (!lane) return fail(lane.error());
       lanes.push_back(*std::move(lane));
     }
     return lanes;
   };
-  Result<std::vector<ServiceModel>> lanes = make_lanes(0);
+  Result<std::vector<ServiceDraws>> lanes = make_lanes(0);
   if (!lanes) return fail(lanes.error());
 
   Load load;
@@ -187,7 +187,7 @@ Result<SimulatedSite> make_site(const Workload& workload, std::span<const Device
   double limited = 0;
   for (std::size_t i = 0; i < workload.cameras.size(); ++i) {
     const CameraGroup& group = workload.cameras[i];
-    const ServiceModel& model = (*lanes)[lane_of_group[i]];
+    const ServiceDraws& model = (*lanes)[lane_of_group[i]];
     if (const Result<void> checked = check_slo(group, model); !checked) {
       return fail(checked.error());
     }

@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 /// A GPU of 1333 inferences a second at batch 8, or a CPU of 67 with a knee of 1.
-ServiceModel service_model(bool is_gpu) {
+ServiceDraws service_model(bool is_gpu) {
   DeviceProfile profile{.model = "m.onnx"};
   profile.run_streams = 2;
   profile.knee_batch = is_gpu ? 8 : 1;
@@ -19,7 +19,7 @@ ServiceModel service_model(bool is_gpu) {
     distribution.percentiles.push_back(from_seconds((is_gpu ? .012 : .030) * (.9 + .002 * i)));
   }
   profile.points = {{.batch = profile.knee_batch, .streams = 2, .service = distribution}};
-  return *ServiceModel::create(profile, 0);
+  return *ServiceDraws::create(profile, 0);
 }
 
 /// Arguments: is it a GPU, cameras of 10/s on it, is the policy adaptive.

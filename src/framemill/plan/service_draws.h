@@ -13,14 +13,14 @@ namespace framemill {
 /// How long batches take on a device, from its profile: a distribution per batch bucket and number
 /// of batches in flight. What was not measured is taken from the nearest setting that was, without
 /// a gain: more frames, or more batches at once, take longer in proportion.
-class ServiceModel {
+class ServiceDraws {
  public:
   static constexpr std::size_t kStreamsMax = 4;
 
   /// `decoders`: cameras decoded on the same machine; between and beyond the measured numbers the
   /// mean time is interpolated, beyond the last one it stays.
   /// Errors: kInvalidArgument where the profile has no distribution to draw from.
-  static Result<ServiceModel> create(const DeviceProfile& profile, std::size_t decoders);
+  static Result<ServiceDraws> create(const DeviceProfile& profile, std::size_t decoders);
 
   /// The time, in seconds and > 0, that the share `u` (0..1) of the batches does not exceed.
   /// `bucket` of kBatchBuckets; `streams` >= 1 in flight, this one included.

@@ -1,4 +1,4 @@
-#include "framemill/plan/service_model.h"
+#include "framemill/plan/service_draws.h"
 
 #include <algorithm>
 #include <cmath>
@@ -57,7 +57,7 @@ double decoding_factor(const DeviceProfile& profile, std::size_t decoders) {
 
 }  // namespace
 
-Result<ServiceModel> ServiceModel::create(const DeviceProfile& profile, std::size_t decoders) {
+Result<ServiceDraws> ServiceDraws::create(const DeviceProfile& profile, std::size_t decoders) {
   std::vector<const ServicePoint*> points;
   for (const ServicePoint& point : profile.points) {
     if (is_usable(point) && point.decoders == 0) points.push_back(&point);
@@ -68,7 +68,7 @@ Result<ServiceModel> ServiceModel::create(const DeviceProfile& profile, std::siz
                             "it anew with `framemill bench`",
                             profile.model, profile.device_name));
   }
-  ServiceModel model;
+  ServiceDraws model;
   model.knee_frames_ = bucket_for(std::clamp<std::size_t>(profile.knee_batch, 1, 32));
   model.batches_max_ = std::clamp<std::size_t>(profile.run_streams, 1, kStreamsMax);
   const double factor = decoding_factor(profile, decoders);
@@ -92,7 +92,7 @@ Result<ServiceModel> ServiceModel::create(const DeviceProfile& profile, std::siz
   return model;
 }
 
-double ServiceModel::quantile_s(std::size_t bucket, std::size_t streams, double u) const {
+double ServiceDraws::quantile_s(std::size_t bucket, std::size_t streams, double u) const {
   CHECK(streams >= 1 && u >= 0 && u <= 1);
   const Distribution& times = table_[index_of(bucket)][std::min(streams, kStreamsMax) - 1];
   const double at = u * static_cast<double>(kQuantiles - 1);
@@ -100,7 +100,7 @@ double ServiceModel::quantile_s(std::size_t bucket, std::size_t streams, double 
   return std::lerp(times[below], times[below + 1], at - static_cast<double>(below));
 }
 
-double ServiceModel::mean_s(std::size_t bucket, std::size_t streams) const {
+double ServiceDraws::mean_s(std::size_t bucket, std::size_t streams) const {
   const Distribution& times = table_[index_of(bucket)][std::min(streams, kStreamsMax) - 1];
   // Quantiles 0 and 1 stand for half a step each.
   const double sum =
@@ -108,7 +108,7 @@ double ServiceModel::mean_s(std::size_t bucket, std::size_t streams) const {
   return sum / static_cast<double>(kQuantiles - 1);
 }
 
-ServiceTimes ServiceModel::learned_times() const {
+ServiceTimes ServiceDraws::learned_times() const {
   ServiceTimes times;
   for (const std::size_t bucket : kBatchBuckets) {
     if (bucket <= knee_frames_) times.seed(bucket, from_seconds(mean_s(bucket, batches_max_)));
@@ -116,7 +116,7 @@ ServiceTimes ServiceModel::learned_times() const {
   return times;
 }
 
-double ServiceModel::capacity_per_s() const {
+double ServiceDraws::capacity_per_s() const {
   return static_cast<double>(knee_frames_ * batches_max_) / mean_s(knee_frames_, batches_max_);
 }
 
