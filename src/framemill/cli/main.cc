@@ -15,12 +15,17 @@
 #include "framemill/cli/doctor_command.h"
 #include "framemill/cli/plan_command.h"
 #include "framemill/cli/run_command.h"
+#include "framemill/cli/simulate_command.h"
 
 namespace framemill {
 namespace {
 
 int config_on_standard_streams(const std::vector<std::string>& args) {
   return run_config_command(args, std::cout, std::cerr);
+}
+
+int simulate_on_standard_streams(const std::vector<std::string>& args) {
+  return simulate_command(args, std::cout, std::cerr);
 }
 
 struct Subcommand {
@@ -34,6 +39,8 @@ constexpr std::array kSubcommands{
     Subcommand{"bench", "measure a model on this machine", bench_command},
     Subcommand{"plan", "the hardware that a workload needs", plan_command},
     Subcommand{"compare", "what saving inference costs, on your own clips", compare_command},
+    Subcommand{"simulate", "what a workload meets on measured devices, in simulated time",
+               simulate_on_standard_streams},
     Subcommand{"doctor", "what this machine has, what a configuration will meet", doctor_command},
     Subcommand{"config", "check a configuration, explain its settings", config_on_standard_streams},
 };

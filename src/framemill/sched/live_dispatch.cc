@@ -1,6 +1,7 @@
 #include "framemill/sched/live_dispatch.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <functional>
 
@@ -134,6 +135,7 @@ std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, Time
   const std::optional<std::int64_t> replaced = withdraw(camera);
   mailbox.waiting =
       Waiting{frame.seq, frame.captured_at, now, frame.lane, rung_of(camera), sampled};
+  renew_need(camera);
   update_occupied(camera);
   return replaced;
 }
@@ -179,9 +181,19 @@ void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
 void LiveDispatch::gather(TimePoint now) {
   waiting_.clear();
   expected_.clear();
+  // What the budget says of a cause is the same for all frames of one look.
+  std::array<std::optional<bool>, 6> has_budget;
+  const auto has_budget_for = [&](InferenceCause cause) {
+    std::optional<bool>& known = has_budget[static_cast<std::size_t>(cause)];
+    if (!known) known = inference_policy_.has_budget(cause);
+    return *known;
+  };
+  const bool is_full = batches_in_flight_ >= options_.batches_max;
   for_each_occupied([&](CameraIndex index, const Mailbox& mailbox) {
     if (!mailbox.waiting || mailbox.in_flight >= in_flight_limit(index)) return;
     const DispatchCamera& camera = options_.cameras[index];
+    // It can't be sent now, and late is better than none: under overload this is most of the looks.
+    if (is_full && camera.policy == PolicyKind::kFull) return;
     const Waiting& frame = *mailbox.waiting;
     WaitingFrame candidate{.camera = index,
                            .model = frame.lane,
@@ -191,15 +203,15 @@ void LiveDispatch::gather(TimePoint now) {
                            .served_until = *mailbox.served_until,
                            .is_late_useful = camera.policy == PolicyKind::kFull};
     if (is_adaptive(index)) {
-      if (!inference_policy_.has_budget(inference_policy_.cause_of(frame.sampled))) return;
+      if (!has_budget_for(inference_policy_.cause_of(frame.sampled))) return;
       // The policy multiplies by staleness; what is expected to be wrong counts as it is.
       const double staleness_s = std::max(1e-3, to_seconds(now - *mailbox.served_until));
-      candidate.need = need_of(frame.sampled) / staleness_s;
+      candidate.need = frame.need / staleness_s;
     }
     waiting_.push_back(candidate);
   });
   // Who comes next matters only to a batch that could leave now and may wait for company.
-  if (waiting_.empty() || batches_in_flight_ >= options_.batches_max || knee_max() <= 1) return;
+  if (waiting_.empty() || is_full || knee_max() <= 1) return;
   for (const Mailbox& mailbox : mailboxes_) {
     if (mailbox.waiting || !mailbox.next_arrival) continue;
     expected_.push_back({.model = mailbox.lane, .at = *mailbox.next_arrival});
@@ -302,13 +314,13 @@ void LiveDispatch::give_up_needless(DispatchDecision& decision) {
   for_each_occupied([&](CameraIndex camera, const Mailbox& mailbox) {
     if (!is_adaptive(camera) || !mailbox.waiting || mailbox.in_flight > 0) return;
     by_need_.emplace_back(
-        need_of(mailbox.waiting->sampled) * priority_weight(options_.cameras[camera].priority),
-        camera);
+        mailbox.waiting->need * priority_weight(options_.cameras[camera].priority), camera);
   });
   std::size_t keep = kContestants * options_.batches_max * knee_max();
   if (!inference_policy_.has_budget(InferenceCause::kNeed)) keep = 0;
   if (by_need_.size() <= keep) return;
-  std::ranges::sort(by_need_, std::greater<>{});
+  std::ranges::nth_element(by_need_, by_need_.begin() + static_cast<std::ptrdiff_t>(keep),
+                           std::greater<>{});
   for (std::size_t i = keep; i < by_need_.size(); ++i) {
     if (by_need_[i].first < kMustInfer) give_up(by_need_[i].second, decision);
   }
@@ -351,7 +363,25 @@ void LiveDispatch::learn_rung(CameraIndex camera, std::uint32_t rung,
 
 void LiveDispatch::renew_doubt(CameraIndex camera, std::int64_t seq, const ObjectDoubt& doubt) {
   std::optional<Waiting>& waiting = mailboxes_[camera].waiting;
-  if (waiting && waiting->seq == seq) waiting->sampled.doubt = doubt;
+  if (!waiting || waiting->seq != seq) return;
+  waiting->sampled.doubt = doubt;
+  renew_need(camera);
+}
+
+void LiveDispatch::learn(CameraIndex camera, const ObjectDoubt& doubt,
+                         const AgreementCounts& counts) {
+  inference_policy_.learn(camera, doubt, counts);
+  renew_need(camera);
+}
+
+void LiveDispatch::set_adaptive_share(double share) {
+  inference_policy_.set_adaptive_share(share);
+  for_each_occupied([this](CameraIndex camera, const Mailbox&) { renew_need(camera); });
+}
+
+void LiveDispatch::renew_need(CameraIndex camera) {
+  std::optional<Waiting>& waiting = mailboxes_[camera].waiting;
+  if (waiting && is_adaptive(camera)) waiting->need = need_of(waiting->sampled);
 }
 
 void LiveDispatch::complete(TimePoint now, LaneIndex lane, std::size_t frames,

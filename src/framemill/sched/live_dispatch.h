@@ -129,9 +129,7 @@ class LiveDispatch {
   /// Adaptive: whether frame `seq` still waits for its answer; from here on it is not given up.
   [[nodiscard]] bool claim(CameraIndex camera, std::int64_t seq);
   /// What the model said of the objects carried to a frame.
-  void learn(CameraIndex camera, const ObjectDoubt& doubt, const AgreementCounts& counts) {
-    inference_policy_.learn(camera, doubt, counts);
-  }
+  void learn(CameraIndex camera, const ObjectDoubt& doubt, const AgreementCounts& counts);
   /// An audit of an answer by `rung`.
   void learn_rung(CameraIndex camera, std::uint32_t rung, const AgreementCounts& counts);
   /// The doubt about the frame that waits, seen anew; without effect where it is no longer `seq`.
@@ -143,7 +141,7 @@ class LiveDispatch {
   /// Since the last call: which share of the adaptive frames was inferred, where the device was
   /// what limited it.
   [[nodiscard]] std::optional<double> end_period(TimePoint now);
-  void set_adaptive_share(double share) { inference_policy_.set_adaptive_share(share); }
+  void set_adaptive_share(double share);
 
   /// Whether a window of the ladder has ended.
   [[nodiscard]] bool is_ladder_due(TimePoint now) const;
@@ -178,6 +176,7 @@ class LiveDispatch {
     LaneIndex lane = 0;
     std::uint32_t rung = 0;
     SampledFrame sampled;
+    double need = 0;  ///< adaptive: need_of(sampled), as it is now
   };
   /// An adaptive frame at a model that its answer waits for.
   struct Awaited {
@@ -239,6 +238,8 @@ class LiveDispatch {
   /// By rung of `model`, what an inference costs now; 0 where nothing was measured.
   void update_costs(std::size_t model, std::span<const LaneIndex> lanes);
   [[nodiscard]] double need_of(const SampledFrame& sampled) const;
+  /// After anything that need_of() depends on has changed.
+  void renew_need(CameraIndex camera);
   /// With a budget: whether an adaptive frame is worth a token that there is, beside those that
   /// came lately. Nothing waits for one: an answer that is carried has no reason to come late.
   [[nodiscard]] bool is_worth_a_token(const SampledFrame& sampled);

@@ -1,0 +1,140 @@
+#include "framemill/cli/simulate_command.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ostream>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "framemill/cli/simulate_report.h"
+#include "framemill/config/duration.h"
+#include "framemill/config/nearest_word.h"
+#include "framemill/config/workload.h"
+#include "framemill/plan/profile_json.h"
+#include "framemill/plan/simulator.h"
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr int kDone = 0;
+constexpr int kWrongUsage = 2;
+constexpr Duration kLengthMin = 6s;  // a scenario changes after a third, and a second later counts
+constexpr Duration kLengthMax = 24h;
+constexpr Duration kBarsLength = 60s;
+
+struct Options {
+  std::string workload;
+  std::vector<std::string> profiles;
+  std::string scenario = "all";
+  std::uint64_t seed = 1;
+  std::string length = "120s";
+  std::size_t devices = 0;
+  bool has_bars = false;
+  bool is_json = false;
+};
+
+Result<std::vector<Scenario>> scenarios_of(const std::string& name) {
+  if (name == "all") return std::vector(kScenarios.begin(), kScenarios.end());
+  if (const std::optional<Scenario> scenario = scenario_of(name)) return std::vector{*scenario};
+  std::vector<std::string_view> names;
+  for (const Scenario scenario : kScenarios) names.push_back(to_string(scenario));
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("--scenario: there is no \"{}\";{} there are all, {}", name,
+                          did_you_mean(name, names), fmt::join(names, ", ")));
+}
+
+Result<Duration> length_of(const std::string& text) {
+  const Result<Duration> length = parse_duration(text);
+  if (!length) return fail(ErrorCode::kInvalidArgument, "--for: " + length.error().message());
+  if (*length >= kLengthMin && *length <= kLengthMax) return *length;
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("--for: {} is out of range; give {} to {}", text,
+                          format_duration(kLengthMin), format_duration(kLengthMax)));
+}
+
+Result<SimulateReport> simulate_all(const Options& options, std::ostream& err) {
+  const Result<std::vector<Scenario>> scenarios = scenarios_of(options.scenario);
+  if (!scenarios) return fail(scenarios.error());
+  const Result<Duration> length = length_of(options.length);
+  if (!length) return fail(length.error());
+  Result<Workload> workload = load_workload(options.workload);
+  if (!workload) return fail(workload.error());
+  SimulateReport report{.workload = workload->name, .seed = options.seed, .length = *length};
+  for (const std::string& path : options.profiles) {
+    Result<DeviceProfile> profile = read_profile(path);
+    if (!profile) return fail(profile.error());
+    report.profiles.push_back(*std::move(profile));
+  }
+  const Result<SimulatedSite> site = make_site(
+      *workload, report.profiles,
+      options.devices > 0 ? std::optional(options.devices) : std::nullopt, *length, options.seed);
+  if (!site) return fail(site.error());
+  report.devices = site->devices.size();
+  report.devices_reason = site->devices_reason;
+  report.demand_per_s = site->demand_per_s;
+  report.capacity_per_s = site->capacity_per_s;
+  const auto began_at = std::chrono::steady_clock::now();
+  std::int64_t events = 0;
+  for (const Scenario scenario : *scenarios) {
+    report.results.push_back(simulate(*site, scenario));
+    events += report.results.back().total.events;
+  }
+  const double seconds = to_seconds(std::chrono::steady_clock::now() - began_at);
+  err << fmt::format("simulated {:.2f} million events in {:.1f} s, {:.2f} million a second\n",
+                     static_cast<double>(events) / 1e6, seconds,
+                     static_cast<double>(events) / 1e6 / std::max(seconds, 1e-9));
+  if (options.has_bars) report.bars = measure_bars(*site, kBarsLength);
+  return report;
+}
+
+}  // namespace
+
+int simulate_command(const std::vector<std::string>& arguments, std::ostream& out,
+                     std::ostream& err) {
+  Options options;
+  CLI::App app(
+      "Runs a workload on measured devices in simulated time, with the engine's own policy.");
+  app.name("framemill simulate");
+  app.add_option("WORKLOAD", options.workload, "Camera groups, as for plan.")
+      ->required()
+      ->option_text("YAML");
+  app.add_option("--profile", options.profiles, "What bench measured; one a model.")
+      ->required()
+      ->option_text("JSON...");
+  app.add_option("--scenario", options.scenario,
+                 "all (default), steady, all-active, burst, device-lost, flood, thermal or "
+                 "cold-switch.")
+      ->option_text("NAME");
+  app.add_option("--devices", options.devices,
+                 "So many devices; default: redundancy x demand over the capacity of one.")
+      ->option_text("N")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--for", options.length, "Simulated time of each scenario (default 120s).")
+      ->option_text("DURATION");
+  app.add_option("--seed", options.seed, "Same seed, same output (default 1).")->option_text("N");
+  app.add_flag("--baselines", options.has_bars,
+               "Also how EDF, a dynamic batcher and round robin do at twice the capacity.");
+  app.add_flag("--json", options.is_json, "As a JSON document.");
+  try {
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    out << app.help();
+    return kDone;
+  } catch (const CLI::Error& error) {
+    err << fmt::format("framemill simulate: {}; see framemill simulate --help\n", error.what());
+    return kWrongUsage;
+  }
+  const Result<SimulateReport> report = simulate_all(options, err);
+  if (!report) {
+    err << fmt::format("framemill simulate: {}\n", report.error().message());
+    return kWrongUsage;
+  }
+  out << (options.is_json ? simulate_json(*report) : simulate_table(*report));
+  return kDone;
+}
+
+}  // namespace framemill

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "framemill/config/workload.h"
+#include "framemill/plan/simulator.h"
+#include "framemill/sched/device_profile.h"
+
+namespace framemill {
+
+/// What one call of `simulate` found out.
+struct SimulateReport {
+  std::string workload;
+  std::uint64_t seed = 1;
+  Duration length{0};
+  std::vector<DeviceProfile> profiles;
+  std::size_t devices = 0;
+  std::string devices_reason;
+  double demand_per_s = 0;
+  double capacity_per_s = 0;
+  std::vector<SimulationResult> results;
+  std::vector<BarFigures> bars;  ///< empty: not asked for
+};
+
+/// One line a scenario and class, then the bars; for people.
+[[nodiscard]] std::string simulate_table(const SimulateReport& report);
+/// The same and the counts of all outcomes, as a `framemill.simulation/1` document.
+[[nodiscard]] std::string simulate_json(const SimulateReport& report);
+
+}  // namespace framemill

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "framemill/base/clock.h"
+#include "framemill/base/result.h"
+#include "framemill/sched/device_profile.h"
+#include "framemill/sched/service_times.h"
+
+namespace framemill {
+
+/// How long batches take on a device, from its profile: a distribution per batch bucket and number
+/// of batches in flight. What was not measured is taken from the nearest setting that was, without
+/// a gain: more frames, or more batches at once, take longer in proportion.
+class ServiceDraws {
+ public:
+  static constexpr std::size_t kStreamsMax = 4;
+
+  /// `decoders`: cameras decoded on the same machine; between and beyond the measured numbers the
+  /// mean time is interpolated, beyond the last one it stays.
+  /// Errors: kInvalidArgument where the profile has no distribution to draw from.
+  static Result<ServiceDraws> create(const DeviceProfile& profile, std::size_t decoders);
+
+  /// The time, in seconds and > 0, that the share `u` (0..1) of the batches does not exceed.
+  /// `bucket` of kBatchBuckets; `streams` >= 1 in flight, this one included.
+  [[nodiscard]] double quantile_s(std::size_t bucket, std::size_t streams, double u) const;
+  [[nodiscard]] double mean_s(std::size_t bucket, std::size_t streams) const;
+
+  /// What the engine would have measured at its start.
+  [[nodiscard]] ServiceTimes learned_times() const;
+  [[nodiscard]] std::size_t knee_frames() const { return knee_frames_; }
+  [[nodiscard]] std::size_t batches_max() const { return batches_max_; }
+  /// Inferences a second at the knee with all slots taken.
+  [[nodiscard]] double capacity_per_s() const;
+
+ private:
+  static constexpr std::size_t kQuantiles = 101;
+  using Distribution = std::array<double, kQuantiles>;  // seconds, ascending
+
+  std::array<std::array<Distribution, kStreamsMax>, kBatchBuckets.size()> table_{};
+  std::size_t knee_frames_ = 1;
+  std::size_t batches_max_ = 1;
+};
+
+}  // namespace framemill

@@ -1,0 +1,586 @@
+#include "framemill/plan/simulated_device.h"
+
+#include <algorithm>
+#include <cmath>
+#include <queue>
+
+#include "framemill/base/check.h"
+#include "framemill/sched/audit_plan.h"
+#include "framemill/sched/split_mix.h"
+
+// How time passes for a batch
+//
+// The profile says how long batches take while a number of them is kept in flight. A batch draws
+// one quantile for all of its life, and works off its distribution's time at that quantile: with k
+// in flight, dt seconds do dt / quantile(k) of the work. So a batch that loses its neighbour half
+// way speeds up, as it does on a processor, and with k in flight throughout the times drawn are
+// those measured. A device at 80 % speed does 80 % of the work in the same time.
+
+namespace framemill {
+namespace {
+
+constexpr TimePoint kStart{};
+constexpr Duration kAuditPeriod = std::chrono::milliseconds(250);
+
+class Random {
+ public:
+  explicit Random(std::uint64_t seed) : bits_(seed) {}
+  /// 0 <= u < 1.
+  double uniform() { return static_cast<double>(bits_() >> 11U) * 0x1p-53; }
+
+ private:
+  SplitMix bits_;
+};
+
+/// What has gathered over a camera's sampled frames so far; of two frames, the difference counts.
+struct SceneSums {
+  std::int64_t frames = 0;
+  double loss = 0;
+  double drift = 0;
+  double unexplained = 0;
+};
+
+template <typename Dispatch>
+class DeviceSimulation {
+ public:
+  DeviceSimulation(const SimulatedDevice& device, Dispatch& dispatch)
+      : device_(device),
+        dispatch_(dispatch),
+        random_(device.seed),
+        cameras_(device.cameras.size()),
+        audits_({.share = device.audit_share,
+                 .first_share_inferred = device.share,
+                 .seed = device.seed}) {
+    slots_ = 1;
+    for (const ServiceDraws& lane : device.lanes) slots_ = std::max(slots_, lane.batches_max());
+    const auto seconds = static_cast<std::size_t>(to_seconds(device.length)) + 1;
+    for (ClassFigures& figures : figures_.classes) {
+      figures.on_time_by_second.resize(seconds);
+      figures.inferred_by_second.resize(seconds);
+    }
+    for (const SimulatedCamera& camera : device.cameras) {
+      has_adaptive_ |= camera.dispatch.policy == PolicyKind::kAdaptive;
+    }
+  }
+
+  DeviceFigures run() {
+    for (std::size_t i = 0; i < cameras_.size(); ++i) begin_camera(static_cast<CameraIndex>(i));
+    const TimePoint end = kStart + device_.length;
+    while (true) {
+      TimePoint next = std::min(completion_at_, wake_at_);
+      if (!arrivals_.empty()) next = std::min(next, arrivals_.top().at);
+      next = std::min(next, next_change());
+      if (next >= end) break;
+      now_ = std::max(now_, next);
+      step();
+    }
+    now_ = end;
+    work_until(now_);
+    finish();
+    return std::move(figures_);
+  }
+
+ private:
+  struct Arrival {
+    TimePoint at;
+    CameraIndex camera = 0;
+    friend bool operator>(const Arrival& a, const Arrival& b) {
+      return a.at != b.at ? a.at > b.at : a.camera > b.camera;
+    }
+  };
+  struct Camera {
+    TimePoint next_nominal;
+    std::int64_t next_seq = 0;
+    TimePoint waiting_captured;  ///< of the frame in its mailbox
+    SceneSums waiting_sums;
+    TimePoint sent_captured;  ///< of the last frame at a model
+    double sent_loss = 0;     ///< of what would be carried to it
+    bool is_active = false;
+    bool has_state = false;  ///< an inference has completed
+    SceneSums sums;
+    SceneSums key;
+    std::int64_t key_seq = -1;
+    std::size_t unsettled = 0;       ///< at a model, not answered yet
+    std::vector<TimePoint> behind_;  ///< captured; carried, but an earlier frame is not answered
+    std::optional<TimePoint> answered_at;
+  };
+  struct BatchFrame {
+    CameraIndex camera = 0;
+    std::int64_t seq = 0;
+    TimePoint captured;
+    SceneSums sums;
+  };
+  struct Batch {
+    LaneIndex lane = 0;
+    std::size_t bucket = 1;
+    double quantile = 0;
+    double work = 1;  ///< left, 1..0
+    TimePoint started_at;
+    bool is_audit = false;
+    std::vector<BatchFrame> frames;
+  };
+
+  void begin_camera(CameraIndex index) {
+    const SimulatedCamera& camera = device_.cameras[index];
+    ClassFigures& figures = figures_of(index);
+    ++figures.cameras;
+    Camera& state = cameras_[index];
+    const double active_share = device_.scenes.active.seconds /
+                                (device_.scenes.active.seconds + device_.scenes.calm.seconds);
+    state.is_active = random_.uniform() < active_share;
+    const Duration phase = from_seconds(random_.uniform() * to_seconds(camera.dispatch.period));
+    state.next_nominal = kStart + camera.from + phase;
+    push_arrival(index);
+  }
+
+  void push_arrival(CameraIndex index) {
+    const SimulatedCamera& camera = device_.cameras[index];
+    const TimePoint nominal = cameras_[index].next_nominal;
+    if (camera.until != Duration::max() && nominal >= kStart + camera.until) {
+      dispatch_.end_camera(index);
+      return;
+    }
+    // Frames of a camera keep their order, whatever the jitter.
+    const Duration longest = std::min(device_.jitter, camera.dispatch.period / 2);
+    arrivals_.push({nominal + from_seconds(random_.uniform() * to_seconds(longest)), index});
+  }
+
+  ClassFigures& figures_of(CameraIndex index) {
+    const SimulatedCamera& camera = device_.cameras[index];
+    if (camera.rate_factor != 1) return figures_.classes.back();
+    return figures_.classes[static_cast<std::size_t>(camera.dispatch.priority)];
+  }
+  std::size_t second() const {
+    return static_cast<std::size_t>((now_ - kStart) / std::chrono::seconds(1));
+  }
+
+  TimePoint next_change() const {
+    return changes_done_ < device_.speed.size() ? kStart + device_.speed[changes_done_].at
+                                                : TimePoint::max();
+  }
+
+  void step() {
+    ++figures_.events;
+    if (next_change() <= now_) {
+      work_until(now_);
+      speed_ = device_.speed[changes_done_++].factor;
+      plan_completion();
+      return;
+    }
+    if (completion_at_ <= now_) {
+      complete();
+    } else if (!arrivals_.empty() && arrivals_.top().at <= now_) {
+      arrive();
+    } else {
+      wake_at_ = TimePoint::max();
+    }
+    ask();
+  }
+
+  // Arrivals.
+
+  double rate_now() {
+    while (rates_done_ < device_.rate.size() && now_ >= kStart + device_.rate[rates_done_].at) {
+      rate_ = device_.rate[rates_done_++].factor;
+    }
+    return rate_;
+  }
+
+  void arrive() {
+    const CameraIndex index = arrivals_.top().camera;
+    arrivals_.pop();
+    const SimulatedCamera& camera = device_.cameras[index];
+    Camera& state = cameras_[index];
+    ++figures_of(index).sampled;
+    pass_scene(index);
+    ArrivedFrame frame{.sampled = {.camera = index,
+                                   .is_stream_start = state.next_seq == 0,
+                                   .is_scene_start = state.next_seq == 0},
+                       .seq = state.next_seq++,
+                       .captured_at = now_,
+                       .lane = camera.lane};
+    if (dispatch_.is_adaptive(index)) {
+      // As in the engine: what waited is answered before the objects are carried on.
+      if (const std::optional<std::int64_t> seq = dispatch_.withdraw(index)) {
+        answer_without_inference(index, state.waiting_captured, state.waiting_sums, *seq);
+      }
+      frame.sampled.doubt = doubt_of(state, state.sums);
+    }
+    const SceneSums waiting_sums = state.waiting_sums;
+    const std::optional<std::int64_t> unserved = dispatch_.arrive(frame, now_);
+    if (unserved == frame.seq) {
+      answer_without_inference(index, now_, state.sums, frame.seq);
+    } else {
+      if (unserved) {
+        answer_without_inference(index, state.waiting_captured, waiting_sums, *unserved);
+      }
+      state.waiting_captured = now_;
+      state.waiting_sums = state.sums;
+    }
+    state.next_nominal +=
+        from_seconds(to_seconds(camera.dispatch.period) / (camera.rate_factor * rate_now()));
+    push_arrival(index);
+  }
+
+  /// One more sampled frame of the camera's scene.
+  void pass_scene(CameraIndex index) {
+    const SceneModel& scenes = device_.scenes;
+    Camera& state = cameras_[index];
+    const double period_s = to_seconds(device_.cameras[index].dispatch.period);
+    const SceneModel::State& spell = state.is_active ? scenes.active : scenes.calm;
+    if (random_.uniform() < period_s / spell.seconds) state.is_active = !state.is_active;
+    const SceneModel::State& now = scene_of(state);
+    ++state.sums.frames;
+    state.sums.loss += now.loss_per_frame;
+    state.sums.drift += now.drift_per_frame;
+    state.sums.unexplained += now.unexplained_per_frame;
+  }
+  const SceneModel::State& scene_of(const Camera& state) const {
+    const SceneModel& scenes = device_.scenes;
+    return scenes.is_always_active || state.is_active ? scenes.active : scenes.calm;
+  }
+  ObjectDoubt doubt_of(const Camera& state, const SceneSums& at) const {
+    return {.age = at.frames - state.key.frames,
+            .objects = scene_of(state).objects,
+            .drift = at.drift - state.key.drift,
+            .unexplained = at.unexplained - state.key.unexplained};
+  }
+  static double carried_fidelity(double loss) { return std::max(0.0, 1 - loss); }
+
+  // Answers.
+
+  void answer_without_inference(CameraIndex index, TimePoint captured, const SceneSums& sums,
+                                std::int64_t seq) {
+    Camera& state = cameras_[index];
+    ClassFigures& figures = figures_of(index);
+    const PolicyKind policy = device_.cameras[index].dispatch.policy;
+    if (policy == PolicyKind::kFull) {
+      ++figures.superseded;
+      return;
+    }
+    if (!state.has_state) {
+      ++figures.late;
+      return;
+    }
+    ++(policy == PolicyKind::kAdaptive ? figures.propagated : figures.reused);
+    figures.fidelity_sum += carried_fidelity(sums.loss - state.key.loss);
+    if (policy == PolicyKind::kAdaptive && device_.audit_share > 0) {
+      (void)audits_.consider(index, seq, now_);
+    }
+    if (state.unsettled > 0) {
+      state.behind_.push_back(captured);
+    } else {
+      publish(index, captured, false);
+    }
+  }
+
+  void publish(CameraIndex index, TimePoint captured, bool is_inferred) {
+    Camera& state = cameras_[index];
+    ClassFigures& figures = figures_of(index);
+    const DispatchCamera& camera = device_.cameras[index].dispatch;
+    const Duration latency = now_ - captured;
+    figures.answer_latency.record(latency);
+    if (is_inferred) figures.inferred_latency.record(latency);
+    if (latency > camera.slo) {
+      ++figures.not_on_time;
+      return;
+    }
+    ++figures.on_time_by_second[second()];
+    if (is_inferred) {
+      ++figures.inferred_by_second[second()];
+      ++figures.inferred_on_time;
+    }
+    if (state.answered_at) {
+      const Duration gap = now_ - *state.answered_at;
+      figures.gap_periods.record(from_seconds(to_seconds(gap) / to_seconds(camera.period)));
+      figures.worst_gap = std::max(figures.worst_gap, gap);
+    }
+    state.answered_at = now_;
+  }
+
+  /// The camera's frame at a model is answered: those that waited behind it leave, too.
+  void settle(CameraIndex index) {
+    Camera& state = cameras_[index];
+    if (--state.unsettled > 0) return;
+    for (const TimePoint captured : state.behind_) publish(index, captured, false);
+    state.behind_.clear();
+  }
+
+  // The device.
+
+  double seconds_of(const Batch& batch) const {
+    return device_.lanes[batch.lane].quantile_s(batch.bucket, in_flight_.size(), batch.quantile);
+  }
+
+  void work_until(TimePoint at) {
+    const double passed = to_seconds(at - worked_until_);
+    for (Batch& batch : in_flight_) batch.work -= speed_ * passed / seconds_of(batch);
+    figures_.busy_s += passed * static_cast<double>(in_flight_.size());
+    worked_until_ = at;
+  }
+
+  void plan_completion() {
+    completion_at_ = TimePoint::max();
+    if (speed_ <= 0) return;
+    for (std::size_t i = 0; i < in_flight_.size(); ++i) {
+      const double left = std::max(0.0, in_flight_[i].work) * seconds_of(in_flight_[i]) / speed_;
+      const TimePoint at = worked_until_ + from_seconds(left);
+      if (at < completion_at_) {
+        completion_at_ = at;
+        completing_ = i;
+      }
+    }
+  }
+
+  Batch& start_batch(LaneIndex lane, std::size_t frames) {
+    work_until(now_);
+    Batch batch{.lane = lane,
+                .bucket = bucket_for(frames),
+                .quantile = random_.uniform(),
+                .started_at = now_};
+    if (!spare_.empty()) {
+      batch.frames = std::move(spare_.back());
+      spare_.pop_back();
+      batch.frames.clear();
+    }
+    in_flight_.push_back(std::move(batch));
+    figures_.inferences += static_cast<std::int64_t>(frames);
+    plan_completion();
+    return in_flight_.back();
+  }
+
+  void complete() {
+    work_until(now_);
+    Batch batch = std::move(in_flight_[completing_]);
+    in_flight_.erase(in_flight_.begin() + static_cast<std::ptrdiff_t>(completing_));
+    plan_completion();
+    done_cameras_.clear();
+    for (const BatchFrame& frame : batch.frames) {
+      if (batch.is_audit) break;
+      done_cameras_.push_back(frame.camera);
+      complete_frame(frame);
+    }
+    dispatch_.complete(now_, batch.lane, std::max<std::size_t>(1, batch.frames.size()),
+                       done_cameras_, now_ - batch.started_at);
+    spare_.push_back(std::move(batch.frames));
+  }
+
+  void complete_frame(const BatchFrame& frame) {
+    Camera& state = cameras_[frame.camera];
+    const bool is_adaptive = dispatch_.is_adaptive(frame.camera);
+    const bool is_awaited = !is_adaptive || dispatch_.claim(frame.camera, frame.seq);
+    if (is_awaited) {
+      ClassFigures& figures = figures_of(frame.camera);
+      ++figures.inferred;
+      figures.fidelity_sum += 1;
+      publish(frame.camera, frame.captured, true);
+    }
+    if (frame.seq > state.key_seq) {
+      if (is_adaptive && state.has_state) learn(frame);
+      state.key = frame.sums;
+      state.key_seq = frame.seq;
+      state.has_state = true;
+    }
+    if (is_awaited) settle(frame.camera);
+    if (!is_adaptive) return;
+    if (const std::optional<std::int64_t> seq = dispatch_.waiting(frame.camera)) {
+      dispatch_.renew_doubt(frame.camera, *seq, doubt_of(state, state.waiting_sums));
+    }
+  }
+
+  /// What the model found wrong in the boxes carried to `frame`, at random about what is expected.
+  void learn(const BatchFrame& frame) {
+    const Camera& state = cameras_[frame.camera];
+    const ObjectDoubt doubt = doubt_of(state, frame.sums);
+    const double wrong = (frame.sums.loss - state.key.loss) * doubt.objects;
+    const double whole = std::floor(wrong);
+    const auto wanted = static_cast<std::int64_t>(doubt.objects);
+    const std::int64_t missed =
+        static_cast<std::int64_t>(whole) + (random_.uniform() < wrong - whole ? 1 : 0);
+    AgreementCounts counts;
+    counts.wanted = counts.sure_given = wanted;
+    counts.found = counts.sure_right = wanted - std::min(wanted, missed);
+    dispatch_.learn(frame.camera, doubt, counts);
+  }
+
+  // The scheduler, told and obeyed as the engine does.
+
+  std::optional<InferenceCause> audit_waiting() {
+    if (!has_adaptive_ || device_.audit_share <= 0) return std::nullopt;
+    if (now_ >= audit_period_ends_) {
+      audits_.begin_period();
+      audit_period_ends_ = now_ + kAuditPeriod;
+    }
+    expired_.clear();
+    audits_.expire(now_, expired_);
+    if (audits_.front() == nullptr) return std::nullopt;
+    return audits_.is_due(now_) ? InferenceCause::kDueAudit : InferenceCause::kAudit;
+  }
+
+  void ask() {
+    bool is_sent = true;
+    while (is_sent) {
+      const std::optional<InferenceCause> audit = audit_waiting();
+      dispatch_.decide(now_, audit, decision_);
+      is_sent = decision_.is_audit_wanted || !decision_.batch.empty();
+      if (decision_.is_audit_wanted) send_audit(*audit);
+      if (!decision_.batch.empty()) send_batch();
+      for (const UnservedFrame& frame : decision_.unserved) give_up(frame);
+    }
+    if (decision_.wake_at) {
+      const Duration slip = from_seconds(random_.uniform() * to_seconds(device_.timer_slip));
+      wake_at_ = std::max(now_, *decision_.wake_at) + slip + Duration(1);
+    } else {
+      wake_at_ = TimePoint::max();
+    }
+  }
+
+  void send_audit(InferenceCause cause) {
+    const CameraIndex camera = audits_.take().camera;
+    const LaneIndex lane = device_.cameras[camera].lane;
+    dispatch_.send_audit(now_, lane, cause);
+    start_batch(lane, 1).is_audit = true;
+    ++figures_.audits;
+  }
+
+  void send_batch() {
+    Batch& batch = start_batch(decision_.lane, decision_.batch.size());
+    for (const SentFrame& sent : decision_.batch) {
+      Camera& state = cameras_[sent.camera];
+      batch.frames.push_back({sent.camera, sent.seq, state.waiting_captured, state.waiting_sums});
+      state.sent_captured = state.waiting_captured;
+      state.sent_loss = state.waiting_sums.loss;
+      ++state.unsettled;
+      audits_.count_inference();
+    }
+  }
+
+  void give_up(const UnservedFrame& frame) {
+    Camera& state = cameras_[frame.camera];
+    if (!is_at_model(frame)) {
+      answer_without_inference(frame.camera, state.waiting_captured, state.waiting_sums, frame.seq);
+      return;
+    }
+    // At most one of a camera is at a model: nothing is before it, what is behind it follows.
+    --state.unsettled;
+    SceneSums sums;
+    sums.loss = state.sent_loss;
+    answer_without_inference(frame.camera, state.sent_captured, sums, frame.seq);
+    ++state.unsettled;
+    settle(frame.camera);
+  }
+
+  bool is_at_model(const UnservedFrame& frame) const {
+    return std::ranges::any_of(in_flight_, [&](const Batch& batch) {
+      return std::ranges::any_of(batch.frames, [&](const BatchFrame& other) {
+        return other.camera == frame.camera && other.seq == frame.seq;
+      });
+    });
+  }
+
+  void finish() {
+    for (std::size_t i = 0; i < cameras_.size(); ++i) {
+      const auto index = static_cast<CameraIndex>(i);
+      const SimulatedCamera& camera = device_.cameras[i];
+      ClassFigures& figures = figures_of(index);
+      const bool has_left = camera.until < device_.length;
+      std::int64_t open = static_cast<std::int64_t>(cameras_[i].unsettled);
+      if (dispatch_.waiting(index)) ++open;
+      (has_left ? figures.failed : figures.in_flight) += open;
+    }
+    figures_.slot_s = static_cast<double>(slots_) * to_seconds(device_.length);
+  }
+
+  const SimulatedDevice& device_;
+  Dispatch& dispatch_;
+  Random random_;
+  std::vector<Camera> cameras_;
+  std::size_t slots_ = 1;
+  TimePoint now_ = kStart;
+  std::priority_queue<Arrival, std::vector<Arrival>, std::greater<>> arrivals_;
+  TimePoint wake_at_ = TimePoint::max();
+  TimePoint completion_at_ = TimePoint::max();
+  std::size_t completing_ = 0;
+  std::vector<Batch> in_flight_;
+  std::vector<std::vector<BatchFrame>> spare_;
+  TimePoint worked_until_ = kStart;
+  double speed_ = 1;
+  std::size_t changes_done_ = 0;
+  double rate_ = 1;
+  std::size_t rates_done_ = 0;
+  AuditPlan audits_;
+  bool has_adaptive_ = false;
+  TimePoint audit_period_ends_ = kStart + kAuditPeriod;
+  std::vector<WaitingAudit> expired_;
+  DispatchDecision decision_;
+  std::vector<CameraIndex> done_cameras_;
+  DeviceFigures figures_;
+};
+
+LiveDispatchOptions dispatch_options(const SimulatedDevice& device) {
+  LiveDispatchOptions options;
+  options.inference.share = device.share;
+  for (const SimulatedCamera& camera : device.cameras) {
+    CHECK(camera.dispatch.period > Duration::zero() && camera.lane < device.lanes.size());
+    options.cameras.push_back(camera.dispatch);
+    options.inference.cameras.push_back({camera.dispatch.policy, camera.dispatch.priority});
+  }
+  for (const ServiceDraws& lane : device.lanes) {
+    options.batches_max = std::max(options.batches_max, lane.batches_max());
+    options.lane_knees.push_back(lane.knee_frames());
+    options.lane_times.push_back(lane.learned_times());
+  }
+  return options;
+}
+
+}  // namespace
+
+DeviceFigures simulate_device(const SimulatedDevice& device) {
+  CHECK(!device.cameras.empty() && !device.lanes.empty());
+  const auto run = [&device](auto& dispatch) {
+    for (std::size_t i = 0; i < device.lanes.size(); ++i) dispatch.add_lane(kBatchBuckets.back());
+    return DeviceSimulation(device, dispatch).run();
+  };
+  if (device.baseline) {
+    BaselineDispatch dispatch(*device.baseline, dispatch_options(device), kStart);
+    return run(dispatch);
+  }
+  LiveDispatch dispatch(dispatch_options(device), kStart);
+  return run(dispatch);
+}
+
+void ClassFigures::merge(const ClassFigures& other) {
+  cameras += other.cameras;
+  sampled += other.sampled;
+  inferred += other.inferred;
+  propagated += other.propagated;
+  reused += other.reused;
+  superseded += other.superseded;
+  late += other.late;
+  failed += other.failed;
+  in_flight += other.in_flight;
+  not_on_time += other.not_on_time;
+  inferred_on_time += other.inferred_on_time;
+  fidelity_sum += other.fidelity_sum;
+  inferred_latency.merge(other.inferred_latency);
+  answer_latency.merge(other.answer_latency);
+  gap_periods.merge(other.gap_periods);
+  worst_gap = std::max(worst_gap, other.worst_gap);
+  const auto add = [](std::vector<std::int64_t>& to, const std::vector<std::int64_t>& from) {
+    to.resize(std::max(to.size(), from.size()));
+    for (std::size_t i = 0; i < from.size(); ++i) to[i] += from[i];
+  };
+  add(on_time_by_second, other.on_time_by_second);
+  add(inferred_by_second, other.inferred_by_second);
+}
+
+void DeviceFigures::merge(const DeviceFigures& other) {
+  for (std::size_t i = 0; i < classes.size(); ++i) classes[i].merge(other.classes[i]);
+  events += other.events;
+  inferences += other.inferences;
+  audits += other.audits;
+  busy_s += other.busy_s;
+  slot_s += other.slot_s;
+}
+
+}  // namespace framemill

@@ -1,0 +1,118 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "framemill/base/clock.h"
+#include "framemill/metrics/latency_histogram.h"
+#include "framemill/plan/baseline_dispatch.h"
+#include "framemill/plan/service_draws.h"
+#include "framemill/sched/live_dispatch.h"
+
+namespace framemill {
+
+/// What happens in front of cameras, as far as carried boxes suffer from it: calm and active spells
+/// of random length. The rates are set so that a share of .2 inferred evenly loses .026 of the
+/// fidelity, as measured on real clips. A recorded trace may take its place one day.
+struct SceneModel {
+  struct State {
+    double seconds = 0;          ///< mean length of a spell
+    double objects = 0;          ///< in view
+    double loss_per_frame = 0;   ///< fidelity that carried boxes lose with each sampled frame
+    double drift_per_frame = 0;  ///< what the policy sees of it, see ObjectDoubt
+    double unexplained_per_frame = 0;
+  };
+  State calm{.seconds = 40,
+             .objects = 2,
+             .loss_per_frame = .008,
+             .drift_per_frame = .006,
+             .unexplained_per_frame = .002};
+  State active{.seconds = 10,
+               .objects = 6,
+               .loss_per_frame = .033,
+               .drift_per_frame = .10,
+               .unexplained_per_frame = .04};
+  bool is_always_active = false;
+};
+
+struct SimulatedCamera {
+  DispatchCamera dispatch;  ///< period > 0
+  LaneIndex lane = 0;
+  Duration from{0};                  ///< it sends frames from here on,
+  Duration until = Duration::max();  ///< and up to here
+  double rate_factor = 1;            ///< frames a second beside those configured
+};
+
+/// From `at` on; until the next one.
+struct FactorChange {
+  Duration at{0};
+  double factor = 1;
+};
+
+struct SimulatedDevice {
+  std::vector<SimulatedCamera> cameras;  ///< at least one
+  std::vector<ServiceDraws> lanes;       ///< one a model
+  double share = 1;                  ///< of the frames of adaptive and hold cameras, 0 < share <= 1
+  double audit_share = .05;          ///< of the inferences of adaptive cameras
+  std::optional<Baseline> baseline;  ///< none: the engine's own policy
+  SceneModel scenes;
+  Duration length = std::chrono::seconds(60);
+  Duration jitter = std::chrono::milliseconds(5);  ///< arrivals come up to so much later
+  Duration timer_slip = std::chrono::milliseconds(1);
+  std::vector<FactorChange> speed;  ///< of the device, by time; 0: it stands still
+  std::vector<FactorChange> rate;   ///< of all cameras
+  std::uint64_t seed = 1;
+};
+
+/// What became of the cameras of one priority. Sums and histograms only, so that they can be added.
+struct ClassFigures {
+  std::int64_t cameras = 0;
+  std::int64_t sampled = 0;
+  // Each sampled frame is one of these.
+  std::int64_t inferred = 0;
+  std::int64_t propagated = 0;
+  std::int64_t reused = 0;
+  std::int64_t superseded = 0;
+  std::int64_t late = 0;
+  std::int64_t failed = 0;
+  std::int64_t in_flight = 0;    ///< at the end
+  std::int64_t not_on_time = 0;  ///< answers after their deadline
+  std::int64_t inferred_on_time = 0;
+  double fidelity_sum = 0;  ///< expected, over the frames that ended
+  LatencyHistogram inferred_latency;
+  LatencyHistogram answer_latency;  ///< of any origin
+  /// Between answers in time of a camera: under full between inferences, else of any origin. In
+  /// periods of the camera, one as a second.
+  LatencyHistogram gap_periods;
+  Duration worst_gap{0};
+  /// Answers on time by second of the run; `inferred` those by the model.
+  std::vector<std::int64_t> on_time_by_second;
+  std::vector<std::int64_t> inferred_by_second;
+
+  [[nodiscard]] std::int64_t outcomes() const {
+    return inferred + propagated + reused + superseded + late + failed + in_flight;
+  }
+  void merge(const ClassFigures& other);
+};
+
+struct DeviceFigures {
+  /// By Priority; last a camera that floods, which would hide what it does to its class.
+  std::array<ClassFigures, 4> classes;
+  std::int64_t events = 0;      ///< arrivals, completions, timers
+  std::int64_t inferences = 0;  ///< audits included
+  std::int64_t audits = 0;
+  double busy_s = 0;  ///< summed over the slots
+  double slot_s = 0;  ///< what there was
+  void merge(const DeviceFigures& other);
+};
+
+/// Runs one device with its cameras through `length` of simulated time, event by event: arrivals
+/// with phases and jitter, batches whose times are drawn from the measured distributions and shared
+/// with those in flight beside them, timers that fire late. Every decision is LiveDispatch's, told
+/// of events as the engine tells it. Deterministic: the same input gives the same figures. Pure,
+/// any thread; O(events x log cameras).
+[[nodiscard]] DeviceFigures simulate_device(const SimulatedDevice& device);
+
+}  // namespace framemill
