@@ -265,7 +265,8 @@ class Evaluation {
         if (rate == hardware_.entry->decode.end()) {
           term.reason =
               fmt::format("no rate is published for {} on {}", load.codec, hardware_.device.name);
-          note("decoding is not counted: " + term.reason);
+          plan_.is_decode_known = false;
+          note("decoding is not counted, more may be needed: " + term.reason);
           plan_.terms.push_back(std::move(term));
           return;
         }
@@ -287,7 +288,8 @@ class Evaluation {
         if (!each) {
           term.reason =
               fmt::format("{} has no decode rate of {}", hardware_.profile->name, load.codec);
-          note("decoding is not counted: " + term.reason);
+          plan_.is_decode_known = false;
+          note("decoding is not counted, more may be needed: " + term.reason);
           plan_.terms.push_back(std::move(term));
           return;
         }
@@ -306,7 +308,8 @@ class Evaluation {
                         ? fmt::format("{:g} engines, but no rate of them is published",
                                       hardware_.entry->decode_engines->value)
                         : "no decode rate is known";
-      note("decoding is not counted: " + term.reason);
+      plan_.is_decode_known = false;
+      note("decoding is not counted, more may be needed: " + term.reason);
     }
     plan_.terms.push_back(std::move(term));
   }
@@ -660,11 +663,18 @@ class Planner {
     criterion = by_cost    ? "lowest cost"
                 : by_power ? "lowest power (not all prices are given)"
                            : "fewest machines (prices and power are not all known)";
+    const auto is_known = [](const CandidatePlan& one) {
+      return one.problem.empty() && one.is_decode_known;
+    };
+    // A count that leaves decoding out would win by what it leaves out.
+    if (std::ranges::any_of(plans, is_known) && !all_usable(is_known))
+      criterion += ", of those whose decoding is known";
     const auto key = [&](const CandidatePlan& one) {
       const double main = by_cost    ? one.cost.value_or(0)
                           : by_power ? one.power_w.value_or(0)
                                      : static_cast<double>(one.nodes);
-      return std::tuple(!one.problem.empty(), main, one.confidence, one.count);
+      return std::tuple(!one.problem.empty(), !one.is_decode_known, main, one.confidence,
+                        one.count);
     };
     std::ranges::stable_sort(
         plans, [&](const CandidatePlan& a, const CandidatePlan& b) { return key(a) < key(b); });
@@ -689,7 +699,8 @@ class Planner {
     const std::string& name = best.device.name;
     if (plan_.candidates.size() > 1 && plan_.candidates[1].problem.empty()) {
       const CandidatePlan& second = plan_.candidates[1];
-      if (plan_.criterion == "lowest cost") {
+      if (plan_.criterion.starts_with("lowest cost") &&
+          best.is_decode_known == second.is_decode_known) {
         const double gap = *second.cost - *best.cost;
         flips.push_back(fmt::format("{} above {:.2f} {} each: {} would be cheaper", name,
                                     *best.device.price + gap / static_cast<double>(best.count),
