@@ -179,6 +179,7 @@ class Evaluation {
       for (BatchCost& cost : service.costs) {
         cost.busy_s /= hardware_.speed;
         cost.latency_s /= hardware_.speed;
+        cost.p99_s /= hardware_.speed;
       }
       PackingSession packing{.slo_s = session.slo_s,
                              .costs = service.costs,
@@ -461,7 +462,8 @@ class Evaluation {
       wait_s = cost->busy_s / (2 * (1 - load)) * std::log(100 * load);
     }
     const double linger_s = packed.batch > 1 ? kLingerMs / 1e3 : 0;
-    return std::min(packed.latency_s, linger_s + wait_s + cost->latency_s) * 1e3;
+    const double own_s = std::max(cost->latency_s, cost->p99_s);
+    return std::min(packed.latency_s - cost->latency_s + own_s, linger_s + wait_s + own_s) * 1e3;
   }
 
   void lay_out() {

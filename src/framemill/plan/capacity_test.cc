@@ -347,6 +347,18 @@ TEST(PlanCapacity, BadInputIsExplained) {
               AllOf(HasSubstr("m.onnx needs 20.00 GiB"), HasSubstr("of T4")));
 }
 
+TEST(PlanCapacity, ARareSlowServiceDoesNotForbidAnSlo) {
+  LoadedProfile profile = make_profile("T4", "m.onnx", 50, 26);
+  profile.profile.points[0].service.percentiles[99] = 110ms;
+  profile.profile.points[0].service.percentiles[100] = 200ms;
+  PlanRequest request = make_request({make_group(4, 2)}, {profile});
+  request.workload.cameras[0].slo = 136ms;
+  const Plan plan = must_plan(request);
+  EXPECT_GE(plan.best()->layouts[0].models[0].p99_ms, 110);
+  request.workload.cameras[0].slo = 135ms;
+  EXPECT_THAT(problem_of(request), HasSubstr("the least possible is 136ms"));
+}
+
 TEST(PlanCapacity, AbsurdCountsGetACount) {
   PlanRequest request =
       make_request({make_group(1'000'000'000, 240)}, {make_profile("CPU", "m.onnx", 1, 1)});
