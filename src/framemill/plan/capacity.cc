@@ -179,6 +179,7 @@ class Evaluation {
       for (BatchCost& cost : service.costs) {
         cost.busy_s /= hardware_.speed;
         cost.latency_s /= hardware_.speed;
+        cost.p99_s /= hardware_.speed;
       }
       PackingSession packing{.slo_s = session.slo_s,
                              .costs = service.costs,
@@ -265,7 +266,8 @@ class Evaluation {
         if (rate == hardware_.entry->decode.end()) {
           term.reason =
               fmt::format("no rate is published for {} on {}", load.codec, hardware_.device.name);
-          note("decoding is not counted: " + term.reason);
+          plan_.is_decode_known = false;
+          note("decoding is not counted, more may be needed: " + term.reason);
           plan_.terms.push_back(std::move(term));
           return;
         }
@@ -287,7 +289,8 @@ class Evaluation {
         if (!each) {
           term.reason =
               fmt::format("{} has no decode rate of {}", hardware_.profile->name, load.codec);
-          note("decoding is not counted: " + term.reason);
+          plan_.is_decode_known = false;
+          note("decoding is not counted, more may be needed: " + term.reason);
           plan_.terms.push_back(std::move(term));
           return;
         }
@@ -306,7 +309,8 @@ class Evaluation {
                         ? fmt::format("{:g} engines, but no rate of them is published",
                                       hardware_.entry->decode_engines->value)
                         : "no decode rate is known";
-      note("decoding is not counted: " + term.reason);
+      plan_.is_decode_known = false;
+      note("decoding is not counted, more may be needed: " + term.reason);
     }
     plan_.terms.push_back(std::move(term));
   }
@@ -458,7 +462,8 @@ class Evaluation {
       wait_s = cost->busy_s / (2 * (1 - load)) * std::log(100 * load);
     }
     const double linger_s = packed.batch > 1 ? kLingerMs / 1e3 : 0;
-    return std::min(packed.latency_s, linger_s + wait_s + cost->latency_s) * 1e3;
+    const double own_s = std::max(cost->latency_s, cost->p99_s);
+    return std::min(packed.latency_s - cost->latency_s + own_s, linger_s + wait_s + own_s) * 1e3;
   }
 
   void lay_out() {
@@ -660,11 +665,18 @@ class Planner {
     criterion = by_cost    ? "lowest cost"
                 : by_power ? "lowest power (not all prices are given)"
                            : "fewest machines (prices and power are not all known)";
+    const auto is_known = [](const CandidatePlan& one) {
+      return one.problem.empty() && one.is_decode_known;
+    };
+    // A count that leaves decoding out would win by what it leaves out.
+    if (std::ranges::any_of(plans, is_known) && !all_usable(is_known))
+      criterion += ", of those whose decoding is known";
     const auto key = [&](const CandidatePlan& one) {
       const double main = by_cost    ? one.cost.value_or(0)
                           : by_power ? one.power_w.value_or(0)
                                      : static_cast<double>(one.nodes);
-      return std::tuple(!one.problem.empty(), main, one.confidence, one.count);
+      return std::tuple(!one.problem.empty(), !one.is_decode_known, main, one.confidence,
+                        one.count);
     };
     std::ranges::stable_sort(
         plans, [&](const CandidatePlan& a, const CandidatePlan& b) { return key(a) < key(b); });
@@ -689,7 +701,8 @@ class Planner {
     const std::string& name = best.device.name;
     if (plan_.candidates.size() > 1 && plan_.candidates[1].problem.empty()) {
       const CandidatePlan& second = plan_.candidates[1];
-      if (plan_.criterion == "lowest cost") {
+      if (plan_.criterion.starts_with("lowest cost") &&
+          best.is_decode_known == second.is_decode_known) {
         const double gap = *second.cost - *best.cost;
         flips.push_back(fmt::format("{} above {:.2f} {} each: {} would be cheaper", name,
                                     *best.device.price + gap / static_cast<double>(best.count),

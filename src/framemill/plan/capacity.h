@@ -71,7 +71,8 @@ struct CandidatePlan {
   std::optional<double> occupancy_after_loss;
   std::optional<Usage> decode;  ///< pixels a second; of a CPU: cores
   bool is_decoded_by_cores = false;
-  std::optional<Usage> memory;    ///< bytes
+  bool is_decode_known = true;  ///< else more may be needed, and candidates that are known go first
+  std::optional<Usage> memory;  ///< bytes
   std::optional<double> power_w;  ///< of all
   std::optional<double> cost;     ///< of all, with energy where it has a price
   Confidence confidence = Confidence::kMeasured;

@@ -277,6 +277,19 @@ TEST(PlanCapacity, CandidatesAreCompared) {
   EXPECT_THAT(plan.candidates[1].problem, HasSubstr("only 2 can be had"));
 }
 
+TEST(PlanCapacity, WhatLeavesDecodingOutDoesNotWinByIt) {
+  PlanRequest request =
+      make_request({make_group(64, 5, "yolo11n.onnx")}, {},
+                   {{.name = "T4", .price = 5000}, {.name = "Jetson Orin NX 16GB", .price = 100}});
+  const Plan plan =
+      must_plan(request, built_in_catalogue());  // the Jetson's h264 rate is not there
+  EXPECT_EQ(plan.best()->device.name, "T4");
+  EXPECT_EQ(plan.criterion, "lowest cost, of those whose decoding is known");
+  EXPECT_FALSE(plan.candidates[1].is_decode_known);
+  request.workload.cameras[0].codec = "hevc";  // now it is the other way round
+  EXPECT_EQ(must_plan(request, built_in_catalogue()).best()->device.name, "Jetson Orin NX 16GB");
+}
+
 TEST(PlanCapacity, EnergyAndMachinesCost) {
   PlanRequest request = sixty_four_on_t4();
   DeviceCandidate& device = request.workload.devices[0];
@@ -332,6 +345,18 @@ TEST(PlanCapacity, BadInputIsExplained) {
   request = make_request({make_group(4, 10)}, {make_profile("T4", "m.onnx", 50, 20, 20)});
   EXPECT_THAT(problem_of(request, built_in_catalogue()),
               AllOf(HasSubstr("m.onnx needs 20.00 GiB"), HasSubstr("of T4")));
+}
+
+TEST(PlanCapacity, ARareSlowServiceDoesNotForbidAnSlo) {
+  LoadedProfile profile = make_profile("T4", "m.onnx", 50, 26);
+  profile.profile.points[0].service.percentiles[99] = 110ms;
+  profile.profile.points[0].service.percentiles[100] = 200ms;
+  PlanRequest request = make_request({make_group(4, 2)}, {profile});
+  request.workload.cameras[0].slo = 136ms;
+  const Plan plan = must_plan(request);
+  EXPECT_GE(plan.best()->layouts[0].models[0].p99_ms, 110);
+  request.workload.cameras[0].slo = 135ms;
+  EXPECT_THAT(problem_of(request), HasSubstr("the least possible is 136ms"));
 }
 
 TEST(PlanCapacity, AbsurdCountsGetACount) {

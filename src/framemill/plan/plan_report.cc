@@ -52,7 +52,7 @@ std::string big(double value) {
 }
 
 std::string decode_use(const CandidatePlan& plan) {
-  if (!plan.decode) return "-";
+  if (!plan.decode) return plan.is_decode_known ? "-" : "not known";
   const double unit = plan.is_decoded_by_cores ? 1 : 1e6;
   return fmt::format("{:.{}f} / {:.{}f} {}", plan.decode->used / unit,
                      plan.is_decoded_by_cores ? 2 : 0, plan.decode->limit / unit,
@@ -191,6 +191,7 @@ Json candidate_json(const CandidatePlan& one) {
   json["occupancy_after_loss"] = number(one.occupancy_after_loss);
   json["decode"] = one.is_decoded_by_cores ? usage(one.decode, 1, "cores")
                                            : usage(one.decode, 1e6, "megapixels/s");
+  json["decode_known"] = one.is_decode_known;
   json["memory"] = usage(one.memory, 1, "bytes");
   json["power_w"] = number(one.power_w);
   json["cost"] = number(one.cost);

@@ -14,8 +14,9 @@ namespace framemill {
 /// What a batch of a model costs on a device.
 struct BatchCost {
   std::size_t batch = 1;  ///< frames, >= 1
-  double latency_s = 0;   ///< hand-over to completion, as promised (p99); > 0
+  double latency_s = 0;   ///< hand-over to completion, as SLOs count it; > 0
   double busy_s = 0;      ///< device time it takes; <= latency_s where batches overlap; > 0
+  double p99_s = 0;       ///< p99 of the latency where it was measured; 0: latency_s
 };
 
 /// One model with one SLO.

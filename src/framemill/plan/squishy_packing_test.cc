@@ -16,7 +16,7 @@ constexpr double kNoLimit = 1e18;
 
 std::vector<BatchCost> costs(std::initializer_list<std::pair<std::size_t, double>> latencies_ms) {
   std::vector<BatchCost> list;
-  for (const auto& [batch, ms] : latencies_ms) list.push_back({batch, ms / 1e3, ms / 1e3});
+  for (const auto& [batch, ms] : latencies_ms) list.push_back({batch, ms / 1e3, ms / 1e3, 0});
   return list;
 }
 
@@ -103,7 +103,7 @@ std::vector<BatchCost> make_costs(Rng& rng) {
   std::vector<BatchCost> list;
   for (const std::size_t batch : {1U, 2U, 4U, 8U, 16U}) {
     const double time = base + frame * static_cast<double>(batch);
-    list.push_back({batch, time, time});
+    list.push_back({batch, time, time, 0});
   }
   return list;
 }
