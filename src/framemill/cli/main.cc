@@ -16,6 +16,7 @@
 #include "framemill/cli/plan_command.h"
 #include "framemill/cli/run_command.h"
 #include "framemill/cli/simulate_command.h"
+#include "framemill/cli/verify_command.h"
 
 namespace framemill {
 namespace {
@@ -26,6 +27,10 @@ int config_on_standard_streams(const std::vector<std::string>& args) {
 
 int simulate_on_standard_streams(const std::vector<std::string>& args) {
   return simulate_command(args, std::cout, std::cerr);
+}
+
+int verify_on_standard_streams(const std::vector<std::string>& args) {
+  return verify_command(args, std::cout, std::cerr);
 }
 
 struct Subcommand {
@@ -41,6 +46,8 @@ constexpr std::array kSubcommands{
     Subcommand{"compare", "what saving inference costs, on your own clips", compare_command},
     Subcommand{"simulate", "what a workload meets on measured devices, in simulated time",
                simulate_on_standard_streams},
+    Subcommand{"verify", "a workload on this machine, predicted beside measured",
+               verify_on_standard_streams},
     Subcommand{"doctor", "what this machine has, what a configuration will meet", doctor_command},
     Subcommand{"config", "check a configuration, explain its settings", config_on_standard_streams},
 };

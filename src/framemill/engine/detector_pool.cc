@@ -133,7 +133,7 @@ void DetectorPool::begin(const std::shared_ptr<Batch>& batch) {
   const Result<std::shared_ptr<DetectorRequest>> taken =
       take_request(batch->lane, bucket_for(batch->jobs.size()));
   if (!taken) return complete(batch, fail(taken.error()));
-  const std::shared_ptr<DetectorRequest> request = *taken;
+  const std::shared_ptr<DetectorRequest>& request = *taken;
   batch->request = request;
   for (std::size_t i = 0; i < batch->jobs.size(); ++i) {
     if (const Result<void> set = request->set_picture(i, *batch->jobs[i].picture); !set) {

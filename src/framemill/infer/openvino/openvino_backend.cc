@@ -289,7 +289,7 @@ Result<InputLayout> read_input(const ov::Model& model) {
                               fmt::join(names, ", ")));
   }
   const ov::Output<const ov::Node> input = model.input();
-  const ov::PartialShape shape = input.get_partial_shape();
+  const ov::PartialShape& shape = input.get_partial_shape();
   const ov::element::Type type = input.get_element_type();
   const std::string description =
       fmt::format("its input is {} {}", type.to_string(), shape.to_string());

@@ -1,0 +1,89 @@
+#include "framemill/cli/verify_report.h"
+
+#include <array>
+#include <cmath>
+#include <string_view>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+namespace framemill {
+namespace {
+
+struct Figure {
+  std::string_view key;
+  std::string_view name;
+  double (*of)(const LoadFigures&);
+};
+
+constexpr std::array kFigures{
+    Figure{"sampled_per_s", "sampled frames/s",
+           [](const LoadFigures& f) { return f.sampled_per_s; }},
+    Figure{"in_time_per_s", "answers in time/s",
+           [](const LoadFigures& f) { return f.in_time_per_s; }},
+    Figure{"inferred_per_s", "inferred/s", [](const LoadFigures& f) { return f.inferred_per_s; }},
+    Figure{"share_inferred", "share inferred",
+           [](const LoadFigures& f) { return f.share_inferred; }},
+    Figure{"p50_ms", "inferred, p50 ms", [](const LoadFigures& f) { return to_ms(f.p50); }},
+    Figure{"p95_ms", "inferred, p95 ms", [](const LoadFigures& f) { return to_ms(f.p95); }},
+    Figure{"p99_ms", "inferred, p99 ms", [](const LoadFigures& f) { return to_ms(f.p99); }},
+};
+
+double rounded(double value) { return std::round(value * 1e4) / 1e4; }
+
+nlohmann::ordered_json json_of(const LoadFigures& figures) {
+  nlohmann::ordered_json json;
+  for (const Figure& figure : kFigures) json[std::string(figure.key)] = rounded(figure.of(figures));
+  return json;
+}
+
+}  // namespace
+
+double error_of(double predicted, double measured) {
+  if (predicted == measured) return 0;
+  if (predicted == 0) return 1;
+  return measured / predicted - 1;
+}
+
+std::string verify_table(const VerifyReport& report) {
+  std::string out = fmt::format(
+      "{}: {:.1f} inferences/s asked for, {:.1f}/s of one device by its profile; {:.0f} s "
+      "measured, "
+      "{:.2f} cores busy\n\n",
+      report.workload, report.demand_per_s, report.capacity_per_s, to_seconds(report.length),
+      report.cores_busy);
+  out += fmt::format("{:<12} {:<20} {:>10} {:>10} {:>8}\n", "priority", "figure", "predicted",
+                     "measured", "error");
+  for (const VerifiedClass& verified : report.classes) {
+    std::string_view name = to_string(verified.priority);
+    for (const Figure& figure : kFigures) {
+      const double predicted = figure.of(verified.predicted);
+      const double measured = figure.of(verified.measured);
+      out += fmt::format("{:<12} {:<20} {:>10.3f} {:>10.3f} {:>+7.1f}%\n", name, figure.name,
+                         predicted, measured, 100 * error_of(predicted, measured));
+      name = "";
+    }
+  }
+  if (!report.is_conserved) out += "\nthe run's counts do not add up\n";
+  return out;
+}
+
+std::string verify_json(const VerifyReport& report) {
+  nlohmann::ordered_json json;
+  json["schema"] = "framemill.verify/1";
+  json["workload"] = report.workload;
+  json["measured_s"] = to_seconds(report.length);
+  json["demand_per_s"] = rounded(report.demand_per_s);
+  json["capacity_per_s"] = rounded(report.capacity_per_s);
+  json["cores_busy"] = rounded(report.cores_busy);
+  json["conserved"] = report.is_conserved;
+  for (const VerifiedClass& verified : report.classes) {
+    json["classes"].push_back({{"priority", to_string(verified.priority)},
+                               {"cameras", verified.cameras},
+                               {"predicted", json_of(verified.predicted)},
+                               {"measured", json_of(verified.measured)}});
+  }
+  return json.dump(2) + "\n";
+}
+
+}  // namespace framemill

@@ -1,0 +1,68 @@
+#include "framemill/cli/verify_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+namespace framemill {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using namespace std::chrono_literals;
+
+VerifyReport sample() {
+  VerifyReport report{.workload = "yard",
+                      .length = 30s,
+                      .capacity_per_s = 100,
+                      .demand_per_s = 80,
+                      .cores_busy = 1.5,
+                      .is_conserved = true};
+  report.classes.push_back({.priority = Priority::kCritical,
+                            .cameras = 4,
+                            .predicted = {.sampled_per_s = 40,
+                                          .in_time_per_s = 40,
+                                          .inferred_per_s = 40,
+                                          .share_inferred = 1,
+                                          .p50 = 20ms,
+                                          .p95 = 40ms,
+                                          .p99 = 50ms},
+                            .measured = {.sampled_per_s = 40,
+                                         .in_time_per_s = 38,
+                                         .inferred_per_s = 38,
+                                         .share_inferred = .95,
+                                         .p50 = 21ms,
+                                         .p95 = 44ms,
+                                         .p99 = 80ms}});
+  return report;
+}
+
+TEST(VerifyReport, ErrorsAreOfThePrediction) {
+  EXPECT_NEAR(error_of(40, 44), .1, 1e-9);
+  EXPECT_NEAR(error_of(40, 38), -.05, 1e-9);
+  EXPECT_DOUBLE_EQ(error_of(0, 0), 0);
+  EXPECT_DOUBLE_EQ(error_of(0, 3), 1);
+}
+
+TEST(VerifyReport, TableHasPredictedBesideMeasured) {
+  const std::string table = verify_table(sample());
+  EXPECT_THAT(table, HasSubstr("critical     sampled frames/s         40.000     40.000    +0.0%"));
+  EXPECT_THAT(table, HasSubstr("inferred, p95 ms         40.000     44.000   +10.0%"));
+  EXPECT_THAT(table, Not(HasSubstr("do not add up")));
+  VerifyReport wrong = sample();
+  wrong.is_conserved = false;
+  EXPECT_THAT(verify_table(wrong), HasSubstr("do not add up"));
+}
+
+TEST(VerifyReport, JsonHasBoth) {
+  const auto json = nlohmann::json::parse(verify_json(sample()));
+  EXPECT_EQ(json["schema"], "framemill.verify/1");
+  const auto& critical = json["classes"][0];
+  EXPECT_EQ(critical["priority"], "critical");
+  EXPECT_EQ(critical["cameras"], 4);
+  EXPECT_DOUBLE_EQ(critical["predicted"]["p95_ms"], 40);
+  EXPECT_DOUBLE_EQ(critical["measured"]["share_inferred"], .95);
+}
+
+}  // namespace
+}  // namespace framemill
