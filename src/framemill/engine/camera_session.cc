@@ -101,6 +101,7 @@ bool CameraSession::wait(Duration time) {
 }
 
 void CameraSession::run() {
+  if (options_.start_delay > Duration::zero()) (void)wait(options_.start_delay);
   while (!is_stopping_) {
     const std::optional<Error> error = run_epoch();
     {

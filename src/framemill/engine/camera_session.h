@@ -44,6 +44,7 @@ struct CameraSessionOptions {
   CameraId id;
   SourceOptions source;
   bool is_reconnecting = true;  ///< live sources; files end instead
+  Duration start_delay{0};      ///< the source is opened so much later
   Duration frozen_after = std::chrono::seconds(30);
   std::int64_t max_frames = 0;   ///< delivered; 0: no limit
   std::int64_t max_answers = 0;  ///< sampled; 0: no limit

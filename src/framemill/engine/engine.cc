@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <utility>
 
@@ -45,6 +46,14 @@ Result<std::vector<bool>> wanted_classes(const CameraSettings& camera, const Det
     wanted[static_cast<std::size_t>(found - detector.labels().begin())] = true;
   }
   return wanted;
+}
+
+/// Spreads the starts of cameras over one period of sampling: as many files or synthetic sources
+/// started at once would bring their frames at the same moments for ever. Multiples of the golden
+/// ratio lie evenly for any number of cameras.
+Duration start_delay(std::size_t camera, double rate_hz) {
+  const double turns = static_cast<double>(camera) * .6180339887;
+  return from_seconds((turns - std::floor(turns)) / rate_hz);
 }
 
 }  // namespace
@@ -495,6 +504,7 @@ void Engine::start() {
       session.max_frames = engine.max_frames;
       session.max_answers = engine.max_answers;
       session.is_fast = is_fast;
+      if (!is_fast) session.start_delay = start_delay(i, sampled_rate_hz(camera));
       if (is_fast) session.max_pts_s = to_seconds(engine.run_for);
       session.run_started_at = s.started_at;
       s.sessions.push_back(std::make_unique<CameraSession>(std::move(session), create_source,
