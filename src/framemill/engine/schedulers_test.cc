@@ -519,7 +519,7 @@ TEST(LiveSchedulerAdaptive, WithCapacityToSpareEveryFrameIsInferred) {
 }
 
 TEST(LiveSchedulerAdaptive, UnderOverloadEveryFrameIsAnswered) {
-  World world(8, PolicyKind::kAdaptive, {.parallel_requests = 2, .fixed = 2ms});
+  World world(8, PolicyKind::kAdaptive, {.parallel_requests = 2, .fixed = 20ms});
   LiveScheduler scheduler(world.options_, *world.pool_, world.clock_);
   for (CameraIndex camera = 0; camera < 8; ++camera)
     scheduler.offer(camera, world.next_frame(camera, 0));
