@@ -14,8 +14,8 @@ struct DetectorPool::Batch {
   TimePoint started_at;
 };
 
-DetectorPool::DetectorPool(std::vector<std::shared_ptr<const Detector>> detectors, std::size_t threads,
-                           const Clock& clock, DetectionCache* cache)
+DetectorPool::DetectorPool(std::vector<std::shared_ptr<const Detector>> detectors,
+                           std::size_t threads, const Clock& clock, DetectionCache* cache)
     : detectors_(std::move(detectors)), clock_(clock), cache_(cache), tasks_(4096) {
   CHECK(threads >= 1 && !detectors_.empty());
   for (const auto& detector : detectors_) {
