@@ -151,7 +151,8 @@ void declare(CLI::App& app, RawOptions& raw, const RunLikeCommand& command) {
   add(group, "--results", "PATH|-", raw.results, "JSON lines, one per sampled frame.");
   add(group, "--summary", "PATH|-", raw.summary, "One JSON object at the end: counts and figures.");
   add(group, "--snapshot", "DIR[,every=5s]", raw.snapshot, "Annotated pictures.");
-  add(group, "--trace", "PATH", raw.trace, "Reserved; not supported by this version.");
+  add(group, "--trace", "PATH", raw.trace,
+      "Motion, need and timing of each frame for simulate; at pace live.");
   add(group, "--listen", "HOST:PORT|off", raw.listen, help_of<ServerSettings>("listen"));
   add(group, "--log-level", "LEVEL", raw.log_level,
       "trace, debug, info, warning, error or off. Default: info.");
@@ -311,9 +312,11 @@ class OptionReader {
     };
     take("--results", raw_.results, output.results);
     take("--summary", raw_.summary, output.summary);
-    if (raw_.trace)
-      note("--trace",
-           fail(ErrorCode::kUnsupported, "is not supported by this version; leave it out"));
+    if (raw_.trace) {
+      if (raw_.trace->empty() || *raw_.trace == "-")
+        note("--trace", wrong("names no file; write a path like trace.jsonl"));
+      output.trace = *raw_.trace;
+    }
     if (raw_.snapshot) note("--snapshot", apply_snapshot(*raw_.snapshot, output));
   }
 

@@ -141,13 +141,12 @@ TEST(ParseRunOptions, SaysWhatIsWrongAndWhatToDo) {
   for (const auto& [line, want] : cases) EXPECT_THAT(problem_of(line), HasSubstr(want)) << line;
 }
 
-TEST(ParseRunOptions, ReservedOptionsAreUnsupported) {
-  for (const char* line : {"--trace t.jsonl", "--policy adaptive --trace t.jsonl"}) {
-    const Result<RunOptions> options = parse(std::string("--source a.mp4 --model m.onnx ") + line);
-    ASSERT_FALSE(options) << line;
-    EXPECT_EQ(options.error().code(), ErrorCode::kUnsupported) << line;
-    EXPECT_THAT(options.error().message(), HasSubstr("not supported by this version")) << line;
-  }
+TEST(ParseRunOptions, ATraceIsAFile) {
+  const Result<RunOptions> options = parse("--source a.mp4 --model m.onnx --trace t.jsonl");
+  ASSERT_TRUE(options);
+  EXPECT_EQ(options->settings.output.trace, "t.jsonl");
+  EXPECT_THAT(problem_of("--source a.mp4 --model m.onnx --trace -"),
+              HasSubstr("--trace: names no file"));
 }
 
 TEST(ParseRunOptions, NeverShowsASecret) {

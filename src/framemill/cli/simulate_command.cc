@@ -32,6 +32,7 @@ struct Options {
   std::string scenario = "all";
   std::uint64_t seed = 1;
   std::string length = "120s";
+  std::string trace;
   std::size_t devices = 0;
   bool has_bars = false;
   bool is_json = false;
@@ -69,9 +70,21 @@ Result<SimulateReport> simulate_all(const Options& options, std::ostream& err) {
     if (!profile) return fail(profile.error());
     report.profiles.push_back(*std::move(profile));
   }
-  const Result<SimulatedSite> site = make_site(
-      *workload, report.profiles,
-      options.devices > 0 ? std::optional(options.devices) : std::nullopt, *length, options.seed);
+  if (!options.trace.empty()) {
+    Result<RecordedScenes> recorded = read_scenes(options.trace);
+    if (!recorded) return fail(recorded.error());
+    report.trace = *std::move(recorded);
+    if (const std::string& difference = report.trace->difference; !difference.empty()) {
+      err << fmt::format(
+          "framemill simulate: warning: {}; this framemill decides otherwise than "
+          "the recorded run from there on\n",
+          difference);
+    }
+  }
+  const Result<SimulatedSite> site =
+      make_site(*workload, report.profiles,
+                options.devices > 0 ? std::optional(options.devices) : std::nullopt, *length,
+                options.seed, report.trace ? report.trace->scenes : nullptr);
   if (!site) return fail(site.error());
   report.devices = site->devices.size();
   report.devices_reason = site->devices_reason;
@@ -105,6 +118,9 @@ int simulate_command(const std::vector<std::string>& arguments, std::ostream& ou
   app.add_option("--profile", options.profiles, "What bench measured; one a model.")
       ->required()
       ->option_text("JSON...");
+  app.add_option("--trace", options.trace,
+                 "Cameras move and come as those of a recorded run did (run --trace).")
+      ->option_text("PATH");
   app.add_option("--scenario", options.scenario,
                  "all (default), steady, all-active, burst, device-lost, flood, thermal or "
                  "cold-switch.")

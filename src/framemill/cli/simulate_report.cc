@@ -73,6 +73,42 @@ Json to_json(std::string_view name, const ClassFigures& figures, Duration length
       {"expected_fidelity", fidelity(figures)}};
 }
 
+Json to_json(const RecordedScenes& trace) {
+  std::size_t with_motion = 0;
+  std::size_t frames = 0;
+  for (const TracedCamera& camera : trace.scenes->cameras) {
+    with_motion += camera.has_motion ? 1 : 0;
+    frames += camera.frames.size();
+  }
+  return {{"path", trace.path},
+          {"run", trace.run},
+          {"framemill", trace.framemill},
+          {"length_s", rounded(to_seconds(trace.scenes->length))},
+          {"cameras", trace.scenes->cameras.size()},
+          {"cameras_with_motion", with_motion},
+          {"frames", frames},
+          {"records", trace.records},
+          {"records_lost", trace.lost},
+          {"records_replayed", trace.replayed},
+          {"same_decisions", trace.difference.empty()},
+          {"difference", trace.difference.empty() ? Json(nullptr) : Json(trace.difference)}};
+}
+
+/// What stands below the table: where motion and timing came from.
+std::string scenes_note(const std::optional<RecordedScenes>& trace) {
+  if (!trace) {
+    return "fidelity: expected from a model of calm and active scenes, not measured; `compare` "
+           "measures it.\n";
+  }
+  return fmt::format(
+      "fidelity: expected from {}: {} cameras, {:.0f} s of run {}; {}.\n", trace->path,
+      trace->scenes->cameras.size(), to_seconds(trace->scenes->length), trace->run,
+      trace->difference.empty()
+          ? fmt::format("all {} recorded steps are decided the same again", trace->records)
+          : fmt::format("{} of its {} recorded steps are decided the same again", trace->replayed,
+                        trace->records));
+}
+
 /// Columns as wide as their widest cell; the first two to the left, numbers to the right.
 std::string align(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
@@ -130,8 +166,8 @@ std::string simulate_table(const SimulateReport& report) {
   text += align(rows);
   text +=
       "\nShares are of the sampled frames. p50..p99: latency of inferred answers. gap: between "
-      "answers in time of a camera, in periods.\nnone: superseded, late or failed. fidelity: "
-      "expected from a model of calm and active scenes, not measured; `compare` measures it.\n";
+      "answers in time of a camera, in periods.\nnone: superseded, late or failed. ";
+  text += scenes_note(report.trace);
   if (report.bars.empty()) return text;
   rows = {{"at 2x overload", "", "goodput", "p50 / slo", "gap p99.9", "after -25 %", "critical"}};
   for (const BarFigures& bar : report.bars) {
@@ -177,6 +213,7 @@ std::string simulate_json(const SimulateReport& report) {
                 {"workload", report.workload},
                 {"seed", report.seed},
                 {"length_s", to_seconds(report.length)},
+                {"trace", report.trace ? to_json(*report.trace) : Json(nullptr)},
                 {"profiles", std::move(profiles)},
                 {"devices", report.devices},
                 {"devices_reason", report.devices_reason},

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "framemill/config/workload.h"
+#include "framemill/plan/read_scenes.h"
 #include "framemill/plan/simulator.h"
 #include "framemill/sched/device_profile.h"
 
@@ -16,6 +18,7 @@ struct SimulateReport {
   std::string workload;
   std::uint64_t seed = 1;
   Duration length{0};
+  std::optional<RecordedScenes> trace;  ///< where cameras are played from one
   std::vector<DeviceProfile> profiles;
   std::size_t devices = 0;
   std::string devices_reason;

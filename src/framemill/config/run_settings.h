@@ -95,7 +95,7 @@ struct OutputSettings {
   std::string summary;       ///< --summary: path or "-"; empty: none
   std::string snapshot_dir;  ///< --snapshot DIR[,every=5s]; empty: none
   Duration snapshot_every = std::chrono::seconds(5);
-  std::string trace;  ///< --trace; empty: none
+  std::string trace;  ///< --trace: a path; empty: none
 };
 
 struct ServerSettings {

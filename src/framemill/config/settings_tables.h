@@ -379,8 +379,6 @@ inline constexpr std::array kReservedSettings{
     ReservedSetting{"sinks", "type", "mqtt", "", "Answers and alarms to an MQTT broker."},
     ReservedSetting{"sinks", "type", "webhook", "", "Alarms to an HTTP address."},
     ReservedSetting{"sinks", "type", "modbus", "", "Alarms to a PLC or SCADA system."},
-    ReservedSetting{"run", "--trace", "", "",
-                    "Motion, need and timing of each frame for simulate."},
 };
 
 /// The row of a reserved key or value, or null. `section` "defaults" looks under "cameras".

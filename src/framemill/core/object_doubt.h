@@ -11,6 +11,7 @@ struct ObjectDoubt {
   double objects = 0;      ///< expected number of objects that a consumer sees
   double drift = 0;        ///< expected number of boxes that no longer fit, from how they moved
   double unexplained = 0;  ///< objects' worth of motion outside all boxes, summed over the frames
+  friend bool operator==(const ObjectDoubt&, const ObjectDoubt&) = default;
 };
 
 }  // namespace framemill

@@ -91,6 +91,7 @@ struct Engine::State {
   std::vector<std::unique_ptr<SinkRunner>> sinks;
   std::vector<std::unique_ptr<AnswerLedger>> ledgers;
   std::unique_ptr<AuditDesk> audits;
+  std::unique_ptr<TraceWriter> trace;
   std::unique_ptr<DetectorPool> pool;
   std::unique_ptr<FrameScheduler> scheduler;
   std::vector<std::unique_ptr<CameraSession>> sessions;
@@ -98,6 +99,7 @@ struct Engine::State {
 
   Result<void> load_models();
   Result<void> open_sinks();
+  Result<void> open_trace();
   Result<void> make_cameras();
   /// What is to be held, and within which bounds; empty where nothing is.
   std::optional<FidelityControllerOptions> fidelity_target() const;
@@ -141,6 +143,13 @@ Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, cons
                       "files only",
                       camera.id));
     }
+  }
+  if (const std::string& trace = settings.output.trace;
+      state->pace == Pace::kFast && !trace.empty()) {
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--trace {}: a trace holds what is decided in real time; at pace fast "
+                            "there is nothing to record: use --pace live",
+                            trace));
   }
   if (Result<void> loaded = state->load_models(); !loaded) return fail(loaded.error());
   if (Result<void> made = state->make_cameras(); !made) return fail(made.error());
@@ -285,6 +294,18 @@ Result<void> Engine::State::open_sinks() {
     few.answers_max = 256;
     sinks.push_back(std::make_unique<SinkRunner>(std::move(*sink), few, nullptr));
   }
+  if (!settings.output.trace.empty()) return open_trace();
+  return {};
+}
+
+Result<void> Engine::State::open_trace() {
+  const std::string& path = settings.output.trace;
+  TraceWriter::Run run{.id = run_id, .began = clock.wall_now()};
+  for (const CameraSettings& camera : settings.cameras) run.cameras.push_back(camera.id);
+  for (const ModelSettings& model : settings.models) run.models.push_back(model.name);
+  Result<std::unique_ptr<TraceWriter>> opened = TraceWriter::create(path, std::move(run), {});
+  if (!opened) return fail(opened.error());
+  trace = std::move(*opened);
   return {};
 }
 
@@ -445,6 +466,7 @@ void Engine::start() {
   options.answer_delay = engine.answer_delay;
   options.similarity_min = engine.similarity;
   if (engine.audit > 0) options.audits = s.audits.get();
+  options.trace = s.trace.get();
   options.is_batch_by_utilisation = engine.batch == "utilisation";
   if (engine.batch != "knee" && !options.is_batch_by_utilisation) {
     options.knee_frames = s.batch_max();
@@ -553,6 +575,7 @@ RunReport Engine::finish() {
     if (s.is_device_hung) spdlog::error("a batch has not come back from its device");
   }
   for (auto& sink : s.sinks) sink->stop();
+  if (s.trace) s.trace->stop();
   RunReport report = s.make_report();
   std::vector<std::unique_ptr<CameraSession>> sessions;
   {
@@ -625,6 +648,7 @@ RunReport Engine::State::make_report() const {
     report.cameras.push_back(std::move(entry));
   }
   for (const auto& sink : sinks) report.sinks.push_back(sink->counts());
+  if (trace) report.trace = trace->counts();
   report.is_stopped_early = is_stopped_early;
   report.is_device_hung = is_device_hung;
   return report;
@@ -650,6 +674,12 @@ std::vector<std::string> RunReport::failures() const {
                       sink.lost + sink.written,
                       sink.last_error.empty() ? "its queue was full" : sink.last_error));
     }
+  }
+  if (trace && trace->lost > 0) {
+    lines.push_back(fmt::format(
+        "{}: {} of {} records of the trace are not in it: {}", trace->path, trace->lost,
+        trace->lost + trace->written,
+        trace->last_error.empty() ? "the disk was slower than the run" : trace->last_error));
   }
   if (!is_conserved()) {
     lines.push_back(

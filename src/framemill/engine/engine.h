@@ -18,6 +18,7 @@
 #include "framemill/engine/detection_cache.h"
 #include "framemill/engine/environment.h"
 #include "framemill/engine/sink_runner.h"
+#include "framemill/engine/trace_writer.h"
 #include "framemill/infer/backend.h"
 #include "framemill/infer/detector.h"
 #include "framemill/sched/fidelity.h"
@@ -57,6 +58,7 @@ struct RunReport {
   Environment environment;
   std::vector<CameraReport> cameras;
   std::vector<SinkCounts> sinks;
+  std::optional<TraceCounts> trace;    ///< where one was asked for
   std::vector<std::string> snapshots;  ///< newest picture of each camera that has one
   CameraCounts total;
   std::optional<FidelityFigure> fidelity;  ///< over the adaptive cameras; none without one

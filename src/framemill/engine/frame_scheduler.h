@@ -18,6 +18,8 @@
 
 namespace framemill {
 
+class TraceWriter;
+
 /// What a scheduler has to know of a camera; constant during a run.
 struct ScheduledCamera {
   AnswerLedger* ledger = nullptr;  ///< outlives the scheduler
@@ -43,6 +45,8 @@ struct FrameSchedulerOptions {
   /// empty: no model has others.
   std::vector<std::vector<std::size_t>> ladders;
   AuditDesk* audits = nullptr;  ///< outlives the scheduler; null: no audits
+  /// Pace live: is told of all that is decided; outlives the scheduler. Null: nobody is.
+  TraceWriter* trace = nullptr;
 };
 
 /// How a scheduler stands, for reports.

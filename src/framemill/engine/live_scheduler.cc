@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "framemill/base/check.h"
+#include "framemill/engine/trace_writer.h"
 
 namespace framemill {
 namespace {
@@ -27,6 +28,18 @@ LiveDispatchOptions dispatch_options(const FrameSchedulerOptions& options,
   return dispatch;
 }
 
+/// The dispatch, and its trace where one is wanted.
+TracedDispatch make_dispatch(const FrameSchedulerOptions& options, std::size_t batches_max,
+                             TimePoint now) {
+  LiveDispatchOptions dispatch = dispatch_options(options, batches_max);
+  DispatchRecorder recorder;
+  if (options.trace != nullptr) {
+    options.trace->begin(dispatch, now);
+    recorder = [trace = options.trace](DispatchRecord&& record) { trace->add(std::move(record)); };
+  }
+  return {std::move(dispatch), now, std::move(recorder)};
+}
+
 std::optional<InferenceCause> audit_cause(AuditDesk::Urgency urgency) {
   switch (urgency) {
     case AuditDesk::Urgency::kNone:
@@ -45,7 +58,7 @@ LiveScheduler::LiveScheduler(FrameSchedulerOptions options, DetectorPool& pool, 
     : options_(std::move(options)),
       pool_(pool),
       clock_(clock),
-      dispatch_(dispatch_options(options_, pool.batches_max()), clock_.now()),
+      dispatch_(make_dispatch(options_, pool.batches_max(), clock_.now())),
       mailboxes_(options_.cameras.size()),
       size_of_model_(options_.ladders.size()),
       thread_([this] { run(); }) {}

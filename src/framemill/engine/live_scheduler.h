@@ -7,7 +7,7 @@
 
 #include "framemill/base/mutex.h"
 #include "framemill/engine/frame_scheduler.h"
-#include "framemill/sched/live_dispatch.h"
+#include "framemill/sched/dispatch_trace.h"
 
 namespace framemill {
 
@@ -65,7 +65,7 @@ class LiveScheduler final : public FrameScheduler {
 
   mutable Mutex mu_;
   CondVar changed_;
-  LiveDispatch dispatch_ GUARDED_BY(mu_);
+  TracedDispatch dispatch_ GUARDED_BY(mu_);
   std::vector<Mailbox> mailboxes_ GUARDED_BY(mu_);
   std::vector<Size> size_of_model_ GUARDED_BY(mu_);  ///< of the newest picture
   std::uint64_t news_ GUARDED_BY(mu_) = 0;  ///< counts what makes a decision worth repeating

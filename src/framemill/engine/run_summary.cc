@@ -196,6 +196,12 @@ std::string to_summary_json(const RunReport& report) {
     if (!sink.last_error.empty()) entry["error"] = sink.last_error;
     json["sinks"].push_back(entry);
   }
+  if (report.trace) {
+    json["trace"] = {{"path", report.trace->path},
+                     {"records", report.trace->written},
+                     {"lost", report.trace->lost}};
+    if (!report.trace->last_error.empty()) json["trace"]["error"] = report.trace->last_error;
+  }
   for (const CameraReport& camera : report.cameras) {
     json["cameras"].push_back(camera_json(camera, wall_s));
   }

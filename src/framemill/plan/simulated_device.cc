@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <queue>
+#include <utility>
 
 #include "framemill/base/check.h"
 #include "framemill/sched/audit_plan.h"
@@ -90,6 +91,11 @@ class DeviceSimulation {
   };
   struct Camera {
     TimePoint next_nominal;
+    TimePoint next_captured;  ///< traced cameras; of the others it is when the frame arrives
+    double position = 0;      ///< traced: in its frames, of the one that comes next
+    SceneSums coming;         ///< traced with motion: what that frame adds
+    bool is_scene_coming = false;
+    double objects = 0;  ///< in view
     std::int64_t next_seq = 0;
     TimePoint waiting_captured;  ///< of the frame in its mailbox
     SceneSums waiting_sums;
@@ -130,6 +136,10 @@ class DeviceSimulation {
     state.is_active = random_.uniform() < active_share;
     const Duration phase = from_seconds(random_.uniform() * to_seconds(camera.dispatch.period));
     state.next_nominal = kStart + camera.from + phase;
+    if (camera.traced) {
+      const Played played = played_by(index);
+      state.position = std::floor(random_.uniform() * static_cast<double>(played.frames));
+    }
     push_arrival(index);
   }
 
@@ -138,6 +148,13 @@ class DeviceSimulation {
     const TimePoint nominal = cameras_[index].next_nominal;
     if (camera.until != Duration::max() && nominal >= kStart + camera.until) {
       dispatch_.end_camera(index);
+      return;
+    }
+    if (camera.traced) {
+      const TracedFrame& frame = played_by(index).at(cameras_[index].position);
+      const TimePoint at = std::max(now_, nominal + frame.offset);
+      cameras_[index].next_captured = at - frame.delay;
+      arrivals_.push({at, index});
       return;
     }
     // Frames of a camera keep their order, whatever the jitter.
@@ -192,12 +209,13 @@ class DeviceSimulation {
     const SimulatedCamera& camera = device_.cameras[index];
     Camera& state = cameras_[index];
     ++figures_of(index).sampled;
-    pass_scene(index);
+    const bool is_scene_start = pass_scene(index) || state.next_seq == 0;
+    const TimePoint captured = camera.traced ? state.next_captured : now_;
     ArrivedFrame frame{.sampled = {.camera = index,
                                    .is_stream_start = state.next_seq == 0,
-                                   .is_scene_start = state.next_seq == 0},
+                                   .is_scene_start = is_scene_start},
                        .seq = state.next_seq++,
-                       .captured_at = now_,
+                       .captured_at = captured,
                        .lane = camera.lane};
     if (dispatch_.is_adaptive(index)) {
       // As in the engine: what waited is answered before the objects are carried on.
@@ -209,23 +227,81 @@ class DeviceSimulation {
     const SceneSums waiting_sums = state.waiting_sums;
     const std::optional<std::int64_t> unserved = dispatch_.arrive(frame, now_);
     if (unserved == frame.seq) {
-      answer_without_inference(index, now_, state.sums, frame.seq);
+      answer_without_inference(index, captured, state.sums, frame.seq);
     } else {
       if (unserved) {
         answer_without_inference(index, state.waiting_captured, waiting_sums, *unserved);
       }
-      state.waiting_captured = now_;
+      state.waiting_captured = captured;
       state.waiting_sums = state.sums;
     }
-    state.next_nominal +=
-        from_seconds(to_seconds(camera.dispatch.period) / (camera.rate_factor * rate_now()));
+    const double interval_s =
+        to_seconds(camera.dispatch.period) / (camera.rate_factor * rate_now());
+    state.next_nominal += from_seconds(interval_s);
+    if (camera.traced) play_on(index, interval_s);
     push_arrival(index);
   }
 
-  /// One more sampled frame of the camera's scene.
-  void pass_scene(CameraIndex index) {
+  // Recorded cameras.
+
+  /// The frames that a camera plays, over and over.
+  struct Played {
+    const TracedCamera& camera;
+    std::size_t begin = 0;
+    std::size_t frames = 0;
+    [[nodiscard]] const TracedFrame& at(double position) const {
+      return camera.frames[begin + static_cast<std::size_t>(position) % frames];
+    }
+  };
+  Played played_by(CameraIndex index) const {
+    const SceneTrace& trace = *device_.trace;
+    if (device_.scenes.is_always_active && trace.has_motion()) {
+      return {trace.cameras[*trace.busiest_camera], trace.busiest_begin,
+              trace.busiest_end - trace.busiest_begin};
+    }
+    const TracedCamera& camera = trace.cameras[*device_.cameras[index].traced];
+    return {camera, 0, camera.frames.size()};
+  }
+  bool has_traced_motion(CameraIndex index) const {
+    return device_.cameras[index].traced && played_by(index).camera.has_motion;
+  }
+
+  /// To the frame that is sampled `interval_s` after the last one, at the pace of the recording:
+  /// frames that were recorded in between add what they saw, one between two adds its part.
+  void play_on(CameraIndex index, double interval_s) {
+    const Played played = played_by(index);
+    Camera& state = cameras_[index];
+    double left = interval_s / to_seconds(played.camera.period);
+    while (left > 1e-9) {
+      const double next = std::floor(state.position) + 1;
+      const double part = std::min(left, next - state.position);
+      const TracedFrame& frame = played.at(next);
+      state.coming.loss += part * frame.loss;
+      state.coming.drift += part * frame.drift;
+      state.coming.unexplained += part * frame.unexplained;
+      state.objects = frame.objects;
+      const bool is_reached = state.position + left >= next - 1e-9;
+      if (is_reached && frame.is_scene_start) state.is_scene_coming = true;
+      state.position = is_reached ? next : state.position + part;
+      if (state.position >= static_cast<double>(played.frames)) state.position = 0;
+      left -= part;
+    }
+  }
+
+  /// One more sampled frame of the camera's scene; whether another scene begins with it.
+  bool pass_scene(CameraIndex index) {
     const SceneModel& scenes = device_.scenes;
     Camera& state = cameras_[index];
+    if (has_traced_motion(index)) {
+      ++state.sums.frames;
+      state.sums.loss += state.coming.loss;
+      state.sums.drift += state.coming.drift;
+      state.sums.unexplained += state.coming.unexplained;
+      state.coming = {};
+      const bool is_scene_start = std::exchange(state.is_scene_coming, false);
+      if (is_scene_start) state.sums.loss += 1;  // nothing that was carried is there any more
+      return is_scene_start;
+    }
     const double period_s = to_seconds(device_.cameras[index].dispatch.period);
     const SceneModel::State& spell = state.is_active ? scenes.active : scenes.calm;
     if (random_.uniform() < period_s / spell.seconds) state.is_active = !state.is_active;
@@ -234,6 +310,8 @@ class DeviceSimulation {
     state.sums.loss += now.loss_per_frame;
     state.sums.drift += now.drift_per_frame;
     state.sums.unexplained += now.unexplained_per_frame;
+    state.objects = now.objects;
+    return false;
   }
   const SceneModel::State& scene_of(const Camera& state) const {
     const SceneModel& scenes = device_.scenes;
@@ -241,7 +319,7 @@ class DeviceSimulation {
   }
   ObjectDoubt doubt_of(const Camera& state, const SceneSums& at) const {
     return {.age = at.frames - state.key.frames,
-            .objects = scene_of(state).objects,
+            .objects = state.objects,
             .drift = at.drift - state.key.drift,
             .unexplained = at.unexplained - state.key.unexplained};
   }
@@ -517,6 +595,8 @@ class DeviceSimulation {
   DeviceFigures figures_;
 };
 
+}  // namespace
+
 LiveDispatchOptions dispatch_options(const SimulatedDevice& device) {
   LiveDispatchOptions options;
   options.inference.share = device.share;
@@ -533,9 +613,7 @@ LiveDispatchOptions dispatch_options(const SimulatedDevice& device) {
   return options;
 }
 
-}  // namespace
-
-DeviceFigures simulate_device(const SimulatedDevice& device) {
+DeviceFigures simulate_device(const SimulatedDevice& device, DispatchRecorder recorder) {
   CHECK(!device.cameras.empty() && !device.lanes.empty());
   const auto run = [&device](auto& dispatch) {
     for (std::size_t i = 0; i < device.lanes.size(); ++i) dispatch.add_lane(kBatchBuckets.back());
@@ -543,6 +621,10 @@ DeviceFigures simulate_device(const SimulatedDevice& device) {
   };
   if (device.baseline) {
     BaselineDispatch dispatch(*device.baseline, dispatch_options(device), kStart);
+    return run(dispatch);
+  }
+  if (recorder) {
+    TracedDispatch dispatch(dispatch_options(device), kStart, std::move(recorder));
     return run(dispatch);
   }
   LiveDispatch dispatch(dispatch_options(device), kStart);

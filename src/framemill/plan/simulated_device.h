@@ -2,20 +2,23 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
 #include "framemill/base/clock.h"
 #include "framemill/metrics/latency_histogram.h"
 #include "framemill/plan/baseline_dispatch.h"
+#include "framemill/plan/scene_trace.h"
 #include "framemill/plan/service_draws.h"
+#include "framemill/sched/dispatch_trace.h"
 #include "framemill/sched/live_dispatch.h"
 
 namespace framemill {
 
 /// What happens in front of cameras, as far as carried boxes suffer from it: calm and active spells
 /// of random length. The rates are set so that a share of .2 inferred evenly loses .026 of the
-/// fidelity, as measured on real clips. A recorded trace may take its place one day.
+/// fidelity, as measured on real clips. A recorded trace takes its place where there is one.
 struct SceneModel {
   struct State {
     double seconds = 0;          ///< mean length of a spell
@@ -43,6 +46,9 @@ struct SimulatedCamera {
   Duration from{0};                  ///< it sends frames from here on,
   Duration until = Duration::max();  ///< and up to here
   double rate_factor = 1;            ///< frames a second beside those configured
+  /// Place in SimulatedDevice::trace: its frames come when that camera's came, and where it has
+  /// motion also move as that camera's did.
+  std::optional<std::size_t> traced;
 };
 
 /// From `at` on; until the next one.
@@ -58,6 +64,7 @@ struct SimulatedDevice {
   double audit_share = .05;          ///< of the inferences of adaptive cameras
   std::optional<Baseline> baseline;  ///< none: the engine's own policy
   SceneModel scenes;
+  std::shared_ptr<const SceneTrace> trace;  ///< of the cameras with `traced`
   Duration length = std::chrono::seconds(60);
   Duration jitter = std::chrono::milliseconds(5);  ///< arrivals come up to so much later
   Duration timer_slip = std::chrono::milliseconds(1);
@@ -112,7 +119,10 @@ struct DeviceFigures {
 /// with phases and jitter, batches whose times are drawn from the measured distributions and shared
 /// with those in flight beside them, timers that fire late. Every decision is LiveDispatch's, told
 /// of events as the engine tells it. Deterministic: the same input gives the same figures. Pure,
-/// any thread; O(events x log cameras).
-[[nodiscard]] DeviceFigures simulate_device(const SimulatedDevice& device);
+/// any thread; O(events x log cameras). `recorder` is told of all that LiveDispatch decides.
+[[nodiscard]] DeviceFigures simulate_device(const SimulatedDevice& device,
+                                            DispatchRecorder recorder = {});
+/// How that LiveDispatch was made, for a replay; its clock begins at 0.
+[[nodiscard]] LiveDispatchOptions dispatch_options(const SimulatedDevice& device);
 
 }  // namespace framemill

@@ -87,6 +87,24 @@ Result<void> check_slo(const CameraGroup& group, const ServiceDraws& model) {
       group.name, to_ms(group.slo), 1e3 * least, std::ceil(1e3 * least))));
 }
 
+/// The recorded cameras that play those of `group`.
+Result<std::vector<std::size_t>> find_traced(const CameraGroup& group, const SceneTrace& trace) {
+  const bool is_motion_needed = camera_of(group, 0).dispatch.policy == PolicyKind::kAdaptive;
+  std::vector<std::size_t> own, all;
+  for (std::size_t i = 0; i < trace.cameras.size(); ++i) {
+    const TracedCamera& camera = trace.cameras[i];
+    if (is_motion_needed && !camera.has_motion) continue;
+    all.push_back(i);
+    if (camera.id == group.name || camera.id.starts_with(group.name + "-")) own.push_back(i);
+  }
+  if (!own.empty()) return own;
+  if (!all.empty()) return all;
+  return fail(wrong(fmt::format(
+      "cameras[{}] are adaptive, and no camera of the trace was: it says nothing about motion; "
+      "record one with policy adaptive, or leave --trace out",
+      group.name)));
+}
+
 /// Devices side by side on all cores.
 std::vector<DeviceFigures> run_all(const std::vector<SimulatedDevice>& devices) {
   std::vector<DeviceFigures> figures(devices.size());
@@ -143,7 +161,7 @@ std::optional<Scenario> scenario_of(std::string_view name) {
 
 Result<SimulatedSite> make_site(const Workload& workload, std::span<const DeviceProfile> profiles,
                                 std::optional<std::size_t> devices, Duration length,
-                                std::uint64_t seed) {
+                                std::uint64_t seed, std::shared_ptr<const SceneTrace> trace) {
   std::int64_t cameras = 0;
   double frames = 0;
   for (const CameraGroup& group : workload.cameras) {
@@ -229,11 +247,19 @@ Result<SimulatedSite> make_site(const Workload& workload, std::span<const Device
     device.length = length;
     device.seed = seeds();
     if (limited > 0) device.share = std::clamp(inferred / limited, 1e-6, 1.0);
+    device.trace = trace;
   }
   std::size_t to = 0;
   for (std::size_t i = 0; i < workload.cameras.size(); ++i) {
-    const SimulatedCamera camera = camera_of(workload.cameras[i], lane_of_group[i]);
+    SimulatedCamera camera = camera_of(workload.cameras[i], lane_of_group[i]);
+    std::vector<std::size_t> traced;
+    if (trace) {
+      Result<std::vector<std::size_t>> found = find_traced(workload.cameras[i], *trace);
+      if (!found) return fail(found.error());
+      traced = *std::move(found);
+    }
     for (std::int64_t n = 0; n < workload.cameras[i].count; ++n) {
+      if (trace) camera.traced = traced[static_cast<std::size_t>(n) % traced.size()];
       site.devices[to++ % count].cameras.push_back(camera);
     }
   }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -48,13 +49,17 @@ inline constexpr double kSimulatedFramesMax = 2e9;
 /// model is looked up among `profiles` by name and, where given, precision; a group that names none
 /// takes the only profile there is. Groups of policy full with a duty below 1 run as adaptive with
 /// that share.
-/// Errors (kInvalidArgument): no cameras, no profile or several for a model, a profile without
-/// distributions, an slo below the fastest service time (says the least possible), more than
-/// kSimulatedCamerasMax cameras or kSimulatedFramesMax frames in `length`.
+/// With `trace` the recorded cameras are played in place of the scene model: a group's own, whose
+/// ids are its name, or begin with it and "-", else all in turn; for adaptive groups those with
+/// motion. Errors (kInvalidArgument): a trace without motion for an adaptive group, no cameras, no
+/// profile or several for a model, a profile without distributions, an slo below the fastest
+/// service time (says the least possible), more than kSimulatedCamerasMax cameras or
+/// kSimulatedFramesMax frames in `length`.
 [[nodiscard]] Result<SimulatedSite> make_site(const Workload& workload,
                                               std::span<const DeviceProfile> profiles,
                                               std::optional<std::size_t> devices, Duration length,
-                                              std::uint64_t seed);
+                                              std::uint64_t seed,
+                                              std::shared_ptr<const SceneTrace> trace = nullptr);
 
 struct SimulationResult {
   Scenario scenario = Scenario::kSteady;

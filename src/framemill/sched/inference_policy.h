@@ -35,6 +35,7 @@ struct SampledFrame {
   /// is still at the model.
   bool is_choosable = true;
   ObjectDoubt doubt;  ///< policy adaptive: of the objects carried to it
+  friend bool operator==(const SampledFrame&, const SampledFrame&) = default;
 };
 
 /// The one place that says which sampled frames are inferred and which are answered from the

@@ -54,6 +54,7 @@ struct ArrivedFrame {
   TimePoint captured_at;
   LaneIndex lane = 0;                  ///< of rung_of() its camera; known to add_lane()
   std::optional<double> edge_density;  ///< where its model has a ladder
+  friend bool operator==(const ArrivedFrame&, const ArrivedFrame&) = default;
 };
 
 /// A frame to be answered without inference. Under policy full it has no answer: `superseded`.
@@ -80,6 +81,7 @@ struct DispatchDecision {
   bool is_audit_wanted = false;
   /// Ask again then, unless something happens before.
   std::optional<TimePoint> wake_at;
+  friend bool operator==(const DispatchDecision&, const DispatchDecision&) = default;
 };
 
 /// Everything that is decided at pace live about the cameras of one device, as one state machine:
@@ -158,6 +160,10 @@ class LiveDispatch {
   /// Of the device, as the ladder predicts it.
   [[nodiscard]] double occupancy() const { return ladder_ ? ladder_->occupancy() : 0; }
   [[nodiscard]] std::optional<std::int64_t> waiting(CameraIndex camera) const;
+  /// What an inference on a frame of policy adaptive is expected to be worth now, see NeedModel.
+  [[nodiscard]] double need(const SampledFrame& sampled) const {
+    return inference_policy_.need(sampled);
+  }
   [[nodiscard]] std::size_t batches_in_flight() const { return batches_in_flight_; }
   /// Nothing waits, nothing is in flight.
   [[nodiscard]] bool is_drained() const;

@@ -14,13 +14,13 @@ constexpr double kPrior = .3;
 /// What a correction's weight is multiplied with at each later one.
 constexpr double kMemory = .9;
 
+}  // namespace
+
 double expected_wrong(const ObjectDoubt& doubt) {
   const auto age = static_cast<double>(std::max<std::int64_t>(doubt.age, 0));
   return kBaseError * (1 + doubt.objects) * age + doubt.drift +
          kUnexplainedWeight * doubt.unexplained;
 }
-
-}  // namespace
 
 NeedModel::NeedModel(std::size_t cameras) : cameras_(cameras) {}
 

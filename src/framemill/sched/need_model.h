@@ -8,6 +8,10 @@
 
 namespace framemill {
 
+/// Wrong detections to be expected in boxes carried so far, before a camera's own history; the first
+/// line below.
+[[nodiscard]] double expected_wrong(const ObjectDoubt& doubt);
+
 /// Says how much a camera's answers would gain from an inference now (ADR 6):
 ///   expected = .005 x (1 + objects) x age + drift + .3 x unexplained
 ///   need     = (found wrong / expected before) x expected x age

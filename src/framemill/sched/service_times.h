@@ -25,6 +25,24 @@ inline constexpr std::array<std::size_t, 6> kBatchBuckets{1, 2, 4, 8, 16, 32};
 /// known: the policy then just tries. Not thread-safe; O(1).
 class ServiceTimes {
  public:
+  /// What is known of one bucket.
+  struct Estimate {
+    bool is_seen = false;
+    std::uint64_t recorded_as = 0;  ///< number of the latest sample; 0: only seeded
+    double mean_ns = 0;
+    double deviation_ns = 0;
+    friend bool operator==(const Estimate&, const Estimate&) = default;
+  };
+  /// All that is known, by place in kBatchBuckets.
+  using Estimates = std::array<Estimate, kBatchBuckets.size()>;
+
+  ServiceTimes() = default;
+  /// As they were: `estimates()` and `samples()` of others.
+  ServiceTimes(const Estimates& estimates, std::uint64_t samples)
+      : estimates_(estimates), samples_(samples) {}
+  [[nodiscard]] const Estimates& estimates() const { return estimates_; }
+  [[nodiscard]] std::uint64_t samples() const { return samples_; }
+
   /// Starting value of a bucket, from a profile or the warm-up. > 0.
   void seed(std::size_t batch, Duration time);
   /// What a batch of `batch` frames took. Values below 1 ns count as 1 ns.
@@ -35,15 +53,9 @@ class ServiceTimes {
   [[nodiscard]] Duration p05(std::size_t batch) const;
 
  private:
-  struct Estimate {
-    bool is_seen = false;
-    std::uint64_t recorded_as = 0;  ///< number of the latest sample; 0: only seeded
-    double mean_ns = 0;
-    double deviation_ns = 0;
-  };
   [[nodiscard]] double consistent_ns(std::size_t index, double deviations) const;
 
-  std::array<Estimate, kBatchBuckets.size()> estimates_;
+  Estimates estimates_;
   std::uint64_t samples_ = 0;
 };
 
