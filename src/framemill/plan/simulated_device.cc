@@ -54,6 +54,7 @@ class DeviceSimulation {
                  .seed = device.seed}) {
     slots_ = 1;
     for (const ServiceDraws& lane : device.lanes) slots_ = std::max(slots_, lane.batches_max());
+    figures_.inferences_of_lane.resize(device.lanes.size());
     const auto seconds = static_cast<std::size_t>(to_seconds(device.length)) + 1;
     for (ClassFigures& figures : figures_.classes) {
       figures.on_time_by_second.resize(seconds);
@@ -134,7 +135,8 @@ class DeviceSimulation {
     const double active_share = device_.scenes.active.seconds /
                                 (device_.scenes.active.seconds + device_.scenes.calm.seconds);
     state.is_active = random_.uniform() < active_share;
-    const Duration phase = from_seconds(random_.uniform() * to_seconds(camera.dispatch.period));
+    const Duration phase =
+        from_seconds(device_.phase_spread * random_.uniform() * to_seconds(camera.dispatch.period));
     state.next_nominal = kStart + camera.from + phase;
     if (camera.traced) {
       const Played played = played_by(index);
@@ -387,12 +389,18 @@ class DeviceSimulation {
   // The device.
 
   double seconds_of(const Batch& batch) const {
-    return device_.lanes[batch.lane].quantile_s(batch.bucket, in_flight_.size(), batch.quantile);
+    return device_.lanes[batch.lane].quantile_s(batch.bucket, working(), batch.quantile);
+  }
+  /// So many of those in flight, oldest first, are being worked on.
+  std::size_t working() const {
+    return device_.is_serial ? std::min<std::size_t>(1, in_flight_.size()) : in_flight_.size();
   }
 
   void work_until(TimePoint at) {
     const double passed = to_seconds(at - worked_until_);
-    for (Batch& batch : in_flight_) batch.work -= speed_ * passed / seconds_of(batch);
+    for (std::size_t i = 0; i < working(); ++i) {
+      in_flight_[i].work -= speed_ * passed / seconds_of(in_flight_[i]);
+    }
     figures_.busy_s += passed * static_cast<double>(in_flight_.size());
     worked_until_ = at;
   }
@@ -400,7 +408,7 @@ class DeviceSimulation {
   void plan_completion() {
     completion_at_ = TimePoint::max();
     if (speed_ <= 0) return;
-    for (std::size_t i = 0; i < in_flight_.size(); ++i) {
+    for (std::size_t i = 0; i < working(); ++i) {
       const double left = std::max(0.0, in_flight_[i].work) * seconds_of(in_flight_[i]) / speed_;
       const TimePoint at = worked_until_ + from_seconds(left);
       if (at < completion_at_) {
@@ -423,6 +431,7 @@ class DeviceSimulation {
     }
     in_flight_.push_back(std::move(batch));
     figures_.inferences += static_cast<std::int64_t>(frames);
+    figures_.inferences_of_lane[lane] += static_cast<std::int64_t>(frames);
     plan_completion();
     return in_flight_.back();
   }
@@ -631,6 +640,15 @@ DeviceFigures simulate_device(const SimulatedDevice& device, DispatchRecorder re
   return run(dispatch);
 }
 
+namespace {
+
+void add(std::vector<std::int64_t>& to, const std::vector<std::int64_t>& from) {
+  to.resize(std::max(to.size(), from.size()));
+  for (std::size_t i = 0; i < from.size(); ++i) to[i] += from[i];
+}
+
+}  // namespace
+
 void ClassFigures::merge(const ClassFigures& other) {
   cameras += other.cameras;
   sampled += other.sampled;
@@ -648,10 +666,6 @@ void ClassFigures::merge(const ClassFigures& other) {
   answer_latency.merge(other.answer_latency);
   gap_periods.merge(other.gap_periods);
   worst_gap = std::max(worst_gap, other.worst_gap);
-  const auto add = [](std::vector<std::int64_t>& to, const std::vector<std::int64_t>& from) {
-    to.resize(std::max(to.size(), from.size()));
-    for (std::size_t i = 0; i < from.size(); ++i) to[i] += from[i];
-  };
   add(on_time_by_second, other.on_time_by_second);
   add(inferred_by_second, other.inferred_by_second);
 }
@@ -660,6 +674,7 @@ void DeviceFigures::merge(const DeviceFigures& other) {
   for (std::size_t i = 0; i < classes.size(); ++i) classes[i].merge(other.classes[i]);
   events += other.events;
   inferences += other.inferences;
+  add(inferences_of_lane, other.inferences_of_lane);
   audits += other.audits;
   busy_s += other.busy_s;
   slot_s += other.slot_s;

@@ -68,6 +68,9 @@ struct SimulatedDevice {
   Duration length = std::chrono::seconds(60);
   Duration jitter = std::chrono::milliseconds(5);  ///< arrivals come up to so much later
   Duration timer_slip = std::chrono::milliseconds(1);
+  double phase_spread = 1;  ///< of a period, which cameras begin within; 0: all in step
+  /// Batches run one after the other, as on most GPUs; else those in flight share the device.
+  bool is_serial = false;
   std::vector<FactorChange> speed;  ///< of the device, by time; 0: it stands still
   std::vector<FactorChange> rate;   ///< of all cameras
   std::uint64_t seed = 1;
@@ -110,6 +113,7 @@ struct DeviceFigures {
   std::int64_t events = 0;      ///< arrivals, completions, timers
   std::int64_t inferences = 0;  ///< audits included
   std::int64_t audits = 0;
+  std::vector<std::int64_t> inferences_of_lane;
   double busy_s = 0;  ///< summed over the slots
   double slot_s = 0;  ///< what there was
   void merge(const DeviceFigures& other);
