@@ -35,14 +35,19 @@ class TraceTest : public testing::Test {
   }
   ~TraceTest() override { std::filesystem::remove_all(folder_); }
 
-  /// Runs the engine with `cameras` synthetic cameras of 25 frames/s and a model that does 2 at a
-  /// time in `service_time` each until `answers` were given; returns the trace.
-  std::string record(PolicyKind policy, int cameras, Duration service_time, int answers,
-                     std::optional<double> budget = std::nullopt) {
-    FakeBackendOptions backend{.input = {160, 96}, .parallel_requests = 2, .fixed = service_time};
-    Result<std::unique_ptr<Detector>> detector =
-        Detector::create(create_fake_backend(backend, control_), {});
-    CHECK(detector.has_value());
+  /// Two at a time, `service_time` each.
+  std::shared_ptr<const Detector> detector(Duration service_time) const {
+    const FakeBackendOptions backend{
+        .input = {160, 96}, .batch_max = 4, .parallel_requests = 2, .fixed = service_time};
+    DetectorOptions options;
+    options.batch_max = 4;
+    Result<std::unique_ptr<Detector>> made =
+        Detector::create(create_fake_backend(backend, control_), options);
+    CHECK(made.has_value());
+    return *std::move(made);
+  }
+  /// `cameras` synthetic cameras of 25 frames/s and one model, until `answers` of each were given.
+  RunSettings site(PolicyKind policy, int cameras, int answers) const {
     RunSettings settings;
     settings.models.push_back({.name = "m", .path = "fake"});
     for (int i = 0; i < cameras; ++i) {
@@ -56,11 +61,15 @@ class TraceTest : public testing::Test {
     settings.engine.policy = policy;
     settings.engine.pace = Pace::kLive;
     settings.engine.max_answers = answers;
-    settings.engine.budget.share = budget;
     settings.engine.batch = "1";
     settings.output.trace = folder_ / "trace.jsonl";
+    return settings;
+  }
+  /// Runs the engine; returns the trace.
+  std::string record(const RunSettings& settings,
+                     std::vector<std::shared_ptr<const Detector>> models) {
     EngineHooks hooks;
-    hooks.models.push_back(std::move(*detector));
+    hooks.models = std::move(models);
     Result<std::unique_ptr<Engine>> engine = Engine::create(settings, clock_, std::move(hooks));
     EXPECT_TRUE(engine.has_value()) << engine.error().message();
     (*engine)->start();
@@ -96,7 +105,7 @@ class TraceTest : public testing::Test {
 };
 
 TEST_F(TraceTest, AnOverloadedRunOfPolicyFullReplays) {
-  const std::string path = record(PolicyKind::kFull, 6, 30ms, 30);
+  const std::string path = record(site(PolicyKind::kFull, 6, 30), {detector(30ms)});
   EXPECT_GT(count(Outcome::kSuperseded), 20) << "150/s of 66/s";
   const Result<RecordedScenes> recorded = read_scenes(path);
   ASSERT_TRUE(recorded.has_value()) << recorded.error().message();
@@ -109,7 +118,7 @@ TEST_F(TraceTest, AnOverloadedRunOfPolicyFullReplays) {
 }
 
 TEST_F(TraceTest, AnOverloadedRunOfPolicyAdaptiveReplays) {
-  const std::string path = record(PolicyKind::kAdaptive, 8, 40ms, 40);
+  const std::string path = record(site(PolicyKind::kAdaptive, 8, 40), {detector(40ms)});
   EXPECT_GT(count(Outcome::kPropagated), 20) << "200/s of 50/s";
   const Result<RecordedScenes> recorded = read_scenes(path);
   ASSERT_TRUE(recorded.has_value()) << recorded.error().message();
@@ -124,14 +133,35 @@ TEST_F(TraceTest, AnOverloadedRunOfPolicyAdaptiveReplays) {
 }
 
 TEST_F(TraceTest, ARunWithABudgetReplays) {
-  const Result<RecordedScenes> recorded =
-      read_scenes(record(PolicyKind::kAdaptive, 4, 5ms, 40, .3));
+  RunSettings settings = site(PolicyKind::kAdaptive, 4, 40);
+  settings.engine.budget.share = .3;
+  const Result<RecordedScenes> recorded = read_scenes(record(settings, {detector(5ms)}));
   ASSERT_TRUE(recorded.has_value()) << recorded.error().message();
   EXPECT_EQ(recorded->difference, "");
 }
 
+TEST_F(TraceTest, ARunWithALadderAuditsAndAFidelityReplays) {
+  RunSettings settings = site(PolicyKind::kAdaptive, 8, 75);
+  settings.models.front().ladder = {"cheaper"};
+  settings.cameras.front().priority = Priority::kNormal;  // else nothing is left for audits
+  settings.engine.fidelity = .9;
+  settings.engine.audit = .3;
+  settings.engine.batch = "utilisation";
+  settings.cameras[2].policy = PolicyKind::kHold;
+  settings.cameras[3].policy = PolicyKind::kSimilarity;
+  const std::string path = record(settings, {detector(60ms), detector(15ms)});
+  const Result<RecordedScenes> recorded = read_scenes(path);
+  ASSERT_TRUE(recorded.has_value()) << recorded.error().message();
+  EXPECT_EQ(recorded->difference, "");
+  std::string text;
+  for (const std::string& line : lines_of(path)) text += line;
+  for (const char* event : {"rungs", "period", "share", "audit", "look", "done", "learn"})
+    EXPECT_TRUE(text.find(fmt::format("\"e\":\"{}\"", event)) != std::string::npos) << event;
+}
+
 TEST_F(TraceTest, ATamperedTraceIsFoundOut) {
-  const std::vector<std::string> lines = lines_of(record(PolicyKind::kAdaptive, 6, 40ms, 20));
+  const std::vector<std::string> lines =
+      lines_of(record(site(PolicyKind::kAdaptive, 6, 20), {detector(40ms)}));
   // The last look that sent something, so that all before it agrees: now it sent another frame.
   std::size_t sent = lines.size() - 1;
   while (lines[sent].find("\"send\":[[") == std::string::npos) --sent;

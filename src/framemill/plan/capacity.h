@@ -17,7 +17,7 @@ namespace framemill {
 
 /// Share of the knee's throughput at which 99 % of the answers keep their SLO, where neither the
 /// workload file nor a simulation says one. Cameras are periodic, but their phases are not agreed:
-/// in sched_simulation_test the policy keeps .96 of capacity as goodput even at 2x overload, by
+/// in scheduling_bars_test the policy keeps .96 of capacity as goodput even at 2x overload, by
 /// dropping; to lose under 1 % it needs slack. .85 is cautious; `framemill simulate` finds the
 /// workload's own.
 inline constexpr double kEtaDefault = .85;

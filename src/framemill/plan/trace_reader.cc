@@ -60,6 +60,12 @@ class Line {
     if (!has(key)) return std::nullopt;
     return number(key);
   }
+  /// Of a picture, where null stands for what is no number.
+  std::optional<double> measured_or_none(const char* key) {
+    if (!has(key)) return std::nullopt;
+    const Json& value = at(key);
+    return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : number(value, key);
+  }
   bool flag(const char* key) {
     if (!has(key)) return false;
     const Json& value = at(key);
@@ -93,7 +99,6 @@ class Line {
     return static_cast<T>(whole(value, key, 0, kCountMax));
   }
   static double number(const Json& value, const char* key) {
-    if (value.is_null()) return std::numeric_limits<double>::quiet_NaN();
     if (!value.is_number() || !(std::abs(value.get<double>()) <= kNumberMax))
       refuse(fmt::format("\"{}\" has to be a number", key));
     return value.get<double>();
@@ -217,8 +222,8 @@ class RecordReader {
     record.frame.lane = line_.index<LaneIndex>("lane");
     sampled.is_stream_start = line_.flag("start");
     sampled.is_scene_start = line_.flag("scene");
-    sampled.similarity = line_.number_or_none("similarity").value_or(0);
-    record.frame.edge_density = line_.number_or_none("edges");
+    sampled.similarity = line_.measured_or_none("similarity").value_or(0);
+    record.frame.edge_density = line_.measured_or_none("edges");
     if (line_.has("doubt")) sampled.doubt = doubt_of(line_);
     record.need = line_.number_or_none("need").value_or(0);
     if (line_.has("out")) record.returned = seq_of("out");
@@ -257,7 +262,7 @@ class RecordReader {
     record.frames = line_.index<std::size_t>("n");
     for (const Json& camera : line_.list("c"))
       record.cameras.push_back(Line::index<CameraIndex>(camera, "c"));
-    if (line_.has("took")) record.service_time = Duration(line_.whole("took", -kNsMax, kNsMax));
+    if (line_.has("took")) record.service_time = Duration(line_.whole("took", 0, kNsMax));
     return record;
   }
 

@@ -14,7 +14,7 @@
 // first has the lowest latency (.37), but loses frames which a device that is just not overloaded
 // could still have served (goodput .95 instead of 1.0 at 95 % load, slo 60 ms). Staleness x (2/3 +
 // 1/3 of the share of its time that a frame has left) keeps both: p50 .42 and goodput .99 in the
-// same worlds, and gaps of a camera below twice their mean. sched_simulation_test.cc holds the
+// same worlds, and gaps of a camera below twice their mean. plan/scheduling_bars_test.cc holds the
 // worlds and the bars.
 
 namespace framemill {
