@@ -14,7 +14,6 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "framemill/base/clock.h"
@@ -22,6 +21,7 @@
 #include "framemill/cli/bench_page.h"
 #include "framemill/cli/bench_report.h"
 #include "framemill/cli/compare_progress.h"
+#include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/replace_file.h"
 #include "framemill/cli/signal_watch.h"
 #include "framemill/config/setting_value.h"
@@ -501,7 +501,7 @@ int bench_command(const std::vector<std::string>& args) {
     return say(kWrongUsage, checked.error().message());
   const Result<Before> before = read_before(request);
   if (!before) return say(kWrongUsage, before.error().message());
-  spdlog::set_level(spdlog::level::off);  // what fails is reported once, at the end
+  log_to_stderr("off");  // what fails is reported once, at the end
 
   const SystemClock clock;
   BenchStop stop;

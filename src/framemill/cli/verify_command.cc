@@ -9,9 +9,9 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 
 #include "framemill/base/content_hash.h"
+#include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/signal_watch.h"
 #include "framemill/cli/verify_report.h"
 #include "framemill/cli/verify_settings.h"
@@ -233,9 +233,9 @@ int verify_command(const std::vector<std::string>& arguments, std::ostream& out,
     err << fmt::format("framemill verify: {}\n", error.message());
     return kWrongUsage;
   };
+  log_to_stderr("warn");
   Result<Prepared> prepared = prepare(options);
   if (!prepared) return refuse(prepared.error());
-  spdlog::set_level(spdlog::level::warn);
 
   const SystemClock clock;
   GroupMeter meter(prepared->priority_of_camera, kPriorities);
