@@ -20,6 +20,7 @@
 #include "framemill/engine/tick_scheduler.h"
 #include "framemill/sched/batch_autosizer.h"
 #include "framemill/sched/inference_policy.h"
+#include "framemill/sched/start_phase.h"
 #include "framemill/video/source.h"
 
 namespace framemill {
@@ -46,14 +47,6 @@ Result<std::vector<bool>> wanted_classes(const CameraSettings& camera, const Det
     wanted[static_cast<std::size_t>(found - detector.labels().begin())] = true;
   }
   return wanted;
-}
-
-/// Spreads the starts of cameras over one period of sampling: as many files or synthetic sources
-/// started at once would bring their frames at the same moments for ever. Multiples of the golden
-/// ratio lie evenly for any number of cameras.
-Duration start_delay(std::size_t camera, double rate_hz) {
-  const double turns = static_cast<double>(camera) * .6180339887;
-  return from_seconds((turns - std::floor(turns)) / rate_hz);
 }
 
 }  // namespace
@@ -526,7 +519,7 @@ void Engine::start() {
       session.max_frames = engine.max_frames;
       session.max_answers = engine.max_answers;
       session.is_fast = is_fast;
-      if (!is_fast) session.start_delay = start_delay(i, sampled_rate_hz(camera));
+      if (!is_fast) session.start_delay = from_seconds(start_phase(i) / sampled_rate_hz(camera));
       if (is_fast) session.max_pts_s = to_seconds(engine.run_for);
       session.run_started_at = s.started_at;
       s.sessions.push_back(std::make_unique<CameraSession>(std::move(session), create_source,

@@ -91,8 +91,9 @@ class DeviceSimulation {
     }
   };
   struct Camera {
+    TimePoint first;  ///< frame
     TimePoint next_nominal;
-    TimePoint next_captured;  ///< traced cameras; of the others it is when the frame arrives
+    TimePoint next_captured;  ///< traced cameras; of the others all frames take as long
     double position = 0;      ///< traced: in its frames, of the one that comes next
     SceneSums coming;         ///< traced with motion: what that frame adds
     bool is_scene_coming = false;
@@ -135,9 +136,10 @@ class DeviceSimulation {
     const double active_share = device_.scenes.active.seconds /
                                 (device_.scenes.active.seconds + device_.scenes.calm.seconds);
     state.is_active = random_.uniform() < active_share;
-    const Duration phase =
-        from_seconds(device_.phase_spread * random_.uniform() * to_seconds(camera.dispatch.period));
-    state.next_nominal = kStart + camera.from + phase;
+    const double drawn = random_.uniform();
+    const Duration phase = from_seconds(device_.phase_spread * camera.phase.value_or(drawn) *
+                                        to_seconds(camera.dispatch.period));
+    state.first = state.next_nominal = kStart + camera.from + phase;
     if (camera.traced) {
       const Played played = played_by(index);
       state.position = std::floor(random_.uniform() * static_cast<double>(played.frames));
@@ -147,7 +149,8 @@ class DeviceSimulation {
 
   void push_arrival(CameraIndex index) {
     const SimulatedCamera& camera = device_.cameras[index];
-    const TimePoint nominal = cameras_[index].next_nominal;
+    // A recording has the camera's own pattern.
+    const TimePoint nominal = camera.traced ? cameras_[index].next_nominal : on_grid(index);
     if (camera.until != Duration::max() && nominal >= kStart + camera.until) {
       dispatch_.end_camera(index);
       return;
@@ -161,7 +164,18 @@ class DeviceSimulation {
     }
     // Frames of a camera keep their order, whatever the jitter.
     const Duration longest = std::min(device_.jitter, camera.dispatch.period / 2);
-    arrivals_.push({nominal + from_seconds(random_.uniform() * to_seconds(longest)), index});
+    arrivals_.push(
+        {nominal + camera.ingest + from_seconds(random_.uniform() * to_seconds(longest)), index});
+  }
+
+  /// The first frame that the camera delivers from the nominal moment of its next sample on.
+  TimePoint on_grid(CameraIndex index) const {
+    const SimulatedCamera& camera = device_.cameras[index];
+    const Camera& state = cameras_[index];
+    const double period_s = to_seconds(camera.dispatch.period);
+    if (camera.fps * period_s < 1 || camera.rate_factor * rate_ != 1) return state.next_nominal;
+    const double frames = to_seconds(state.next_nominal - state.first) * camera.fps;
+    return state.first + from_seconds(std::ceil(frames - 1e-6) / camera.fps);
   }
 
   ClassFigures& figures_of(CameraIndex index) {
@@ -212,7 +226,7 @@ class DeviceSimulation {
     Camera& state = cameras_[index];
     ++figures_of(index).sampled;
     const bool is_scene_start = pass_scene(index) || state.next_seq == 0;
-    const TimePoint captured = camera.traced ? state.next_captured : now_;
+    const TimePoint captured = camera.traced ? state.next_captured : now_ - camera.ingest;
     ArrivedFrame frame{.sampled = {.camera = index,
                                    .is_stream_start = state.next_seq == 0,
                                    .is_scene_start = is_scene_start},
