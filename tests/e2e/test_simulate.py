@@ -8,7 +8,7 @@ from framemill import FramemillTest, run
 SCENARIOS = ["steady", "all-active", "burst", "device-lost", "flood", "thermal", "cold-switch"]
 WORKLOAD = """
 plan: {name: site, redundancy: 1.5}
-defaults: {rate: 10, slo: 200ms, model: m.onnx}
+defaults: {rate: 10, slo: 200ms, model: m.onnx, resolution: 640x360, fps: 10}
 cameras:
   - {name: gates, count: 6, priority: critical}
   - {name: halls, count: 20}
@@ -28,6 +28,7 @@ def profile(model="m.onnx", ms=30.0, batch=1, streams=2):
             "service_ms": [round(ms * (0.9 + 0.002 * i), 6) for i in range(101)],
             "cpu_cores": 2.0, "host_bytes": 100000000, "device_bytes": None, "power_w": None, "temperature_c": None,
             "spread": 0.01}],
+        "spare": [], "camera": None,
         "decode": [{"codec": "h264", "size": [640, 360], "frames_per_core_s": 1500.0}]}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     content["checksum"] = hashlib.sha256(text.encode()).hexdigest()

@@ -10,7 +10,7 @@ from test_simulate import profile
 CAMERAS = [word for i in range(4)
            for word in ("--source", f"synthetic://?size=320x192&rate=25&seed={i + 1},id=gates-{i + 1}")] + ["--pace", "live"]
 SITE = """
-defaults: {rate: 25, slo: 200ms, model: m.onnx}
+defaults: {rate: 25, slo: 200ms, model: m.onnx, resolution: 320x192, fps: 25}
 cameras:
   - {name: gates, count: 4, policy: adaptive}
   - {name: halls, count: 4, policy: full}

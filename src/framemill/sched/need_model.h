@@ -8,8 +8,8 @@
 
 namespace framemill {
 
-/// Wrong detections to be expected in boxes carried so far, before a camera's own history; the first
-/// line below.
+/// Wrong detections to be expected in boxes carried so far, before a camera's own history; the
+/// first line below.
 [[nodiscard]] double expected_wrong(const ObjectDoubt& doubt);
 
 /// Says how much a camera's answers would gain from an inference now (ADR 6):
