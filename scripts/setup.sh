@@ -15,7 +15,7 @@ build_packages=(
 test_packages=(
   ffmpeg python3-gi python3-numpy gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
-  sqlite3 mosquitto python3-paho-mqtt python3-pymodbus openssl
+  sqlite3 mosquitto python3-paho-mqtt python3-pymodbus python3-serial-asyncio openssl
 )
 wanted=("${build_packages[@]}")
 [ "${1:-all}" = build ] || wanted+=("${test_packages[@]}")
