@@ -1,4 +1,5 @@
 """Rules, alarms and sinks with real peers: what a camera shows gets to each of them, whatever happens to them or to the engine."""
+import contextlib
 import datetime
 import json
 import os
@@ -38,7 +39,7 @@ cameras:
     loop: true
     rate: 10
     slo: 1s
-    zones: {{belt: [[0.3, 0], [0.7, 0], [0.7, 1], [0.3, 1]]}}
+    zones: {{belt: [[0.48, 0], [0.52, 0], [0.52, 1], [0.48, 1]]}}
     lines: {{exit: [[0.5, 1], [0.5, 0]]}}
     rules: {self.RULES if rules is None else rules}
 {extra}
@@ -48,8 +49,12 @@ sinks:
 """)
         return path
 
+    @staticmethod
+    def opened(path):
+        return contextlib.closing(sqlite3.connect(path))
+
     def table(self, sql):
-        with sqlite3.connect(self.folder / "events.db") as database:
+        with self.opened(self.folder / "events.db") as database:
             return database.execute(sql).fetchall()
 
     def alarm_keys(self):
@@ -57,7 +62,7 @@ sinks:
 
     def check_book(self):
         """The book of alarms is whole, and no rule was raised twice without being cleared between."""
-        with sqlite3.connect(self.folder / "data/alarms.db") as book:
+        with self.opened(self.folder / "data/alarms.db") as book:
             self.assertEqual(book.execute("PRAGMA integrity_check").fetchone(), ("ok",))
             opened = book.execute("SELECT camera, rule, count(*) FROM alarms WHERE cleared_ms IS NULL GROUP BY 1, 2").fetchall()
             self.assertTrue(all(count == 1 for _, _, count in opened), opened)
@@ -124,7 +129,7 @@ sinks:
             if event["rule"] == "product":
                 self.assertIn("product", event["message"])
                 x = [(d["box"][0] + d["box"][2]) / 2 / line["width"] for d in line["detections"] if d["label"] == "product"]
-                self.assertTrue(any(0.3 <= v <= 0.7 for v in x), "what raised it lay in the zone")
+                self.assertTrue(any(0.47 <= v <= 0.53 for v in x), "what raised it lay in the zone")
         self.assertLessEqual({e["rule"] for e in raises}, {"product", "out", "many"})
         self.assertIn("out", {e["rule"] for e in raises})
         status = [payload for topic, payload, _ in subscriber.messages if topic == "plant/vision/status"]
@@ -225,11 +230,11 @@ sinks:
             engine.communicate()
             self.results.unlink()
             self.check_book()
-            with sqlite3.connect(self.folder / "events.db") as database:
+            with self.opened(self.folder / "events.db") as database:
                 self.assertEqual(database.execute("PRAGMA integrity_check").fetchone(), ("ok",))
         self.run_engine(config, "--for", "4s")
         alarms = self.check_book()
-        with sqlite3.connect(self.folder / "data/alarms.db") as book:
+        with self.opened(self.folder / "data/alarms.db") as book:
             events = {f"{row[0]}/{['raised', 'acknowledged', 'cleared'][row[1]]}" for row in book.execute("SELECT alarm_id, state FROM events")}
         self.assertGreaterEqual(len(events), len(alarms))
         self.assertEqual(self.alarm_keys(), events, "the database has what the book has")
@@ -245,7 +250,7 @@ sinks:
         self.finish_engine(engine)
 
     def test_sinks_that_cannot_be_opened(self):
-        (self.folder / "file").write_text("x")
+        (self.folder / "file").write_text("x" * 5000)
         for sink, words in {
             "{type: sqlite, path: nowhere/events.db}": "nowhere/events.db",
             "{type: sqlite, path: file}": "cannot be used as a database",

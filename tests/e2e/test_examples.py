@@ -1,4 +1,5 @@
 """Each example runs as its README says."""
+import contextlib
 import json
 import os
 import socket
@@ -47,7 +48,7 @@ class ExamplesTest(FramemillTest):
         alarms = [json.loads(line) for line in (self.folder / "alarms.jsonl").read_text().splitlines()]
         self.assertIn(("occupied", "raised"), {(a["rule"], a["state"]) for a in alarms}, done.stderr)
         self.assertTrue(list((self.folder / "data/pictures").glob("*.jpg")))
-        with sqlite3.connect(self.folder / "events.db") as database:
+        with contextlib.closing(sqlite3.connect(self.folder / "events.db")) as database:
             self.assertEqual(database.execute("SELECT count(*) FROM alarm_events").fetchone(), (len(alarms),))
         self.assertIn("`dock-2` `damaged` (defect, critical)", (self.folder / "register-map.md").read_text())
 
