@@ -331,6 +331,14 @@ class Checker {
       if (reads("spool_mb") && !names.insert(sink.name.empty() ? sink.type : sink.name).second)
         add("sinks", i, "name", "is that of another sink; give each `name:` of its own");
       if (reads("url")) check_sink_url(sink, i);
+      for (const auto& [key, topic] :
+           {std::pair("topic", sink.topic), {"discovery", sink.discovery}})
+        if (topic.find_first_of("#+") != std::string::npos || topic.starts_with('/') ||
+            topic.ends_with('/'))
+          add("sinks", i, key,
+              quote(topic) +
+                  " is not the beginning of a topic; write one like plant/vision, without "
+                  "wildcards and without a slash at its ends");
       if (sink.type == "modbus" && sink.listen == "off")
         add("sinks", i, "listen", "is off; write HOST:PORT, or leave the sink out");
       if (sink.type == "jsonl" && sink.path == "-" && sink.size_mb > 0)

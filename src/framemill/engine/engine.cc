@@ -346,7 +346,7 @@ Result<void> Engine::State::open_sinks() {
     options.when_full = SinkRunner::WhenFull::kWait;
     options.give_up_after = std::chrono::seconds(5);
   }
-  const auto on_dead = [this](const Error&) { stop(true); };
+  const std::function<void(Error)> on_dead = [this](const Error&) { stop(true); };
   if (!settings.output.results.empty()) {
     Result<std::unique_ptr<JsonLinesSink>> sink =
         JsonLinesSink::create({.path = settings.output.results, .run_id = run_id}, names);
@@ -356,7 +356,11 @@ Result<void> Engine::State::open_sinks() {
   for (std::size_t i = 0; i < settings.sinks.size(); ++i) {
     Result<std::unique_ptr<ResultSink>> sink = open_sink(settings, i, run_id, names);
     if (!sink) return fail(sink.error().at(fmt::format("sinks[{}]", i)));
-    sinks.push_back(std::make_unique<SinkRunner>(std::move(*sink), options, on_dead));
+    // Without a reader of its results a run has no point; it goes on without one of its other
+    // sinks.
+    const bool is_result = settings.sinks[i].type == "jsonl";
+    sinks.push_back(std::make_unique<SinkRunner>(
+        std::move(*sink), options, is_result ? on_dead : std::function<void(Error)>()));
   }
   if (!settings.output.snapshot_dir.empty()) {
     Result<std::unique_ptr<SnapshotSink>> sink =
@@ -738,6 +742,13 @@ std::vector<std::string> RunReport::failures() const {
           fmt::format("{}: {} of {} answers could not be written: {}", sink.name, sink.lost,
                       sink.lost + sink.written,
                       sink.last_error.empty() ? "its queue was full" : sink.last_error));
+    }
+  }
+  for (const SinkCounts& sink : sinks) {
+    if (sink.spool.dropped > 0) {
+      lines.push_back(fmt::format("{}: {} messages were dropped, of {} that were to be delivered",
+                                  sink.name, sink.spool.dropped,
+                                  sink.spool.dropped + sink.spool.delivered + sink.spool.waiting));
     }
   }
   if (!is_conserved()) {
