@@ -1,6 +1,8 @@
-# framemill_layer(NAME layer [LINK public libraries...] [PRIVATE libraries...] [SOURCES more files...])
+# framemill_layer(NAME layer [LINK public libraries...] [PRIVATE libraries...] [SOURCES more files...]
+#                 [FOLDERS folders below...])
 #
-# One folder = one layer = one static library `framemill_<layer>` of all its *.cc files. Beside them lie
+# One folder = one layer = one static library `framemill_<layer>` of all its *.cc files, and of those in the
+# FOLDERS below it that are named. Beside them lie
 # the tests (*_test.cc, one binary `<layer>_test` which links the layer alone) and the benchmarks
 # (*_bench.cc, one binary each).
 add_library(framemill_flags INTERFACE)
@@ -20,9 +22,13 @@ if(FRAMEMILL_SANITIZE)
 endif()
 
 function(framemill_layer)
-  cmake_parse_arguments(LAYER "" "NAME" "LINK;PRIVATE;SOURCES" ${ARGN})
+  cmake_parse_arguments(LAYER "" "NAME" "LINK;PRIVATE;SOURCES;FOLDERS" ${ARGN})
   set(target "framemill_${LAYER_NAME}")
-  file(GLOB all CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
+  set(patterns "${CMAKE_CURRENT_SOURCE_DIR}/*.cc")
+  foreach(folder ${LAYER_FOLDERS})
+    list(APPEND patterns "${CMAKE_CURRENT_SOURCE_DIR}/${folder}/*.cc")
+  endforeach()
+  file(GLOB all CONFIGURE_DEPENDS ${patterns})
   set(tests ${all})
   set(benches ${all})
   set(sources ${all})

@@ -1,7 +1,12 @@
 """Each example runs as its README says."""
+import contextlib
 import json
+import os
+import socket
+import sqlite3
 import subprocess
 import unittest
+import unittest.mock
 
 import framemill
 from framemill import ROOT, FramemillTest, Finished, read_lines
@@ -16,7 +21,7 @@ class ExamplesTest(FramemillTest):
         return finished
 
     def test_all_are_covered(self):
-        self.assertEqual({path.name for path in (ROOT / "examples").iterdir()}, {"compare-before-buying", "plan-a-site", "production-line", "recorded-files"})
+        self.assertEqual({path.name for path in (ROOT / "examples").iterdir()}, {"compare-before-buying", "loading-dock", "plan-a-site", "production-line", "recorded-files"})
 
     def test_production_line(self):
         done = self.example("production-line")
@@ -33,6 +38,19 @@ class ExamplesTest(FramemillTest):
                     self.assertGreaterEqual((d["box"][1] + d["box"][3]) / 2, 0.2 * line["height"])
         for name in ("filler-out", "packing"):
             self.assertTrue((self.folder / f"{name}.jpg").exists())
+
+    def test_loading_dock(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        with unittest.mock.patch.dict(os.environ, {"MODBUS_PORT": str(port)}):
+            done = self.example("loading-dock")
+        alarms = [json.loads(line) for line in (self.folder / "alarms.jsonl").read_text().splitlines()]
+        self.assertIn(("occupied", "raised"), {(a["rule"], a["state"]) for a in alarms}, done.stderr)
+        self.assertTrue(list((self.folder / "data/pictures").glob("*.jpg")))
+        with contextlib.closing(sqlite3.connect(self.folder / "events.db")) as database:
+            self.assertEqual(database.execute("SELECT count(*) FROM alarm_events").fetchone(), (len(alarms),))
+        self.assertIn("`dock-2` `damaged` (defect, critical)", (self.folder / "register-map.md").read_text())
 
     def test_compare_before_buying(self):
         done = subprocess.run([ROOT / "examples/compare-before-buying/run.sh", framemill.BINARY, str(self.folder)], capture_output=True, text=True, timeout=300)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <deque>
 #include <optional>
@@ -55,6 +56,29 @@ class BoundedQueue {
     }
     changed_.notify_all();
     return item;
+  }
+
+  /// As pop(), but also empty once `deadline` has passed; is_drained() tells the difference.
+  [[nodiscard]] std::optional<T> pop_until(std::chrono::steady_clock::time_point deadline)
+      EXCLUDES(mu_) {
+    std::optional<T> item;
+    {
+      const MutexLock lock(mu_);
+      while (!is_closed_ && items_.empty()) {
+        if (changed_.wait_until(mu_, deadline) == std::cv_status::timeout) break;
+      }
+      if (items_.empty()) return std::nullopt;
+      item.emplace(std::move(items_.front()));
+      items_.pop_front();
+    }
+    changed_.notify_all();
+    return item;
+  }
+
+  /// Closed, and nothing left inside.
+  [[nodiscard]] bool is_drained() const EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    return is_closed_ && items_.empty();
   }
 
   /// Refuses further items; those inside can still be popped. Idempotent.

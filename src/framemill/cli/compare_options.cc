@@ -277,6 +277,8 @@ Result<CompareRequest> parse_compare_options(const std::vector<std::string>& arg
   if (Result<void> checked = check_clips(settings.cameras); !checked) return fail(checked.error());
   settings.output = {};
   settings.sinks.clear();
+  settings.alarms.rules.clear();
+  for (CameraSettings& camera : settings.cameras) camera.rules.clear();
   settings.server.listen = "off";
   settings.engine.pace = Pace::kFast;
   settings.engine.audit = 0;

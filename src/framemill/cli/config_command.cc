@@ -86,7 +86,9 @@ int run_config_command(const std::vector<std::string>& arguments, std::ostream& 
   check_app->add_option("FILE", file, "The configuration.")->required()->option_text("YAML");
   CLI::App* const explain_app =
       app.add_subcommand("explain", "One line per setting with default, unit and meaning.");
-  explain_app->add_option("SECTION", section, "models, defaults, cameras, engine, sinks or server.")
+  explain_app
+      ->add_option("SECTION", section,
+                   "models, defaults, cameras, engine, rules, alarms, sinks or server.")
       ->option_text("");
   CLI::Option* const json = explain_app->add_flag("--json", is_json, "As a JSON list.");
   explain_app->add_flag("--markdown", is_markdown, "As docs/reference/settings.md.")

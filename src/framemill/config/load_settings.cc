@@ -19,10 +19,11 @@
 namespace framemill {
 namespace {
 
-constexpr std::array<std::string_view, 6> kSections = {"models", "defaults", "cameras",
-                                                       "engine", "sinks",    "server"};
+constexpr std::array<std::string_view, 7> kSections = {"models", "defaults", "cameras", "engine",
+                                                       "alarms", "sinks",    "server"};
 constexpr std::size_t kEntriesMax = 10'000;
 constexpr std::size_t kPointsMax = 256;
+constexpr std::size_t kAreasMax = 64;  ///< zones, and lines, of one camera
 
 using Kind = YamlNode::Kind;
 
@@ -45,6 +46,8 @@ class SettingsReader {
     } else {
       read_root(root);
     }
+    if (!lines_.contains({"engine", SettingPlace::kNoIndex, "data"}))
+      resolve_path(settings_.engine.data);
     assign_ids_to_files();
     if (override_settings) {
       if (Result<void> done = override_settings(settings_); !done) return fail(done.error());
@@ -135,6 +138,8 @@ class SettingsReader {
     if (const YamlNode* const node = section("cameras", Kind::kList)) read_cameras(*node);
     if (const YamlNode* const node = section("engine", Kind::kMap))
       read_entry(*node, settings_.engine, "engine", "engine", SettingPlace::kNoIndex);
+    if (const YamlNode* const node = section("alarms", Kind::kMap))
+      read_entry(*node, settings_.alarms, "alarms", "alarms", SettingPlace::kNoIndex);
     if (const YamlNode* const node = section("sinks", Kind::kList)) read_sinks(*node);
     if (const YamlNode* const node = section("server", Kind::kMap))
       read_entry(*node, settings_.server, "server", "server", SettingPlace::kNoIndex);
@@ -214,18 +219,6 @@ class SettingsReader {
                                 describe(item.kind)));
         continue;
       }
-      // The keys of a type that this version does not have are unknown to it as well: one message.
-      const auto type = std::ranges::find(item.entries, "type", &YamlEntry::key);
-      if (type != item.entries.end() && type->value.kind == Kind::kText &&
-          !type->value.text.empty() &&
-          find_reserved("sinks", "type", type->value.text) != nullptr) {
-        bad_places_.insert(whole.begin(), whole.end());
-        add_problem(type->line, path + ".type",
-                    fmt::format("type {} is not supported by this version; use jsonl",
-                                quote(type->value.text)),
-                    ErrorCode::kUnsupported);
-        continue;
-      }
       read_entry(item, sink, path, "sinks", index);
     }
   }
@@ -233,14 +226,16 @@ class SettingsReader {
   template <typename Settings>
   std::set<std::string_view> read_entry(const YamlNode& map, Settings& settings,
                                         const std::string& path, const std::string& section,
-                                        std::size_t index) {
+                                        std::size_t index, const std::string& key_prefix = {}) {
     std::set<std::string_view> keys;
     for (const YamlEntry* entry : unique_entries(map, path)) {
       const std::string where = join(path, entry->key);
-      const SettingPlace place{section, index, entry->key};
+      const SettingPlace place{section, index, key_prefix + entry->key};
       const Setting<Settings>* const row = find_setting<Settings>(entry->key);
       if (row == nullptr) {
-        read_without_row<Settings>(*entry, path, section);
+        read_without_row<Settings>(
+            *entry, path,
+            key_prefix.empty() ? section : std::string(SettingsTable<Settings>::kSection));
         continue;
       }
       if (row->is_own && section == "defaults") {
@@ -249,10 +244,62 @@ class SettingsReader {
       }
       keys.insert(row->key);
       lines_[place] = entry->line;
+      using Rules = std::vector<RuleSettings>;
+      if (const auto* const rules = std::get_if<Rules Settings::*>(&row->field)) {
+        read_rules(*entry, settings.**rules, where, place);
+        continue;
+      }
       if (Result<void> done = read_value(*row, settings, entry->value); !done)
         add_problem(entry->line, place, where, done.error());
     }
     return keys;
+  }
+
+  /// Adds to `rules`; one of the same id, which came from `defaults:`, is replaced.
+  void read_rules(const YamlEntry& entry, std::vector<RuleSettings>& rules, const std::string& path,
+                  const SettingPlace& place) {
+    if (entry.value.kind != Kind::kList) {
+      bad_places_.insert(place);
+      add_problem(entry.line, path,
+                  fmt::format("is {}; write a list, such as [{{id: intruder, kind: presence}}]",
+                              describe(entry.value.kind)));
+      return;
+    }
+    std::set<std::string> ids;
+    for (std::size_t i = 0; i < entry.value.items.size(); ++i) {
+      const YamlNode& item = entry.value.items[i];
+      if (item.kind != Kind::kMap) {
+        add_problem(item.line, fmt::format("{}[{}]", path, i),
+                    fmt::format("is {}; write a map, such as {{id: intruder, kind: presence}}",
+                                describe(item.kind)));
+        continue;
+      }
+      std::string name = std::to_string(i);
+      for (const YamlEntry& own : item.entries)
+        if (own.key == "id" && own.value.kind == Kind::kText && is_valid_name(own.value.text))
+          name = own.value.text;
+      const std::string where = fmt::format("{}[{}]", path, name);
+      if (!ids.insert(name).second) {
+        add_problem(item.line, where, "stands twice; give each rule an id of its own");
+        continue;
+      }
+      RuleSettings rule;
+      SettingPlace whole = place;
+      whole.key = fmt::format("{}[{}]", place.key, name);
+      lines_[whole] = item.line;
+      const std::size_t problems_before = problems_.size();
+      read_entry(item, rule, where, place.section, place.index, whole.key + ".");
+      if (rule.id.empty() && problems_.size() == problems_before) {
+        add_problem(item.line, where, "has no id; write `id: intruder`");
+        continue;
+      }
+      if (rule.id.empty() || problems_.size() != problems_before) continue;  // told already
+      const auto same = std::ranges::find(rules, rule.id, &RuleSettings::id);
+      if (same != rules.end())
+        *same = std::move(rule);
+      else
+        rules.push_back(std::move(rule));
+    }
   }
 
   /// A key of this section that is reserved, or that nobody knows.
@@ -300,6 +347,10 @@ class SettingsReader {
     using Mask = std::vector<std::vector<RelativePoint>>;
     if (const auto* const mask = std::get_if<Mask Settings::*>(&row.field))
       return read_mask(node, settings.**mask);
+    if (const auto* const zones = std::get_if<std::vector<ZoneSettings> Settings::*>(&row.field))
+      return read_zones(node, settings.**zones);
+    if (const auto* const lines = std::get_if<std::vector<LineSettings> Settings::*>(&row.field))
+      return read_lines(node, settings.**lines);
     switch (node.kind) {
       case Kind::kNull:
         return wrong(row.default_text.starts_with("required")
@@ -373,6 +424,79 @@ class SettingsReader {
     return fail(ErrorCode::kInvalidArgument, std::move(message));
   }
 
+  static Result<std::vector<RelativePoint>> read_points(const YamlNode& node,
+                                                        const std::string& name, std::size_t least,
+                                                        std::size_t most, const char* example) {
+    if (node.kind != Kind::kList || node.items.size() < least)
+      return wrong(fmt::format("{} has fewer than {} points; {}", name, least, example));
+    if (node.items.size() > most)
+      return wrong(fmt::format("{} has more than {} points", name, most));
+    std::vector<RelativePoint> points;
+    for (const YamlNode& point : node.items) {
+      const auto coordinate = [&](std::size_t axis) -> std::optional<double> {
+        const YamlNode& value = point.items[axis];
+        if (value.kind != Kind::kText || value.is_quoted) return std::nullopt;
+        const std::optional<double> number = parse_number(value.text);
+        return number && *number >= 0 && *number <= 1 ? number : std::nullopt;
+      };
+      const bool is_pair = point.kind == Kind::kList && point.items.size() == 2;
+      const std::optional<double> x = is_pair ? coordinate(0) : std::nullopt;
+      const std::optional<double> y = is_pair ? coordinate(1) : std::nullopt;
+      if (!x || !y)
+        return wrong(
+            fmt::format("point {} of {} is not [x, y] with both from 0 to 1 of width and height; "
+                        "{}",
+                        points.size() + 1, name, example));
+      points.push_back({*x, *y});
+    }
+    return points;
+  }
+
+  /// The names of a map that each stand once and are names. Calls `read` for each.
+  template <typename Read>
+  static Result<void> read_named(const YamlNode& node, const char* example, const Read& read) {
+    if (node.kind != Kind::kMap)
+      return wrong(fmt::format("is {}; {}", describe(node.kind), example));
+    std::set<std::string_view> names;
+    for (const YamlEntry& entry : node.entries) {
+      if (!is_valid_name(entry.key))
+        return wrong(quote(entry.key) +
+                     " is not a name; write 1 to 64 letters, digits, dots, underscores or hyphens");
+      if (!names.insert(entry.key).second)
+        return wrong(quote(entry.key) + " stands twice; remove one");
+      if (names.size() > kAreasMax)
+        return wrong(fmt::format("has more than {} entries", kAreasMax));
+      if (Result<void> done = read(entry); !done) return done;
+    }
+    return {};
+  }
+
+  static Result<void> read_zones(const YamlNode& node, std::vector<ZoneSettings>& zones) {
+    constexpr const char* kExample =
+        "write a map of polygons, such as {dock: [[0.1,0.5], [0.9,0.5], [0.9,1]]}";
+    return read_named(node, kExample, [&](const YamlEntry& entry) -> Result<void> {
+      Result<std::vector<RelativePoint>> points =
+          read_points(entry.value, "zone " + entry.key, 3, kPointsMax, kExample);
+      if (!points) return fail(points.error());
+      zones.push_back({entry.key, *std::move(points)});
+      return {};
+    });
+  }
+
+  static Result<void> read_lines(const YamlNode& node, std::vector<LineSettings>& lines) {
+    constexpr const char* kExample =
+        "write a map of lines with two points each, such as {gate: [[0.5,1], [0.5,0]]}";
+    return read_named(node, kExample, [&](const YamlEntry& entry) -> Result<void> {
+      const Result<std::vector<RelativePoint>> points =
+          read_points(entry.value, "line " + entry.key, 2, 2, kExample);
+      if (!points) return fail(points.error());
+      if (points->front() == points->back())
+        return wrong(fmt::format("line {} ends where it begins; {}", entry.key, kExample));
+      lines.push_back({entry.key, points->front(), points->back()});
+      return {};
+    });
+  }
+
   Result<void> read_mask(const YamlNode& node, std::vector<std::vector<RelativePoint>>& mask) {
     constexpr const char* kExample = "write a list of polygons, such as [[[0,0], [1,0], [1,0.2]]]";
     if (node.kind != Kind::kList || node.items.empty())
@@ -382,29 +506,10 @@ class SettingsReader {
           kExample));
     std::vector<std::vector<RelativePoint>> polygons;
     for (std::size_t i = 0; i < node.items.size(); ++i) {
-      const YamlNode& polygon = node.items[i];
-      if (polygon.kind != Kind::kList || polygon.items.size() < 3)
-        return wrong(fmt::format("polygon {} has fewer than 3 points; {}", i + 1, kExample));
-      if (polygon.items.size() > kPointsMax)
-        return wrong(fmt::format("polygon {} has more than {} points", i + 1, kPointsMax));
-      std::vector<RelativePoint>& points = polygons.emplace_back();
-      for (const YamlNode& point : polygon.items) {
-        const auto coordinate = [&](std::size_t axis) -> std::optional<double> {
-          const YamlNode& value = point.items[axis];
-          if (value.kind != Kind::kText || value.is_quoted) return std::nullopt;
-          const std::optional<double> number = parse_number(value.text);
-          return number && *number >= 0 && *number <= 1 ? number : std::nullopt;
-        };
-        const bool is_pair = point.kind == Kind::kList && point.items.size() == 2;
-        const std::optional<double> x = is_pair ? coordinate(0) : std::nullopt;
-        const std::optional<double> y = is_pair ? coordinate(1) : std::nullopt;
-        if (!x || !y)
-          return wrong(
-              fmt::format("point {} of polygon {} is not [x, y] with both from 0 to 1 of width "
-                          "and height; {}",
-                          points.size() + 1, i + 1, kExample));
-        points.push_back({*x, *y});
-      }
+      Result<std::vector<RelativePoint>> points =
+          read_points(node.items[i], fmt::format("polygon {}", i + 1), 3, kPointsMax, kExample);
+      if (!points) return fail(points.error());
+      polygons.push_back(*std::move(points));
     }
     mask = std::move(polygons);
     return {};
@@ -432,9 +537,11 @@ class SettingsReader {
       if (problem.other_index != SettingPlace::kNoIndex)
         message += fmt::format(" (the other is in line {})",
                                line_of({place.section, problem.other_index, place.key}));
-      const auto in_defaults = lines_.find({"defaults", SettingPlace::kNoIndex, place.key});
-      const bool is_from_defaults =
-          place.section == "cameras" && !lines_.contains(place) && in_defaults != lines_.end();
+      auto in_defaults = lines_.find({"defaults", SettingPlace::kNoIndex, place.key});
+      if (in_defaults == lines_.end() && !lines_.contains(rule_of(place)))
+        in_defaults = lines_.find({"defaults", SettingPlace::kNoIndex, rule_of(place).key});
+      const bool is_from_defaults = place.section == "cameras" && !lines_.contains(place) &&
+                                    !lines_.contains(rule_of(place)) && in_defaults != lines_.end();
       if (!is_from_defaults) {
         add_problem(line_of(place), describe_place(place, settings_), message);
       } else if (reported_defaults.insert(place.key).second) {  // once, not for every camera
@@ -443,9 +550,21 @@ class SettingsReader {
     }
   }
 
+  /// The place of the whole rule that a key like "rules[dock].zone" belongs to; others stay.
+  static SettingPlace rule_of(SettingPlace place) {
+    const std::size_t end = place.key.rfind("].");
+    if (end != std::string::npos) place.key.resize(end + 1);
+    return place;
+  }
+
   /// The setting's own line, else that of its entry, its section, the file.
   int line_of(SettingPlace place) const {
     if (const auto found = lines_.find(place); found != lines_.end()) return found->second;
+    // "rules[dock].zone": else that of the rule, else that of all rules.
+    for (const char mark : {'.', '['}) {
+      place.key.resize(std::min(place.key.size(), place.key.rfind(mark)));
+      if (const auto found = lines_.find(place); found != lines_.end()) return found->second;
+    }
     place.key.clear();
     if (const auto found = lines_.find(place); found != lines_.end()) return found->second;
     place.index = SettingPlace::kNoIndex;

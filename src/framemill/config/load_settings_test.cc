@@ -119,7 +119,7 @@ TEST(ParseSettings, ReadsEverySetting) {
   EXPECT_EQ(engine.max_answers, 50);
   EXPECT_EQ(engine.streams, 2U);
   EXPECT_EQ(engine.threads, 4U);
-  ASSERT_EQ(settings->sinks.size(), 1U);
+  ASSERT_EQ(settings->sinks.size(), 5U);
   EXPECT_EQ(settings->sinks[0].path, "conf/out/answers.jsonl");
   EXPECT_EQ(settings->server.listen, "0.0.0.0:9000");
   EXPECT_EQ(settings->server.token, "abc");
@@ -339,8 +339,8 @@ TEST(SettingsReference, IsTheOneInDocs) {
 }
 
 TEST(SettingsReference, HasAllSectionsAndExplainsEachSetting) {
-  EXPECT_THAT(list_sections(),
-              ElementsAre("models", "defaults", "cameras", "engine", "sinks", "server"));
+  EXPECT_THAT(list_sections(), ElementsAre("models", "defaults", "cameras", "engine", "rules",
+                                           "alarms", "sinks", "server"));
   for (const SettingInfo& info : list_settings()) {
     EXPECT_FALSE(info.help.empty()) << info.section << "." << info.key;
     EXPECT_TRUE(info.help.ends_with('.')) << info.section << "." << info.key;

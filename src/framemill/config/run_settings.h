@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "framemill/base/clock.h"
+#include "framemill/config/rule_settings.h"
 #include "framemill/core/camera.h"
 #include "framemill/core/motion.h"
 #include "framemill/core/policy.h"
@@ -30,12 +31,6 @@ struct ModelSettings {
   std::string letterbox;            ///< "" (metadata, then center), "center", "top_left"
 };
 
-/// A corner of a polygon in relative coordinates, 0..1 of width and height.
-struct RelativePoint {
-  double x = 0, y = 0;
-  friend bool operator==(const RelativePoint&, const RelativePoint&) = default;
-};
-
 /// One entry of `cameras:`, `defaults:` already applied.
 struct CameraSettings {
   CameraId id;
@@ -53,6 +48,9 @@ struct CameraSettings {
   std::optional<double> score;                   ///< overrides the model's
   std::vector<std::string> classes;              ///< labels to answer; empty: all
   std::vector<std::vector<RelativePoint>> mask;  ///< areas whose detections are ignored
+  std::vector<ZoneSettings> zones;
+  std::vector<LineSettings> lines;
+  std::vector<RuleSettings> rules;  ///< those of `defaults:` first, but for the ids that it has too
   bool is_looped = false;
   Duration start{0};  ///< files: where the first round starts
   Duration frozen_after =
@@ -80,14 +78,35 @@ struct EngineSettings {
   Duration run_for{0};                             ///< 0: until the sources end or a signal
   std::int64_t max_frames = 0;                     ///< delivered frames a camera; 0: no limit
   std::int64_t max_answers = 0;                    ///< sampled frames a camera; 0: no limit
-  std::size_t streams = 0;  ///< parallel inferences a device; 0: chosen from the cores
-  std::size_t threads = 0;  ///< inference threads on a CPU; 0: chosen from the cores
+  std::size_t streams = 0;              ///< parallel inferences a device; 0: chosen from the cores
+  std::size_t threads = 0;              ///< inference threads on a CPU; 0: chosen from the cores
+  std::string data = "framemill-data";  ///< folder for what has to survive a restart
 };
 
-/// One entry of `sinks:`.
+/// One entry of `sinks:`. Which keys a type reads: sink_keys() in validate.h.
 struct SinkSettings {
-  std::string type;  ///< "jsonl" (more follow with the operations release)
-  std::string path;
+  std::string type;             ///< jsonl|sqlite|mqtt|webhook|modbus
+  std::string name;             ///< of its spool, counters and log lines; empty: the type
+  std::string path;             ///< jsonl, sqlite
+  std::string send;             ///< answers|alarms|all; empty: by type
+  Duration keep{0};             ///< sqlite: rows older than this go; 0: no limit
+  std::int64_t size_mb = 0;     ///< jsonl: of one file; sqlite: of the database; 0: no limit
+  std::int64_t files = 5;       ///< jsonl: rotated files beside the current one
+  std::int64_t spool_mb = 256;  ///< mqtt, webhook: most that waits on disk
+  std::string url;              ///< mqtt, webhook
+  std::string username;
+  std::string password;             ///< never printed
+  std::string ca_file;              ///< PEM; empty: the system's
+  std::string cert_file, key_file;  ///< PEM; the client's own
+  std::string topic = "framemill";  ///< mqtt
+  std::string client_id;            ///< mqtt; empty: made from the host's name and `name`
+  std::string version = "5";        ///< mqtt
+  std::string discovery;            ///< mqtt: Home Assistant's prefix; empty: none
+  std::string secret;               ///< webhook: key of the signature; never printed
+  std::int64_t batch = 1;           ///< webhook: messages in one request, at most
+  Duration timeout = std::chrono::seconds(10);  ///< of one request or connection
+  std::string listen = "127.0.0.1:1502";        ///< modbus
+  std::string map;                              ///< modbus: register map to write; empty: none
 };
 
 struct OutputSettings {
@@ -108,6 +127,7 @@ struct RunSettings {
   std::vector<ModelSettings> models;
   std::vector<CameraSettings> cameras;
   EngineSettings engine;
+  AlarmSettings alarms;
   std::vector<SinkSettings> sinks;
   OutputSettings output;
   ServerSettings server;

@@ -30,6 +30,12 @@ struct ValueOf<std::optional<T>> {
   using type = T;
 };
 
+/// Lists of structs, which only a file can give; read in load_settings.cc.
+template <typename T>
+inline constexpr bool kIsStructured =
+    std::is_same_v<T, std::vector<ZoneSettings>> || std::is_same_v<T, std::vector<LineSettings>> ||
+    std::is_same_v<T, std::vector<RuleSettings>>;
+
 std::string quote_choices(std::string_view choices) {
   return fmt::format("{}", fmt::join(split_choices(choices), ", "));
 }
@@ -43,7 +49,7 @@ Duration unit_duration(std::string_view unit, double count) {
 /// Numbers and durations: the allowed range as a person reads it.
 template <typename Settings>
 std::string range_text(const Setting<Settings>& row) {
-  if (std::holds_alternative<Duration Settings::*>(row.field))
+  if (is_duration(row))
     return fmt::format("{} to {}", format_duration(unit_duration(row.unit, row.min)),
                        format_duration(unit_duration(row.unit, row.max)));
   return fmt::format("{} to {}", format_number(row.min), format_number(row.max));
@@ -61,10 +67,10 @@ bool is_in_range(const Setting<Settings>& row, const T& value) {
 
 template <typename Settings>
 Failure out_of_range(const Setting<Settings>& row, std::string_view shown) {
-  const bool is_duration = std::holds_alternative<Duration Settings::*>(row.field);
+  const bool has_unit = is_duration(row);
   return wrong(fmt::format("{} is out of range; write {} from {}{}", quote(shown),
-                           is_duration ? "a duration" : "a number", range_text(row),
-                           is_duration || row.unit.empty() ? "" : fmt::format(" ({})", row.unit)));
+                           has_unit ? "a duration" : "a number", range_text(row),
+                           has_unit || row.unit.empty() ? "" : fmt::format(" ({})", row.unit)));
 }
 
 Result<void> check_text(std::string_view text, std::string_view choices, TextKind kind,
@@ -262,6 +268,8 @@ Result<void> set_from_text(const Setting<Settings>& row, Settings& settings, std
             return wrong("is a list; write one like [a, b]");
           } else if constexpr (std::is_same_v<Value, std::vector<std::vector<RelativePoint>>>) {
             return wrong("is a list of polygons; write one like [[[0,0], [1,0], [1,0.2]]]");
+          } else if constexpr (kIsStructured<Value>) {
+            return wrong("is a map or a list; write it in the configuration file");
           } else {
             Result<Value> value = parse_value<Value>(row, text, shown);
             if (!value) return fail(value.error());
@@ -311,8 +319,13 @@ Result<void> check_value(const Setting<Settings>& row, const Settings& settings)
           using Value = std::decay_t<decltype(value)>;
           if constexpr (std::is_same_v<Value, std::string>) {
             if (!value.empty()) return check_text(value, row.choices, row.text, value);
+          } else if constexpr (std::is_same_v<Value, std::optional<Duration>>) {
+            if (value && !is_in_range(row, *value))
+              return out_of_range(row, format_duration(*value));
           } else if constexpr (std::is_same_v<Value, Duration>) {
-            if (!is_in_range(row, value)) return out_of_range(row, format_duration(value));
+            const bool is_unset = value == Duration(0) && !row.default_text.empty();
+            if (!is_unset && !is_in_range(row, value))
+              return out_of_range(row, format_duration(value));
           } else if constexpr (std::is_same_v<Value, double>) {
             if (!is_in_range(row, value)) return out_of_range(row, format_number(value));
           } else if constexpr (std::is_same_v<Value, std::optional<double>> ||
@@ -366,6 +379,9 @@ std::string describe_type(const Setting<Settings>& row) {
           if constexpr (std::is_same_v<Value, std::vector<std::string>>) return "list";
           if constexpr (std::is_same_v<Value, std::vector<std::vector<RelativePoint>>>)
             return "polygons";
+          if constexpr (std::is_same_v<Value, std::vector<ZoneSettings>>) return "map of polygons";
+          if constexpr (std::is_same_v<Value, std::vector<LineSettings>>) return "map of lines";
+          if constexpr (std::is_same_v<Value, std::vector<RuleSettings>>) return "list of rules";
           return "whole number";
         }
       },
@@ -402,6 +418,23 @@ std::string describe_default(const Setting<Settings>& row) {
       row.field);
 }
 
+template <typename Settings>
+bool is_changed(const Setting<Settings>& row, const Settings& settings) {
+  const Settings usual;
+  return std::visit(
+      [&](const auto& field) {
+        using Field = std::decay_t<decltype(field)>;
+        if constexpr (std::is_same_v<Field, TextOrList<Settings>>) {
+          return !(settings.*field.text).empty() || !(settings.*field.list).empty();
+        } else if constexpr (kIsStructured<std::decay_t<decltype(settings.*field)>>) {
+          return !(settings.*field).empty();
+        } else {
+          return !(settings.*field == usual.*field);
+        }
+      },
+      row.field);
+}
+
 #define INSTANTIATE(S)                                                                            \
   template Result<void> set_from_text(const Setting<S>&, S&, std::string_view, std::string_view); \
   template bool takes_list(const Setting<S>&);                                                    \
@@ -410,11 +443,14 @@ std::string describe_default(const Setting<Settings>& row) {
   template Result<void> check_value(const Setting<S>&, const S&);                                 \
   template std::string describe_type(const Setting<S>&);                                          \
   template std::string describe_range(const Setting<S>&);                                         \
-  template std::string describe_default(const Setting<S>&);
+  template std::string describe_default(const Setting<S>&);                                       \
+  template bool is_changed(const Setting<S>&, const S&);
 
 INSTANTIATE(ModelSettings)
 INSTANTIATE(CameraSettings)
 INSTANTIATE(EngineSettings)
+INSTANTIATE(RuleSettings)
+INSTANTIATE(AlarmSettings)
 INSTANTIATE(SinkSettings)
 INSTANTIATE(ServerSettings)
 INSTANTIATE(Workload)

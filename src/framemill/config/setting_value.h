@@ -55,6 +55,17 @@ template <typename Settings>
 template <typename Settings>
 [[nodiscard]] std::string describe_default(const Setting<Settings>& row);
 
+/// True where the field differs from a struct as constructed.
+template <typename Settings>
+[[nodiscard]] bool is_changed(const Setting<Settings>& row, const Settings& settings);
+
+/// True where the field holds a duration.
+template <typename Settings>
+[[nodiscard]] constexpr bool is_duration(const Setting<Settings>& row) {
+  return std::holds_alternative<Duration Settings::*>(row.field) ||
+         std::holds_alternative<std::optional<Duration> Settings::*>(row.field);
+}
+
 /// Whether `listen` is "off" or HOST:PORT (port 0 to 65535, an IPv6 address in brackets).
 [[nodiscard]] bool is_valid_listen(std::string_view listen);
 

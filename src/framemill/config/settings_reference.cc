@@ -19,7 +19,13 @@ constexpr std::array kSections{
     Section{"defaults", "Settings for all cameras; a camera's own count more."},
     Section{"cameras", "A list; one entry for each video input."},
     Section{"engine", "What holds for the whole run."},
-    Section{"sinks", "A list of places which answers are written to."},
+    Section{"rules",
+            "One entry of the `rules:` of a camera, of `defaults` or of `alarms`; `docs/alarms.md` "
+            "has examples."},
+    Section{"alarms", "What holds for all alarms."},
+    Section{"sinks",
+            "A list of places which answers and alarms go to; `docs/sinks.md` has "
+            "examples."},
     Section{"server", "The HTTP API, the dashboard and /metrics."},
 };
 
@@ -27,12 +33,11 @@ template <typename Settings>
 void append(std::string_view section, std::vector<SettingInfo>& infos) {
   for (const Setting<Settings>& row : SettingsTable<Settings>::kRows) {
     if (section == "defaults" && row.is_own) continue;
-    const bool is_duration = std::holds_alternative<Duration Settings::*>(row.field);
     infos.push_back({.section = std::string(section),
                      .key = std::string(row.key),
                      .type = describe_type(row),
                      .range = describe_range(row),
-                     .unit = is_duration ? std::string() : std::string(row.unit),
+                     .unit = is_duration(row) ? std::string() : std::string(row.unit),
                      .default_value = describe_default(row),
                      .help = std::string(row.help)});
   }
@@ -74,6 +79,8 @@ std::vector<SettingInfo> list_settings(std::string_view section) {
     if (one.name == "models") append<ModelSettings>(one.name, infos);
     if (one.name == "defaults" || one.name == "cameras") append<CameraSettings>(one.name, infos);
     if (one.name == "engine") append<EngineSettings>(one.name, infos);
+    if (one.name == "rules") append<RuleSettings>(one.name, infos);
+    if (one.name == "alarms") append<AlarmSettings>(one.name, infos);
     if (one.name == "sinks") append<SinkSettings>(one.name, infos);
     if (one.name == "server") append<ServerSettings>(one.name, infos);
   }

@@ -43,7 +43,11 @@ using SettingField = std::variant<
     Priority Settings::*, Transport Settings::*, PolicyKind Settings::*,
     std::optional<PolicyKind> Settings::*, std::optional<Pace> Settings::*,
     MotionMethod Settings::*, std::optional<MotionMethod> Settings::*, InferenceBudget Settings::*,
-    std::vector<std::vector<RelativePoint>> Settings::*, TextOrList<Settings>>;
+    std::optional<Duration> Settings::*, std::optional<RuleKind> Settings::*,
+    AlarmSeverity Settings::*, BoxAnchor Settings::*, LineDirection Settings::*,
+    std::vector<ZoneSettings> Settings::*, std::vector<LineSettings> Settings::*,
+    std::vector<RuleSettings> Settings::*, std::vector<std::vector<RelativePoint>> Settings::*,
+    TextOrList<Settings>>;
 
 /// One key of one section.
 template <typename Settings>
@@ -206,6 +210,25 @@ inline constexpr std::array kCameraSettings{
                             .help =
                                 "Polygons [[[x,y],[x,y],[x,y]], ...] in 0..1 of width and height; "
                                 "detections there are ignored."},
+    Setting<CameraSettings>{
+        .key = "zones",
+        .field = &CameraSettings::zones,
+        .is_own = true,
+        .default_text = "none",
+        .help = "Named areas for rules: {dock: [[0.1,0.5], [0.9,0.5], [0.9,1], [0.1,1]]}, corners "
+                "in 0..1 of width and height."},
+    Setting<CameraSettings>{
+        .key = "lines",
+        .field = &CameraSettings::lines,
+        .is_own = true,
+        .default_text = "none",
+        .help = "Named lines for rules: {gate: [[0.5,1], [0.5,0]]}. Looking from the first point "
+                "to the second, forward is from left to right."},
+    Setting<CameraSettings>{.key = "rules",
+                            .field = &CameraSettings::rules,
+                            .default_text = "none",
+                            .help = "What raises an alarm, see rules below. Those of defaults hold "
+                                    "for each camera; its own one of the same id replaces one."},
     Setting<CameraSettings>{.key = "loop",
                             .field = &CameraSettings::is_looped,
                             .is_own = true,
@@ -329,19 +352,288 @@ inline constexpr std::array kEngineSettings{
                             .max = 1024,
                             .default_text = "by the cores",
                             .help = "Inference threads on a CPU."},
+    Setting<EngineSettings>{.key = "data",
+                            .field = &EngineSettings::data,
+                            .text = TextKind::kPath,
+                            .help = "Folder for what has to survive a restart: alarms, their "
+                                    "pictures, what waits for a sink's peer. Made where rules or "
+                                    "such sinks need it; one run at a time."},
+};
+
+/// One entry of `rules:`, of a camera, of `defaults:`, or of `alarms:`.
+inline constexpr std::array kRuleSettings{
+    Setting<RuleSettings>{.key = "id",
+                          .field = &RuleSettings::id,
+                          .text = TextKind::kName,
+                          .default_text = "required",
+                          .help = "Its name in alarms, unique in its camera."},
+    Setting<RuleSettings>{
+        .key = "kind",
+        .field = &RuleSettings::kind,
+        .choices = kRuleKindNames,
+        .default_text = "required",
+        .help = "presence, absence, count: objects in the zone. dwell: one object stays in it for "
+                "the time of for. line_crossing: an object crosses the line. defect: seen in "
+                "frames of the last of answers. rate: objects a minute that enter the zone or "
+                "cross the line. camera_down, camera_frozen: the camera's state. fidelity: the "
+                "camera's, as audits estimate it. device_busy: the inference device's share of "
+                "time in use, only in alarms.rules."},
+    Setting<RuleSettings>{.key = "severity",
+                          .field = &RuleSettings::severity,
+                          .choices = "info|warning|critical",
+                          .help = "How much it matters to the person on watch."},
+    Setting<RuleSettings>{.key = "zone",
+                          .field = &RuleSettings::zone,
+                          .text = TextKind::kName,
+                          .default_text = "the whole picture",
+                          .help = "One of the camera's zones."},
+    Setting<RuleSettings>{
+        .key = "line",
+        .field = &RuleSettings::line,
+        .text = TextKind::kName,
+        .default_text = "none",
+        .help = "One of the camera's lines; line_crossing needs one, rate may have one."},
+    Setting<RuleSettings>{
+        .key = "direction",
+        .field = &RuleSettings::direction,
+        .choices = "both|forward|backward",
+        .help = "Which crossings count. Looking along the line, forward is from left to right."},
+    Setting<RuleSettings>{
+        .key = "anchor",
+        .field = &RuleSettings::anchor,
+        .choices = "bottom|center|top",
+        .help = "The point of a box that has to lie in the zone or cross the line: the middle of "
+                "its bottom edge, its centre, or the middle of its top edge."},
+    Setting<RuleSettings>{.key = "classes",
+                          .field = &RuleSettings::classes,
+                          .default_text = "all that the camera answers",
+                          .help = "Labels that count."},
+    Setting<RuleSettings>{.key = "score",
+                          .field = &RuleSettings::score,
+                          .min = 0,
+                          .max = 1,
+                          .default_text = "all that the camera answers",
+                          .help = "Detections below it do not count."},
+    Setting<RuleSettings>{.key = "over",
+                          .field = &RuleSettings::over,
+                          .min = 0,
+                          .max = 1e6,
+                          .default_text = "device_busy 0.9, else none",
+                          .help = "Raised above this: objects (count), objects a minute (rate), "
+                                  "share of time (device_busy)."},
+    Setting<RuleSettings>{
+        .key = "under",
+        .field = &RuleSettings::under,
+        .min = 0,
+        .max = 1e6,
+        .default_text = "fidelity 0.95, else none",
+        .help =
+            "Raised below this: objects (count), objects a minute (rate), agreement (fidelity)."},
+    Setting<RuleSettings>{.key = "hysteresis",
+                          .field = &RuleSettings::hysteresis,
+                          .min = 0,
+                          .max = 1e6,
+                          .default_text = "rate a tenth, fidelity 0.01, device_busy 0.05, else 0",
+                          .help = "How far the value has to come back past over or under before "
+                                  "the alarm counts as gone."},
+    Setting<RuleSettings>{.key = "frames",
+                          .field = &RuleSettings::frames,
+                          .min = 1,
+                          .max = 1000,
+                          .default_text = "1",
+                          .help = "defect: so many of the last answers have to show it."},
+    Setting<RuleSettings>{.key = "of",
+                          .field = &RuleSettings::of,
+                          .min = 1,
+                          .max = 1000,
+                          .default_text = "as frames",
+                          .help = "defect: how many of the last answers are looked at."},
+    Setting<RuleSettings>{.key = "window",
+                          .field = &RuleSettings::window,
+                          .min = 1,
+                          .max = 86400,
+                          .unit = "s",
+                          .default_text = "1m",
+                          .help = "rate: the time over which objects are counted."},
+    Setting<RuleSettings>{
+        .key = "for",
+        .field = &RuleSettings::hold_for,
+        .min = 0,
+        .max = 86400,
+        .unit = "s",
+        .default_text = "absence, camera_down 10s, dwell 30s, fidelity, device_busy 1m, else 0s",
+        .help = "The condition has to hold so long before the alarm is raised."},
+    Setting<RuleSettings>{
+        .key = "clear_after",
+        .field = &RuleSettings::clear_after,
+        .min = 0,
+        .max = 86400,
+        .unit = "s",
+        .default_text =
+            "line_crossing, defect, fidelity, device_busy 10s, camera_frozen 0s, else 2s",
+        .help = "It has to be gone so long before the alarm is cleared."},
+    Setting<RuleSettings>{
+        .key = "latch",
+        .field = &RuleSettings::is_latched,
+        .help = "Stays raised until somebody acknowledges it, also when its cause has gone."},
+    Setting<RuleSettings>{.key = "schedule",
+                          .field = &RuleSettings::schedule,
+                          .default_text = "always",
+                          .help = "When it is watched, in local time: [mon-fri 06:00-22:00, sat]. "
+                                  "Outside of it the condition counts as gone."},
+};
+
+inline constexpr std::array kAlarmSettings{
+    Setting<AlarmSettings>{
+        .key = "keep",
+        .field = &AlarmSettings::keep,
+        .min = 60,
+        .max = 3.2e8,
+        .unit = "s",
+        .help = "Alarms that were cleared longer ago are forgotten, with their pictures."},
+    Setting<AlarmSettings>{
+        .key = "pictures_mb",
+        .field = &AlarmSettings::pictures_mb,
+        .min = 1,
+        .max = 1e7,
+        .unit = "MB",
+        .help = "Most that the pictures of alarms may take on disk; the oldest go first."},
+    Setting<AlarmSettings>{.key = "rules",
+                           .field = &AlarmSettings::rules,
+                           .default_text = "none",
+                           .help = "Rules of the whole run: of kind device_busy."},
 };
 
 inline constexpr std::array kSinkSettings{
-    Setting<SinkSettings>{.key = "type",
-                          .field = &SinkSettings::type,
-                          .choices = "jsonl",
-                          .default_text = "required",
-                          .help = "jsonl writes one JSON line per sampled frame."},
-    Setting<SinkSettings>{.key = "path",
-                          .field = &SinkSettings::path,
+    Setting<SinkSettings>{
+        .key = "type",
+        .field = &SinkSettings::type,
+        .choices = "jsonl|sqlite|mqtt|webhook|modbus",
+        .default_text = "required",
+        .help = "jsonl: JSON lines in files. sqlite: a database. mqtt: a broker. webhook: an HTTP "
+                "address. modbus: a Modbus/TCP server for PLCs and SCADA."},
+    Setting<SinkSettings>{
+        .key = "name",
+        .field = &SinkSettings::name,
+        .text = TextKind::kName,
+        .default_text = "the type",
+        .help =
+            "Its name in counters, logs and its spool; give one where two sinks are of one type."},
+    Setting<SinkSettings>{
+        .key = "path",
+        .field = &SinkSettings::path,
+        .text = TextKind::kPath,
+        .default_text = "required by them",
+        .help = "jsonl, sqlite: the file to write; - is standard output (jsonl)."},
+    Setting<SinkSettings>{.key = "send",
+                          .field = &SinkSettings::send,
+                          .choices = "answers|alarms|all",
+                          .default_text = "jsonl answers, webhook alarms, else all",
+                          .help = "What goes there."},
+    Setting<SinkSettings>{.key = "keep",
+                          .field = &SinkSettings::keep,
+                          .min = 60,
+                          .max = 3.2e8,
+                          .unit = "s",
+                          .default_text = "for ever",
+                          .help = "sqlite: rows that are older are deleted."},
+    Setting<SinkSettings>{
+        .key = "size_mb",
+        .field = &SinkSettings::size_mb,
+        .min = 1,
+        .max = 1e7,
+        .unit = "MB",
+        .default_text = "no limit",
+        .help = "jsonl: a file that is larger is closed and a new one begun. sqlite: the oldest "
+                "rows are deleted where the database gets larger."},
+    Setting<SinkSettings>{
+        .key = "files",
+        .field = &SinkSettings::files,
+        .min = 1,
+        .max = 10000,
+        .help = "jsonl: closed files that are kept beside the current one, with size_mb."},
+    Setting<SinkSettings>{.key = "spool_mb",
+                          .field = &SinkSettings::spool_mb,
+                          .min = 1,
+                          .max = 1e6,
+                          .unit = "MB",
+                          .help = "mqtt, webhook: most that may wait on disk for the peer; then "
+                                  "the oldest is dropped and counted."},
+    Setting<SinkSettings>{
+        .key = "url",
+        .field = &SinkSettings::url,
+        .default_text = "required by them",
+        .help = "mqtt: mqtt://HOST[:PORT] or mqtts://; webhook: http:// or https://."},
+    Setting<SinkSettings>{.key = "username",
+                          .field = &SinkSettings::username,
+                          .default_text = "none",
+                          .help = "Who signs in at the peer."},
+    Setting<SinkSettings>{.key = "password",
+                          .field = &SinkSettings::password,
+                          .text = TextKind::kSecret,
+                          .default_text = "none",
+                          .help = "Never printed; keep it in a variable: ${NAME}."},
+    Setting<SinkSettings>{
+        .key = "ca_file",
+        .field = &SinkSettings::ca_file,
+        .text = TextKind::kPath,
+        .default_text = "the system's",
+        .help =
+            "mqtt, webhook: the authorities that the peer's certificate is checked against, PEM."},
+    Setting<SinkSettings>{.key = "cert_file",
+                          .field = &SinkSettings::cert_file,
                           .text = TextKind::kPath,
-                          .default_text = "required",
-                          .help = "The file to write; - is standard output."},
+                          .default_text = "none",
+                          .help = "mqtt, webhook: the client's own certificate, PEM."},
+    Setting<SinkSettings>{.key = "key_file",
+                          .field = &SinkSettings::key_file,
+                          .text = TextKind::kPath,
+                          .default_text = "none",
+                          .help = "mqtt, webhook: its key, PEM."},
+    Setting<SinkSettings>{
+        .key = "topic", .field = &SinkSettings::topic, .help = "mqtt: what all topics begin with."},
+    Setting<SinkSettings>{.key = "client_id",
+                          .field = &SinkSettings::client_id,
+                          .text = TextKind::kName,
+                          .default_text = "framemill, the host and the name",
+                          .help = "mqtt: unique at the broker."},
+    Setting<SinkSettings>{.key = "version",
+                          .field = &SinkSettings::version,
+                          .choices = "3.1.1|5",
+                          .help = "mqtt: of the protocol."},
+    Setting<SinkSettings>{.key = "discovery",
+                          .field = &SinkSettings::discovery,
+                          .default_text = "none",
+                          .help = "mqtt: prefix of Home Assistant's discovery, usually "
+                                  "homeassistant; then cameras and rules appear there."},
+    Setting<SinkSettings>{
+        .key = "secret",
+        .field = &SinkSettings::secret,
+        .text = TextKind::kSecret,
+        .default_text = "none, unsigned",
+        .help =
+            "webhook: key of the signature (HMAC-SHA256) in each request; keep it in a variable."},
+    Setting<SinkSettings>{.key = "batch",
+                          .field = &SinkSettings::batch,
+                          .min = 1,
+                          .max = 1000,
+                          .help = "webhook: up to so many messages to a request."},
+    Setting<SinkSettings>{.key = "timeout",
+                          .field = &SinkSettings::timeout,
+                          .min = 100,
+                          .max = 300000,
+                          .unit = "ms",
+                          .help = "mqtt, webhook: how long a request or connection may take."},
+    Setting<SinkSettings>{.key = "listen",
+                          .field = &SinkSettings::listen,
+                          .text = TextKind::kListen,
+                          .help = "modbus: HOST:PORT of the server."},
+    Setting<SinkSettings>{
+        .key = "map",
+        .field = &SinkSettings::map,
+        .text = TextKind::kPath,
+        .default_text = "none",
+        .help = "modbus: a file to which the register map of this run is written (Markdown)."},
 };
 
 inline constexpr std::array kServerSettings{
@@ -369,16 +661,10 @@ struct ReservedSetting {
 
 /// The one list of what is reserved; building a feature starts with deleting its row.
 inline constexpr std::array kReservedSettings{
-    ReservedSetting{"cameras", "zones", "", "", "Named areas for rules."},
-    ReservedSetting{"cameras", "rules", "", "", "What raises an alarm."},
     ReservedSetting{"cameras", "tls", "", "", "How the camera's certificate is checked."},
     ReservedSetting{"cameras", "decode", "", "", "Which device decodes the video."},
     ReservedSetting{"cameras", "substream", "", "", "A smaller stream for inference."},
     ReservedSetting{"cameras", "clip", "", "", "Video kept around an alarm."},
-    ReservedSetting{"sinks", "type", "sqlite", "", "Answers and alarms in a database."},
-    ReservedSetting{"sinks", "type", "mqtt", "", "Answers and alarms to an MQTT broker."},
-    ReservedSetting{"sinks", "type", "webhook", "", "Alarms to an HTTP address."},
-    ReservedSetting{"sinks", "type", "modbus", "", "Alarms to a PLC or SCADA system."},
 };
 
 /// The row of a reserved key or value, or null. `section` "defaults" looks under "cameras".
@@ -408,6 +694,16 @@ template <>
 struct SettingsTable<EngineSettings> {
   static constexpr std::string_view kSection = "engine";
   static constexpr const auto& kRows = kEngineSettings;
+};
+template <>
+struct SettingsTable<RuleSettings> {
+  static constexpr std::string_view kSection = "rules";
+  static constexpr const auto& kRows = kRuleSettings;
+};
+template <>
+struct SettingsTable<AlarmSettings> {
+  static constexpr std::string_view kSection = "alarms";
+  static constexpr const auto& kRows = kAlarmSettings;
 };
 template <>
 struct SettingsTable<SinkSettings> {

@@ -12,7 +12,9 @@
 #include "framemill/base/url.h"
 #include "framemill/config/camera_ids.h"
 #include "framemill/config/nearest_word.h"
+#include "framemill/config/rule_defaults.h"
 #include "framemill/config/setting_value.h"
+#include "framemill/config/week_schedule.h"
 #include "framemill/core/inference_budget.h"
 
 namespace framemill {
@@ -20,7 +22,8 @@ namespace {
 
 constexpr std::size_t kCamerasMax = 10'000;
 constexpr std::size_t kPolygonsMax = 64;
-constexpr std::size_t kRungsMax = 8;  ///< below the model itself
+constexpr std::size_t kRulesMax = 256;  ///< of one camera
+constexpr std::size_t kRungsMax = 8;    ///< below the model itself
 
 Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
 
@@ -36,6 +39,8 @@ class Checker {
     check_models();
     check_cameras();
     check_engine();
+    check_rows(settings_.alarms, "alarms", SettingPlace::kNoIndex);
+    check_rules(settings_.alarms.rules, "alarms", SettingPlace::kNoIndex, nullptr);
     check_outputs();
     check_rows(settings_.server, "server", SettingPlace::kNoIndex);
     return std::move(problems_);
@@ -121,9 +126,107 @@ class Checker {
     check_model_reference(camera.model, i);
     if (camera.mask.size() > kPolygonsMax)
       add("cameras", i, "mask", fmt::format("holds more than {} polygons", kPolygonsMax));
+    check_rules(camera.rules, "cameras", i, &camera);
     if (settings_.engine.pace == Pace::kFast && !camera.url.empty() && !is_file_path(camera.url) &&
         url_scheme(camera.url) != "synthetic")
       add("cameras", i, "url", "is a live camera, which cannot run at pace fast; use `pace: live`");
+  }
+
+  /// `camera` is null for the rules of the whole run.
+  void check_rules(const std::vector<RuleSettings>& rules, const std::string& section,
+                   std::size_t i, const CameraSettings* camera) {
+    if (rules.size() > kRulesMax)
+      add(section, i, "rules", fmt::format("has more than {} entries", kRulesMax));
+    for (const RuleSettings& rule : rules) {
+      const std::string name = fmt::format("rules[{}]", rule.id);
+      if (!rule.kind) {
+        add(section, i, name, "has no kind; write one, such as `kind: presence`");
+        continue;
+      }
+      for (const Setting<RuleSettings>& row : kRuleSettings)
+        add_if_failed(section, i, fmt::format("{}.{}", name, row.key), check_value(row, rule));
+      for (const auto& [key, message] : rule_problems(rule, camera))
+        add(section, i, key.empty() ? name : fmt::format("{}.{}", name, key), message);
+    }
+  }
+
+  using KeyAndMessage = std::pair<std::string, std::string>;
+
+  std::vector<KeyAndMessage> rule_problems(const RuleSettings& rule, const CameraSettings* camera) {
+    std::vector<KeyAndMessage> problems;
+    const auto say = [&](std::string_view key, std::string message) {
+      problems.emplace_back(key, std::move(message));
+    };
+    const RuleKind kind = *rule.kind;
+    if ((kind == RuleKind::kDeviceBusy) != (camera == nullptr)) {
+      say("kind", camera == nullptr ? fmt::format("{} belongs to a camera; move the rule to its "
+                                                  "`rules:` or to those of `defaults:`",
+                                                  to_string(kind))
+                                    : "device_busy is of the whole run; move the rule to `alarms: "
+                                      "{rules: [...]}`");
+      return problems;
+    }
+    const std::vector<std::string_view> keys = split_choices(keys_of(kind));
+    static constexpr std::array<std::string_view, 7> kOfAll = {
+        "id", "kind", "severity", "for", "clear_after", "latch", "schedule"};
+    for (const Setting<RuleSettings>& row : kRuleSettings)
+      if (is_changed(row, rule) && std::ranges::find(kOfAll, row.key) == kOfAll.end() &&
+          std::ranges::find(keys, row.key) == keys.end())
+        say(row.key,
+            fmt::format(
+                "means nothing for kind {}{}; leave it out", to_string(kind),
+                keys.empty() ? "" : fmt::format(", which reads {}", fmt::join(keys, ", "))));
+    if (const Result<WeekSchedule> schedule = WeekSchedule::parse(rule.schedule); !schedule)
+      say("schedule", schedule.error().message());
+    if (!problems.empty()) return problems;
+
+    if (camera != nullptr) {
+      if (std::string message = unknown_area(rule.zone, camera->zones, "zones"); !message.empty())
+        say("zone", message);
+      if (std::string message = unknown_area(rule.line, camera->lines, "lines"); !message.empty())
+        say("line", message);
+    }
+    if (kind == RuleKind::kLineCrossing && rule.line.empty())
+      say("", "has no line; write `line: gate`, and the line under the camera's `lines:`");
+    if (kind == RuleKind::kLineCrossing && rule.hold_for.value_or(Duration(0)) > Duration(0))
+      say("for", "would never be over: a crossing takes one moment; leave it out");
+    if (!rule.zone.empty() && !rule.line.empty())
+      say("", "has a zone and a line; keep one of them");
+    const bool needs_limit = kind == RuleKind::kCount || kind == RuleKind::kRate;
+    if (needs_limit && rule.over.has_value() == rule.under.has_value())
+      say("", rule.over ? "has over and under; make two rules of it"
+                        : "has neither over nor under; write one of them");
+    if (kind == RuleKind::kFidelity || kind == RuleKind::kDeviceBusy) {
+      const Threshold threshold = threshold_of(rule);
+      if (threshold.limit <= 0 || threshold.limit >= 1)
+        say(threshold.is_over ? "over" : "under", "is a share; write one above 0 and below 1");
+    }
+    if (kind == RuleKind::kFidelity && policy_of(*camera, settings_) != PolicyKind::kAdaptive)
+      say("kind", "fidelity is known under policy adaptive only; use `policy: adaptive`");
+    else if (kind == RuleKind::kFidelity && settings_.engine.audit <= 0)
+      say("kind", "fidelity is what audits find, and `audit: 0` allows none");
+    if (kind == RuleKind::kDefect &&
+        rule.of.value_or(rule.frames.value_or(1)) < rule.frames.value_or(1))
+      say("of", "is less than frames; it is how many of the last answers are looked at");
+    if (camera != nullptr && !camera->classes.empty())
+      for (const std::string& label : rule.classes)
+        if (std::ranges::find(camera->classes, label) == camera->classes.end())
+          say("classes", fmt::format("{} is not among the camera's classes, which are all that it "
+                                     "answers: {}",
+                                     quote(label), fmt::join(camera->classes, ", ")));
+    return problems;
+  }
+
+  template <typename Area>
+  static std::string unknown_area(const std::string& name, const std::vector<Area>& areas,
+                                  std::string_view key) {
+    if (name.empty()) return {};
+    std::vector<std::string_view> names;
+    for (const Area& area : areas) names.push_back(area.name);
+    if (std::ranges::find(names, name) != names.end()) return {};
+    return fmt::format("{} is not in the camera's {};{} it has {}", quote(name), key,
+                       did_you_mean(name, names),
+                       names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", ")));
   }
 
   void check_model_reference(const std::string& model, std::size_t i) {
@@ -198,15 +301,72 @@ class Checker {
     const char* const shared = "is written to by something else too; name another file";
     if (!output.summary.empty() && !taken.insert(output.summary).second)
       add("output", SettingPlace::kNoIndex, "summary", shared);
+    std::set<std::string_view> names;
     for (std::size_t i = 0; i < settings_.sinks.size(); ++i) {
       const SinkSettings& sink = settings_.sinks[i];
       check_rows(sink, "sinks", i);
-      if (sink.type.empty()) add("sinks", i, "type", "is missing; write `type: jsonl`");
-      if (sink.path.empty())
+      if (sink.type.empty()) {
+        add("sinks", i, "type", "is missing; write `type: jsonl`");
+        continue;
+      }
+      const std::vector<std::string_view> keys = split_choices(sink_keys(sink.type));
+      if (keys.empty()) continue;  // an unknown type was reported above
+      const auto reads = [&](std::string_view key) {
+        return std::ranges::find(keys, key) != keys.end();
+      };
+      bool is_clear = true;
+      for (const Setting<SinkSettings>& row : kSinkSettings) {
+        const bool is_common = row.key == "type" || row.key == "name" || row.key == "send";
+        if (is_common || reads(row.key) || !is_changed(row, sink)) continue;
+        is_clear = false;
+        add("sinks", i, std::string(row.key),
+            fmt::format("means nothing for type {}, which reads {}; leave it out", sink.type,
+                        fmt::join(keys, ", ")));
+      }
+      if (!is_clear) continue;
+      if (reads("path") && sink.path.empty())
         add("sinks", i, "path", "is missing; name the file to write");
-      else if (!taken.insert(sink.path).second)
+      else if (reads("path") && !taken.insert(sink.path).second)
         add("sinks", i, "path", shared);
+      if (reads("spool_mb") && !names.insert(sink.name.empty() ? sink.type : sink.name).second)
+        add("sinks", i, "name", "is that of another sink; give each `name:` of its own");
+      if (reads("url")) check_sink_url(sink, i);
+      for (const auto& [key, topic] :
+           {std::pair("topic", sink.topic), {"discovery", sink.discovery}})
+        if (topic.find_first_of("#+") != std::string::npos || topic.starts_with('/') ||
+            topic.ends_with('/'))
+          add("sinks", i, key,
+              quote(topic) +
+                  " is not the beginning of a topic; write one like plant/vision, without "
+                  "wildcards and without a slash at its ends");
+      if (sink.type == "modbus" && sink.listen == "off")
+        add("sinks", i, "listen", "is off; write HOST:PORT, or leave the sink out");
+      if (sink.type == "jsonl" && sink.path == "-" && sink.size_mb > 0)
+        add("sinks", i, "size_mb", "is for files, and - is standard output; leave it out");
+      if (!sink.password.empty() && sink.username.empty())
+        add("sinks", i, "password", "stands without a username; add `username:`");
+      if (sink.cert_file.empty() != sink.key_file.empty())
+        add("sinks", i, sink.cert_file.empty() ? "key_file" : "cert_file",
+            "stands alone; cert_file and key_file go together");
     }
+  }
+
+  void check_sink_url(const SinkSettings& sink, std::size_t i) {
+    const bool is_mqtt = sink.type == "mqtt";
+    const std::string_view plain = is_mqtt ? "mqtt" : "http";
+    const std::string_view safe = is_mqtt ? "mqtts" : "https";
+    const std::string scheme = url_scheme(sink.url);
+    if (sink.url.empty())
+      add("sinks", i, "url", fmt::format("is missing; write {}://HOST", plain));
+    else if ((scheme != plain && scheme != safe) || sink.url.size() <= scheme.size() + 3)
+      add("sinks", i, "url",
+          fmt::format("{} is not the address of a {}; write {}://HOST or {}://HOST",
+                      quote(sink.url), is_mqtt ? "broker" : "webhook", plain, safe));
+    else if (has_credentials(sink.url))
+      add("sinks", i, "url", "holds credentials; use username and password");
+    else if (scheme == plain && (!sink.ca_file.empty() || !sink.cert_file.empty()))
+      add("sinks", i, "url",
+          fmt::format("is not encrypted, so certificates mean nothing; write {}://", safe));
   }
 
   const RunSettings& settings_;
@@ -248,6 +408,18 @@ Result<void> validate(const RunSettings& settings) {
     lines.push_back(describe_place(problem.place, settings) + ": " + problem.message);
   if (lines.empty()) return {};
   return fail(list_problems(lines, ErrorCode::kInvalidArgument));
+}
+
+std::string_view sink_keys(std::string_view type) {
+  if (type == "jsonl") return "path|size_mb|files";
+  if (type == "sqlite") return "path|keep|size_mb";
+  if (type == "mqtt")
+    return "url|username|password|ca_file|cert_file|key_file|topic|client_id|version|discovery|"
+           "timeout|spool_mb";
+  if (type == "webhook")
+    return "url|username|password|ca_file|cert_file|key_file|secret|batch|timeout|spool_mb";
+  if (type == "modbus") return "listen|map";
+  return {};
 }
 
 Result<void> check_source_url(std::string_view url) {

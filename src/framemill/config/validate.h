@@ -44,6 +44,10 @@ inline constexpr std::size_t kProblemsShownMax = 20;
 /// Errors: kInvalidArgument, one line a problem.
 [[nodiscard]] Result<void> validate(const RunSettings& settings);
 
+/// The keys that a sink of `type` reads beside type, name and send ("path|keep|..."); empty for an
+/// unknown type.
+[[nodiscard]] std::string_view sink_keys(std::string_view type);
+
 /// Whether framemill reads such a source. Errors: kInvalidArgument; credentials are not shown.
 [[nodiscard]] Result<void> check_source_url(std::string_view url);
 

@@ -81,15 +81,45 @@ void append_answer_json(std::string& out, const Answer& answer, std::string_view
   fmt::format_to(end, R"(,"width":{},"height":{})", answer.picture_size.width,
                  answer.picture_size.height);
   if (answer.origin != Origin::kNone) {
-    out += R"(,"detections":[)";
-    bool is_first = true;
-    for (const Detection& detection : answer.detections) {
-      if (!is_first) out.push_back(',');
-      is_first = false;
-      append_detection(out, detection, camera);
-    }
-    out.push_back(']');
+    out += R"(,"detections":)";
+    append_detections_json(out, answer.detections, camera);
   }
+  out += "}\n";
+}
+
+void append_detections_json(std::string& out, std::span<const Detection> detections,
+                            const CameraNames& camera) {
+  out.push_back('[');
+  bool is_first = true;
+  for (const Detection& detection : detections) {
+    if (!is_first) out.push_back(',');
+    is_first = false;
+    append_detection(out, detection, camera);
+  }
+  out.push_back(']');
+}
+
+void append_alarm_json(std::string& out, const AlarmEvent& event, std::string_view run_id) {
+  out += R"({"schema":"framemill.alarm/1","run":)";
+  append_quoted(out, run_id);
+  const auto text = [&](std::string_view key, std::string_view value) {
+    fmt::format_to(std::back_inserter(out), R"(,"{}":)", key);
+    append_quoted(out, value);
+  };
+  text("alarm_id", event.alarm_id);
+  text("state", to_string(event.state));
+  text("severity", to_string(event.severity));
+  if (event.camera_id.empty())
+    out += R"(,"camera":null)";
+  else
+    text("camera", event.camera_id);
+  text("rule", event.rule);
+  text("kind", event.kind);
+  text("message", event.message);
+  text("at", format_wall_time(event.at));
+  if (event.seq) fmt::format_to(std::back_inserter(out), R"(,"seq":{})", *event.seq);
+  if (!event.by.empty()) text("by", event.by);
+  if (!event.picture_path.empty()) text("picture", event.picture_path);
   out += "}\n";
 }
 

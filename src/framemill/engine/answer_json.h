@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "framemill/core/alarm.h"
 #include "framemill/core/answer.h"
 
 namespace framemill {
@@ -22,5 +23,12 @@ struct CameraNames {
 /// Any thread; about 2 us and 100 bytes a detection.
 void append_answer_json(std::string& out, const Answer& answer, std::string_view run_id,
                         const CameraNames& camera);
+
+/// Appends the list of detections as it stands in such a line.
+void append_detections_json(std::string& out, std::span<const Detection> detections,
+                            const CameraNames& camera);
+
+/// Appends one line of the contract `framemill.alarm/1` (docs/alarms.md), newline included.
+void append_alarm_json(std::string& out, const AlarmEvent& event, std::string_view run_id);
 
 }  // namespace framemill

@@ -71,11 +71,13 @@ void AnswerLedger::enter(const Frame& frame, std::shared_ptr<const MotionFrame> 
   entry.is_scene_start = frame.is_scene_start;
   entry.motion = std::move(motion);
   if (frame.picture) entry.picture_size = frame.picture->size;
+  if (options_.has_pictures) entry.picture = frame.picture;
   if (options_.snapshot_every > Duration::zero() && frame.picture) {
     const TimePoint now = clock_.now();
     if (!last_snapshot_ || now - *last_snapshot_ >= options_.snapshot_every) {
       last_snapshot_ = now;
       entry.picture = frame.picture;
+      entry.is_snapshot_due = true;
     }
   }
 }
@@ -267,6 +269,7 @@ std::optional<Correction> AnswerLedger::publish(Entry& entry) {
   answer.slo = options_.slo;
   answer.model = options_.model;
   answer.picture = std::move(entry.picture);
+  answer.is_snapshot_due = entry.is_snapshot_due;
   if (entry.origin != Origin::kNone) {
     answer.source_frame_index = key_frame_index_;
     answer.variant = key_variant_;

@@ -34,6 +34,7 @@ struct LedgerOptions {
       mask;                    ///< polygons in 0..1; centres inside are ignored
   bool has_latency = true;     ///< false at pace fast: nothing is late there
   Duration snapshot_every{0};  ///< hand a picture with an answer so often; 0: never
+  bool has_pictures = false;   ///< each answer brings its picture, for alarms
 };
 
 /// Everything counted about one camera; see design section 4.
@@ -122,7 +123,8 @@ class AnswerLedger {
     Size picture_size;
     bool is_stream_start = false;
     bool is_scene_start = false;
-    std::shared_ptr<const Picture> picture;  ///< only where a snapshot is due
+    std::shared_ptr<const Picture> picture;  ///< only where somebody may draw it
+    bool is_snapshot_due = false;
     std::shared_ptr<const MotionFrame> motion;
     bool is_reached = false;  ///< the state has been carried to it
     bool is_settled = false;

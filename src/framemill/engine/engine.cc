@@ -5,17 +5,20 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <utility>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include "framemill/base/check.h"
+#include "framemill/config/rule_defaults.h"
 #include "framemill/core/inference_budget.h"
 #include "framemill/engine/detector_options.h"
 #include "framemill/engine/json_lines_sink.h"
 #include "framemill/engine/live_scheduler.h"
 #include "framemill/engine/model_ladder.h"
+#include "framemill/engine/sinks/open_sinks.h"
 #include "framemill/engine/snapshot_sink.h"
 #include "framemill/engine/tick_scheduler.h"
 #include "framemill/sched/batch_autosizer.h"
@@ -82,6 +85,7 @@ struct Engine::State {
   // Everything below synchronizes itself. In this order of destruction, last first: sessions feed
   // the scheduler, which feeds the pool, which feeds the ledgers, which feed the sinks.
   std::vector<std::unique_ptr<SinkRunner>> sinks;
+  std::unique_ptr<AlarmDesk> alarms;
   std::vector<std::unique_ptr<AnswerLedger>> ledgers;
   std::unique_ptr<AuditDesk> audits;
   std::unique_ptr<TraceWriter> trace;
@@ -93,6 +97,12 @@ struct Engine::State {
   Result<void> load_models();
   Result<void> open_sinks();
   Result<void> open_trace();
+  /// The rules of all cameras; the book of alarms where there is one.
+  Result<void> make_alarms();
+  std::pair<RunStatus::Camera, CameraCondition> look_at(CameraIndex camera, bool wants_fidelity)
+      EXCLUDES(mu);
+  /// Since it was last called.
+  std::optional<double> device_busy();
   Result<void> make_cameras();
   /// What is to be held, and within which bounds; empty where nothing is.
   std::optional<FidelityControllerOptions> fidelity_target() const;
@@ -106,6 +116,8 @@ struct Engine::State {
   void prepare_models(FrameSchedulerOptions& options);
   /// Warms the lane up; what was measured goes into `options`.
   Result<void> prepare_lane(LaneIndex lane, FrameSchedulerOptions& options);
+  /// When and how long the device had worked when device_busy() was called.
+  std::pair<TimePoint, Duration> device_looked_at{};
   void publish(Answer&& answer);
   void stop(bool is_early);
   RunReport make_report() const;
@@ -146,6 +158,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, cons
   }
   if (Result<void> loaded = state->load_models(); !loaded) return fail(loaded.error());
   if (Result<void> made = state->make_cameras(); !made) return fail(made.error());
+  if (Result<void> made = state->make_alarms(); !made) return fail(made.error());
   if (Result<void> opened = state->open_sinks(); !opened) return fail(opened.error());
   return std::unique_ptr<Engine>(new Engine(std::move(state)));
 }
@@ -229,6 +242,8 @@ Result<void> Engine::State::make_cameras() {
     options.has_latency = pace == Pace::kLive;
     if (!settings.output.snapshot_dir.empty())
       options.snapshot_every = settings.output.snapshot_every;
+    options.has_pictures = std::ranges::any_of(
+        camera.rules, [](const RuleSettings& rule) { return is_object_rule(*rule.kind); });
     ledgers.push_back(std::make_unique<AnswerLedger>(
         std::move(options), clock, [this](Answer&& answer) { publish(std::move(answer)); }));
   }
@@ -261,23 +276,100 @@ std::optional<FidelityControllerOptions> Engine::State::fidelity_target() const 
   return options;
 }
 
-Result<void> Engine::State::open_sinks() {
-  std::vector<std::string> paths;
-  if (!settings.output.results.empty()) paths.push_back(settings.output.results);
-  for (const SinkSettings& sink : settings.sinks) {
-    if (sink.type == "jsonl") paths.push_back(sink.path);
+Result<void> Engine::State::make_alarms() {
+  AlarmDeskOptions options{.run_id = run_id,
+                           .folder = settings.engine.data,
+                           .settings = settings.alarms,
+                           .is_live = pace == Pace::kLive};
+  AlarmDeskHooks desk_hooks;
+  desk_hooks.emit = [this](const AlarmEvent& event) {
+    for (const auto& sink : sinks) sink->offer_alarm(event);
+  };
+  desk_hooks.settled = [this] {
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    for (const auto& sink : sinks) least = std::min(least, sink->alarms_settled());
+    return least;
+  };
+  desk_hooks.look_at = [this](CameraIndex camera, bool wants_fidelity) {
+    return look_at(camera, wants_fidelity);
+  };
+  desk_hooks.device_busy = [this] { return device_busy(); };
+  desk_hooks.show = [this](std::shared_ptr<const RunStatus> status) {
+    for (const auto& sink : sinks) sink->offer_status(status);
+  };
+  Result<std::unique_ptr<AlarmDesk>> desk =
+      AlarmDesk::create(std::move(options), clock, std::move(desk_hooks));
+  if (!desk) return fail(desk.error());
+  alarms = std::move(*desk);
+  for (std::size_t i = 0; i < settings.cameras.size(); ++i) {
+    const Result<void> set =
+        alarms->set_camera(static_cast<CameraIndex>(i), settings.cameras[i], names[i].labels);
+    if (!set) return set;
   }
+  return {};
+}
+
+std::pair<RunStatus::Camera, CameraCondition> Engine::State::look_at(CameraIndex camera,
+                                                                     bool wants_fidelity) {
+  std::pair<RunStatus::Camera, CameraCondition> look;
+  auto& [facts, condition] = look;
+  CameraState state = CameraState::kConnecting;
+  {
+    const MutexLock lock(mu);
+    if (camera < sessions.size()) state = sessions[camera]->status().state;
+  }
+  const CameraCounts counts = ledgers[camera]->counts();
+  facts.index = camera;
+  facts.id = names[camera].id;
+  facts.state = to_string(state);
+  facts.captured = counts.captured;
+  facts.answered = counts.answered();
+  facts.unanswered = counts.sampled() - counts.answered() - counts.in_flight;
+  facts.overdue = counts.overdue;
+  // A camera that has ended is not down: a file, or the end of the run.
+  if (state != CameraState::kEnded) {
+    condition.is_down = state != CameraState::kUp && state != CameraState::kFrozen;
+    condition.is_frozen = state == CameraState::kFrozen;
+  }
+  if (wants_fidelity) {
+    const FidelityFigure figure = audits->of_camera(camera);
+    if (figure.state == FidelityState::kKnown) condition.fidelity = facts.fidelity = figure.value;
+  }
+  return look;
+}
+
+std::optional<double> Engine::State::device_busy() {
+  const TimePoint now = clock.now();
+  const Duration busy = pool->inference_time();
+  const auto [since, busy_before] = std::exchange(device_looked_at, {now, busy});
+  if (since == TimePoint() || now <= since) return std::nullopt;
+  const double share = to_seconds(busy - busy_before) / to_seconds(now - since) /
+                       static_cast<double>(std::max<std::size_t>(1, pool->batches_max()));
+  return std::clamp(share, 0.0, 1.0);
+}
+
+Result<void> Engine::State::open_sinks() {
   SinkRunner::Options options;
   if (pace == Pace::kFast) {
     // Nothing has to keep up with real time: a full disk stops the work instead of losing answers.
     options.when_full = SinkRunner::WhenFull::kWait;
     options.give_up_after = std::chrono::seconds(5);
   }
-  const auto on_dead = [this](const Error&) { stop(true); };
-  for (const std::string& path : paths) {
-    Result<std::unique_ptr<JsonLinesSink>> sink = JsonLinesSink::create(path, run_id, names);
+  const std::function<void(Error)> on_dead = [this](const Error&) { stop(true); };
+  if (!settings.output.results.empty()) {
+    Result<std::unique_ptr<JsonLinesSink>> sink =
+        JsonLinesSink::create({.path = settings.output.results, .run_id = run_id}, names);
     if (!sink) return fail(sink.error());
     sinks.push_back(std::make_unique<SinkRunner>(std::move(*sink), options, on_dead));
+  }
+  for (std::size_t i = 0; i < settings.sinks.size(); ++i) {
+    Result<std::unique_ptr<ResultSink>> sink = open_sink(settings, i, run_id, names);
+    if (!sink) return fail(sink.error().at(fmt::format("sinks[{}]", i)));
+    // Without a reader of its results a run has no point; it goes on without one of its other
+    // sinks.
+    const bool is_result = settings.sinks[i].type == "jsonl";
+    sinks.push_back(std::make_unique<SinkRunner>(
+        std::move(*sink), options, is_result ? on_dead : std::function<void(Error)>()));
   }
   if (!settings.output.snapshot_dir.empty()) {
     Result<std::unique_ptr<SnapshotSink>> sink =
@@ -437,6 +529,7 @@ Result<void> Engine::State::prepare_lane(LaneIndex lane, FrameSchedulerOptions& 
 void Engine::State::publish(Answer&& answer) {
   if (hooks.on_answer) hooks.on_answer(answer);
   audits->count_answer(answer);
+  alarms->take(answer);
   for (std::size_t i = 0; i + 1 < sinks.size(); ++i) sinks[i]->offer(Answer(answer));
   if (!sinks.empty()) sinks.back()->offer(std::move(answer));
 }
@@ -526,6 +619,9 @@ void Engine::start() {
                                                            *s.ledgers[i], *s.scheduler, s.clock));
     }
   }
+  const bool has_rules = std::ranges::any_of(
+      s.settings.cameras, [](const CameraSettings& camera) { return !camera.rules.empty(); });
+  if (!is_fast || has_rules) s.alarms->start();
   s.waiter = std::thread([&s] {
     s.scheduler->wait_until_done();
     {
@@ -567,8 +663,10 @@ RunReport Engine::finish() {
     s.is_device_hung = !s.pool->stop(std::chrono::milliseconds(500));
     if (s.is_device_hung) spdlog::error("a batch has not come back from its device");
   }
+  s.alarms->stop();
   for (auto& sink : s.sinks) sink->stop();
   if (s.trace) s.trace->stop();
+  s.alarms->settle();
   RunReport report = s.make_report();
   std::vector<std::unique_ptr<CameraSession>> sessions;
   {
@@ -585,6 +683,8 @@ RunReport Engine::report() const {
   const MutexLock lock(state_->mu);
   return state_->final_report ? *state_->final_report : state_->make_report();
 }
+
+AlarmDesk& Engine::alarms() { return *state_->alarms; }
 
 std::vector<std::shared_ptr<const Detector>> Engine::models() const {
   return state_->pool->detectors();
@@ -673,6 +773,13 @@ std::vector<std::string> RunReport::failures() const {
         "{}: {} of {} records of the trace are not in it: {}", trace->path, trace->lost,
         trace->lost + trace->written,
         trace->last_error.empty() ? "the disk was slower than the run" : trace->last_error));
+  }
+  for (const SinkCounts& sink : sinks) {
+    if (sink.spool.dropped > 0) {
+      lines.push_back(fmt::format("{}: {} messages were dropped, of {} that were to be delivered",
+                                  sink.name, sink.spool.dropped,
+                                  sink.spool.dropped + sink.spool.delivered + sink.spool.waiting));
+    }
   }
   if (!is_conserved()) {
     lines.push_back(

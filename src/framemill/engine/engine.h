@@ -12,6 +12,7 @@
 #include "framemill/config/run_settings.h"
 #include "framemill/core/camera.h"
 #include "framemill/core/policy.h"
+#include "framemill/engine/alarms/alarm_desk.h"
 #include "framemill/engine/answer_ledger.h"
 #include "framemill/engine/audit_desk.h"
 #include "framemill/engine/camera_session.h"
@@ -107,6 +108,8 @@ class Engine {
   RunReport finish();
 
   [[nodiscard]] RunReport report() const;
+  /// To list and acknowledge alarms, any thread; lives as long as the engine.
+  [[nodiscard]] AlarmDesk& alarms();
   /// The loaded models, in the order of the settings; then the other rungs of their ladders.
   [[nodiscard]] std::vector<std::shared_ptr<const Detector>> models() const;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -9,29 +10,46 @@
 
 namespace framemill {
 
-/// Writes answers as JSON lines to a file or to standard output. A line is never torn: what the
-/// destination took of a line before it refused the rest is remembered, and the rest follows later.
+struct JsonLinesOptions {
+  std::string path;  ///< "-" for standard output, else a file
+  std::string run_id;
+  bool has_answers = true, has_alarms = false;
+  /// A file that is larger is closed, and becomes PATH.1; the older ones move up to PATH.old_files,
+  /// and the last one goes. 0: one file without limit.
+  std::int64_t file_bytes_max = 0;
+  std::size_t old_files = 5;
+};
+
+/// Writes answers, and alarms where asked for, as JSON lines to a file or to standard output. A
+/// line is never torn: what the destination took of a line before it refused the rest is
+/// remembered, and the rest follows later. A file with a limit goes on where the run before ended;
+/// one without is emptied.
 class JsonLinesSink final : public ResultSink {
  public:
-  /// `path`: "-" for standard output, else a file, which is created or emptied.
   /// Errors: kInvalidArgument where it can't be opened; names path and reason.
-  static Result<std::unique_ptr<JsonLinesSink>> create(const std::string& path, std::string run_id,
+  static Result<std::unique_ptr<JsonLinesSink>> create(JsonLinesOptions options,
                                                        std::vector<CameraNames> cameras);
   ~JsonLinesSink() override;
 
-  [[nodiscard]] std::string_view name() const override { return path_; }
+  [[nodiscard]] std::string_view name() const override { return options_.path; }
   /// kResourceExhausted: disk full. kFailedPrecondition: the reader of the pipe has gone.
   Result<void> write(const Answer& answer) override;
+  Result<void> write_alarm(const AlarmEvent& event) override;
   Result<void> flush() override;
+  [[nodiscard]] bool wants_answers() const override { return options_.has_answers; }
+  [[nodiscard]] bool wants_alarms() const override { return options_.has_alarms; }
 
  private:
-  JsonLinesSink(int fd, std::string path, std::string run_id, std::vector<CameraNames> cameras);
+  JsonLinesSink(int fd, JsonLinesOptions options, std::vector<CameraNames> cameras);
+  Result<void> make_room();
+  /// Begins a new file where the current one is full; the buffer is empty.
+  void rotate();
 
-  const int fd_;
-  const std::string path_;
-  const std::string run_id_;
+  int fd_;
+  const JsonLinesOptions options_;
   const std::vector<CameraNames> cameras_;  // by CameraIndex
   std::string buffer_;                      // taken, not yet written
+  std::int64_t file_bytes_ = 0;
 };
 
 }  // namespace framemill

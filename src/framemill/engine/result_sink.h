@@ -1,13 +1,26 @@
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 
 #include "framemill/base/result.h"
+#include "framemill/core/alarm.h"
 #include "framemill/core/answer.h"
+#include "framemill/engine/run_status.h"
 
 namespace framemill {
 
-/// Where answers go. Called from one thread only (its SinkRunner's).
+/// What waits on disk for a sink's peer, and what became of it.
+struct SpoolCounts {
+  std::int64_t waiting = 0;        ///< messages
+  std::int64_t waiting_bytes = 0;  ///< on disk
+  std::int64_t delivered = 0;      ///< taken by the peer, in this run
+  std::int64_t dropped = 0;        ///< the oldest, where the disk's share was full
+  std::int64_t retries = 0;        ///< deliveries that failed
+  std::string last_error;          ///< of the last one; empty: none, or it works again
+};
+
+/// Where answers and alarms go. Called from one thread only (its SinkRunner's), but for spool().
 class ResultSink {
  public:
   virtual ~ResultSink() = default;
@@ -17,8 +30,23 @@ class ResultSink {
   /// kResourceExhausted may be tried again with the same answer, other errors are final for the
   /// sink.
   virtual Result<void> write(const Answer& answer) = 0;
+  /// Takes one change of an alarm; the same one may come again after a restart. Errors as write().
+  virtual Result<void> write_alarm(const AlarmEvent&) { return {}; }
+  /// Shows how the run stands. Errors as write().
+  virtual Result<void> write_status(const RunStatus&) { return {}; }
   /// Brings what was taken to its destination. Errors as write().
   virtual Result<void> flush() = 0;
+  /// The run ends: nothing more comes. May take a second or two.
+  virtual void finish() {}
+
+  // What it is for; constant.
+  [[nodiscard]] virtual bool wants_answers() const { return true; }
+  [[nodiscard]] virtual bool wants_pictures() const { return false; }
+  [[nodiscard]] virtual bool wants_alarms() const { return false; }
+  [[nodiscard]] virtual bool wants_status() const { return false; }
+
+  /// Any thread.
+  [[nodiscard]] virtual SpoolCounts spool() const { return {}; }
 };
 
 }  // namespace framemill

@@ -17,14 +17,31 @@ SinkRunner::SinkRunner(std::unique_ptr<ResultSink> sink, Options options,
       options_(options),
       on_dead_(std::move(on_dead)),
       queue_(options.answers_max),
+      alarm_queue_(options.alarms_max),
       thread_([this] { run(); }) {}
 
 SinkRunner::~SinkRunner() { stop(); }
 
 void SinkRunner::offer(Answer&& answer) {
-  const bool is_taken = options_.when_full == WhenFull::kWait ? queue_.push(std::move(answer))
-                                                              : queue_.try_push(std::move(answer));
+  if (!sink_->wants_answers()) return;
+  if (!sink_->wants_pictures()) answer.picture.reset();  // a queue of pictures is a lot of memory
+  Item item(std::move(answer));
+  const bool is_taken = options_.when_full == WhenFull::kWait ? queue_.push(std::move(item))
+                                                              : queue_.try_push(std::move(item));
   if (!is_taken) ++lost_;
+}
+
+void SinkRunner::offer_alarm(const AlarmEvent& event) {
+  if (!sink_->wants_alarms()) {
+    ++alarms_settled_;
+    return;
+  }
+  if (!alarm_queue_.try_push(AlarmEvent(event))) is_alarm_missing_ = true;
+  (void)queue_.try_push(Item(Wake{}));  // a full queue needs none to be looked at
+}
+
+void SinkRunner::offer_status(std::shared_ptr<const RunStatus> status) {
+  if (sink_->wants_status()) (void)queue_.try_push(Item(std::move(status)));
 }
 
 void SinkRunner::stop() {
@@ -38,8 +55,9 @@ void SinkRunner::stop() {
 }
 
 SinkCounts SinkRunner::counts() const {
+  SpoolCounts spool = sink_->spool();
   const MutexLock lock(mu_);
-  return {std::string(sink_->name()), written_, lost_, last_error_};
+  return {std::string(sink_->name()), written_, lost_, last_error_, alarms_, std::move(spool)};
 }
 
 void SinkRunner::note_error(const Error& error) {
@@ -76,24 +94,47 @@ bool SinkRunner::insist(const std::function<Result<void>()>& attempt) {
 }
 
 void SinkRunner::run() {
-  std::int64_t unflushed = 0;
+  std::int64_t answers = 0;  // taken by the sink, not flushed
+  std::int64_t alarms = 0;
   const auto flush = [&] {
-    if (unflushed == 0) return;
-    (insist([this] { return sink_->flush(); }) ? written_ : lost_) += unflushed;
-    unflushed = 0;
+    if (answers == 0 && alarms == 0) return;
+    const bool is_done = insist([this] { return sink_->flush(); });
+    (is_done ? written_ : lost_) += answers;
+    // Alarms that did not get there stay unsettled, and so does what comes after them: the next run
+    // offers them again.
+    if (!is_done) is_alarm_missing_ = is_alarm_missing_ || alarms > 0;
+    if (is_done) alarms_ += alarms;
+    if (is_done && !is_alarm_missing_) alarms_settled_ += alarms;
+    answers = 0;
+    alarms = 0;
   };
   while (true) {
     // Flush whenever the queue runs dry, so that a reader of the file sees answers at once.
     if (queue_.size() == 0) flush();
-    const std::optional<Answer> answer = queue_.pop();
-    if (!answer) break;  // closed and drained
-    if (insist([&] { return sink_->write(*answer); })) {
-      ++unflushed;
-    } else {
-      ++lost_;
+    const std::optional<Item> item = queue_.pop();
+    while (alarm_queue_.size() > 0) {
+      const std::optional<AlarmEvent> alarm = alarm_queue_.pop();
+      if (!insist([&] { return sink_->write_alarm(*alarm); })) {
+        is_alarm_missing_ = true;
+        continue;
+      }
+      ++alarms;
+      flush();  // somebody waits for it
+    }
+    if (!item) break;  // closed and drained
+    if (const auto* const answer = std::get_if<Answer>(&*item)) {
+      if (insist([&] { return sink_->write(*answer); })) {
+        ++answers;
+      } else {
+        ++lost_;
+      }
+    } else if (const auto* const status = std::get_if<std::shared_ptr<const RunStatus>>(&*item)) {
+      const Result<void> shown = sink_->write_status(**status);
+      if (!shown) note_error(shown.error());
     }
   }
   flush();
+  sink_->finish();
 }
 
 }  // namespace framemill

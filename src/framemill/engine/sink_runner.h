@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <variant>
 
 #include "framemill/base/bounded_queue.h"
 #include "framemill/engine/result_sink.h"
@@ -17,8 +18,10 @@ namespace framemill {
 struct SinkCounts {
   std::string name;
   std::int64_t written = 0;
-  std::int64_t lost = 0;   ///< offered but never written: queue full, or the sink failed for good
-  std::string last_error;  ///< empty: none so far
+  std::int64_t lost = 0;    ///< offered but never written: queue full, or the sink failed for good
+  std::string last_error;   ///< empty: none so far
+  std::int64_t alarms = 0;  ///< changes of alarms written
+  SpoolCounts spool;
 };
 
 /// Gives one sink a bounded queue and a thread of its own, so a slow sink never slows the engine at
@@ -31,6 +34,7 @@ class SinkRunner {
   struct Options {
     std::size_t answers_max = 65'536;
     WhenFull when_full = WhenFull::kLose;
+    std::size_t alarms_max = 16'384;
     Duration retry_every = std::chrono::seconds(1);
     Duration give_up_after{0};  ///< of failing without a success: the sink counts as dead; 0: never
     Duration stop_patience = std::chrono::seconds(2);  ///< for retries after stop()
@@ -41,13 +45,27 @@ class SinkRunner {
   SinkRunner(const SinkRunner&) = delete;  // the thread holds `this`: no copy, no move
   ~SinkRunner();
 
-  /// Never blocks with WhenFull::kLose.
+  /// Never blocks with WhenFull::kLose. A sink that wants no answers, or no pictures with them,
+  /// gets none.
   void offer(Answer&& answer);
+  /// Never blocks. Alarms go before the answers that wait; one that finds no room, or no sink that
+  /// works, stays unsettled.
+  void offer_alarm(const AlarmEvent& event);
+  /// Lost where the queue is full: the next one says it all.
+  void offer_status(std::shared_ptr<const RunStatus> status);
   /// Refuses new answers; those queued are still written, as far as the sink takes them in time.
   void stop();
   [[nodiscard]] SinkCounts counts() const EXCLUDES(mu_);
+  /// How many of the alarms offered so far, in their order, are where they belong. Those of a sink
+  /// that wants none count at once.
+  [[nodiscard]] std::int64_t alarms_settled() const { return alarms_settled_; }
+  [[nodiscard]] bool wants_status() const { return sink_->wants_status(); }
+  [[nodiscard]] bool wants_pictures() const { return sink_->wants_pictures(); }
 
  private:
+  struct Wake {};
+  using Item = std::variant<Answer, std::shared_ptr<const RunStatus>, Wake>;
+
   void run();
   /// Tries until it works, the sink is dead, or patience after stop() ends; true where it worked.
   bool insist(const std::function<Result<void>()>& attempt);
@@ -59,9 +77,13 @@ class SinkRunner {
   /// When a failing attempt first saw stop(): patience is for all that is left. Used by thread_
   /// only.
   std::optional<std::chrono::steady_clock::time_point> stop_seen_;
-  BoundedQueue<Answer> queue_;  // synchronizes itself
+  BoundedQueue<Item> queue_;              // synchronizes itself
+  BoundedQueue<AlarmEvent> alarm_queue_;  // likewise
+  std::atomic<bool> is_alarm_missing_{false};
   std::atomic<std::int64_t> written_{0};
   std::atomic<std::int64_t> lost_{0};
+  std::atomic<std::int64_t> alarms_{0};
+  std::atomic<std::int64_t> alarms_settled_{0};
   std::atomic<bool> is_stopping_{false};
   std::atomic<bool> is_dead_{false};
   mutable Mutex mu_;

@@ -18,6 +18,10 @@ struct Recorded {
   std::vector<std::int64_t> seqs;          // flushed
   std::vector<std::int64_t> unflushed;     // written only
   std::vector<Result<void>> next_results;  // taken from the back, then success
+  std::vector<std::string> alarms;
+  std::vector<std::size_t> answers_before_alarm;
+  bool wants_alarms = true;
+  bool is_refusing_alarms = false;
 };
 
 class RecordingSink final : public ResultSink {
@@ -34,6 +38,14 @@ class RecordingSink final : public ResultSink {
     recorded_->unflushed.push_back(answer.stamp.seq);
     return {};
   }
+  Result<void> write_alarm(const AlarmEvent& event) override {
+    const std::lock_guard lock(recorded_->mu);
+    if (recorded_->is_refusing_alarms) return fail(ErrorCode::kInternal, "no alarms");
+    recorded_->alarms.push_back(event.alarm_id);
+    recorded_->answers_before_alarm.push_back(recorded_->seqs.size());
+    return {};
+  }
+  bool wants_alarms() const override { return recorded_->wants_alarms; }
   Result<void> flush() override {
     const std::lock_guard lock(recorded_->mu);
     for (const std::int64_t seq : recorded_->unflushed) recorded_->seqs.push_back(seq);
@@ -133,6 +145,48 @@ TEST(SinkRunner, AFullQueueLosesOrWaitsAsAsked) {
   for (int i = 0; i < 100; ++i) waiting.offer(answer(i));
   waiting.stop();
   EXPECT_EQ(waiting.counts().written, 100);
+}
+
+AlarmEvent alarm(const std::string& id) {
+  AlarmEvent event;
+  event.alarm_id = id;
+  return event;
+}
+
+TEST(SinkRunner, AlarmsGoBeforeTheAnswersThatWait) {
+  auto recorded = std::make_shared<Recorded>();
+  for (int i = 0; i < 5; ++i) {
+    recorded->next_results.emplace_back(fail(ErrorCode::kUnavailable, "not yet"));
+  }
+  SinkRunner runner(std::make_unique<RecordingSink>(recorded), {.retry_every = 1ms}, nullptr);
+  for (int i = 0; i < 100; ++i) runner.offer(answer(i));
+  runner.offer_alarm(alarm("A"));
+  runner.stop();
+  ASSERT_EQ(recorded->alarms.size(), 1U);
+  EXPECT_LE(recorded->answers_before_alarm[0], 2U) << "only what was being written";
+  EXPECT_EQ(runner.alarms_settled(), 1);
+  EXPECT_EQ(runner.counts().alarms, 1);
+  EXPECT_EQ(runner.counts().written, 100);
+}
+
+TEST(SinkRunner, ASinkThatWantsNoAlarmsHoldsNoneUp) {
+  auto recorded = std::make_shared<Recorded>();
+  recorded->wants_alarms = false;
+  SinkRunner runner(std::make_unique<RecordingSink>(recorded), {}, nullptr);
+  runner.offer_alarm(alarm("A"));
+  EXPECT_EQ(runner.alarms_settled(), 1);
+  runner.stop();
+  EXPECT_TRUE(recorded->alarms.empty());
+}
+
+TEST(SinkRunner, AnAlarmThatWasNotTakenStaysUnsettled) {
+  auto recorded = std::make_shared<Recorded>();
+  recorded->is_refusing_alarms = true;
+  SinkRunner runner(std::make_unique<RecordingSink>(recorded), {}, nullptr);
+  runner.offer_alarm(alarm("A"));
+  runner.offer_alarm(alarm("B"));
+  runner.stop();
+  EXPECT_EQ(runner.alarms_settled(), 0);
 }
 
 }  // namespace

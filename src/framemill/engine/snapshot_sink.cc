@@ -1,42 +1,16 @@
 #include "framemill/engine/snapshot_sink.h"
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "framemill/engine/replace_file.h"
 #include "framemill/vision/annotate.h"
 
 namespace framemill {
-namespace {
-
-/// Replaces the file in one step, so that a reader never sees half a picture.
-Result<void> replace_file(const std::string& path, const std::vector<std::uint8_t>& bytes) {
-  const std::string part = path + ".part";
-  {
-    std::ofstream file(part, std::ios::binary | std::ios::trunc);
-    file.write(reinterpret_cast<const char*>(bytes.data()),
-               static_cast<std::streamsize>(bytes.size()));
-    file.flush();
-    if (!file) {
-      return fail(
-          ErrorCode::kResourceExhausted,
-          fmt::format("{}: the snapshot cannot be written: {}", path, std::strerror(errno)));
-    }
-  }
-  if (std::rename(part.c_str(), path.c_str()) != 0) {
-    return fail(ErrorCode::kResourceExhausted,
-                fmt::format("{}: the snapshot cannot be written: {}", path, std::strerror(errno)));
-  }
-  return {};
-}
-
-}  // namespace
-
 Result<std::unique_ptr<SnapshotSink>> SnapshotSink::create(const std::string& directory,
                                                            std::vector<CameraNames> cameras) {
   std::error_code error;
@@ -55,7 +29,7 @@ SnapshotSink::SnapshotSink(std::string directory, std::vector<CameraNames> camer
     : directory_(std::move(directory)), cameras_(std::move(cameras)) {}
 
 Result<void> SnapshotSink::write(const Answer& answer) {
-  if (!answer.picture || answer.origin == Origin::kNone) return {};
+  if (!answer.picture || !answer.is_snapshot_due || answer.origin == Origin::kNone) return {};
   const CameraNames& camera = cameras_[answer.camera];
   std::string caption = fmt::format("{}  frame {}  {}", camera.id, answer.stamp.frame_index,
                                     to_string(answer.origin));

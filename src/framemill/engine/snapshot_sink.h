@@ -20,6 +20,7 @@ class SnapshotSink final : public ResultSink {
   [[nodiscard]] std::string_view name() const override { return directory_; }
   Result<void> write(const Answer& answer) override;
   Result<void> flush() override { return {}; }
+  [[nodiscard]] bool wants_pictures() const override { return true; }
 
  private:
   SnapshotSink(std::string directory, std::vector<CameraNames> cameras);

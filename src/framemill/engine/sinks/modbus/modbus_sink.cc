@@ -1,0 +1,295 @@
+#include "framemill/engine/sinks/modbus/modbus_sink.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+#include <fstream>
+#include <vector>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <modbus/modbus.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "framemill/base/clock.h"
+
+namespace framemill {
+namespace {
+
+constexpr std::size_t kClientsMax = 16;
+constexpr auto kIdleMax = std::chrono::seconds(60);
+constexpr int kTickMs = 200;
+/// A request comes in one piece; the rest of a torn one is waited for so long.
+constexpr std::uint32_t kPatienceUs = 200'000;
+
+/// A listening socket on HOST:PORT.
+Result<int> listen_on(const std::string& listen) {
+  const std::size_t colon = listen.rfind(':');
+  std::string host = listen.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const auto refuse = [&](const char* why) {
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("modbus cannot listen on {}: {}; name a free port of an address of this "
+                    "machine",
+                    listen, why));
+  };
+  if (const int code = ::getaddrinfo(host.c_str(), listen.c_str() + colon + 1, &hints, &found);
+      code != 0)
+    return refuse(::gai_strerror(code));
+  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(found, ::freeaddrinfo);
+  const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return refuse(std::strerror(errno));
+  const int yes = 1;
+  ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+  if (::bind(fd, found->ai_addr, found->ai_addrlen) != 0 || ::listen(fd, 8) != 0) {
+    const int error = errno;
+    ::close(fd);
+    return refuse(std::strerror(error));
+  }
+  return fd;
+}
+
+int port_of(int fd) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length);
+  return ntohs(address.ss_family == AF_INET6
+                   ? reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port
+                   : reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
+}
+
+std::int64_t number_of(std::string_view camera_state) {
+  constexpr std::array<std::string_view, 6> kStates{"connecting", "up",    "frozen",
+                                                    "down",       "ended", "failed"};
+  return std::ranges::find(kStates, camera_state) - kStates.begin();
+}
+
+std::int64_t number_of(AlarmSeverity severity) { return static_cast<std::int64_t>(severity) + 1; }
+
+}  // namespace
+
+struct ModbusSink::Server {
+  ~Server() {
+    for (const Client& client : clients) ::close(client.fd);
+    if (listener >= 0) ::close(listener);
+    if (mapping != nullptr) modbus_mapping_free(mapping);
+    if (context != nullptr) modbus_free(context);
+  }
+  struct Client {
+    int fd;
+    std::chrono::steady_clock::time_point heard_at;
+  };
+  modbus_t* context = nullptr;
+  modbus_mapping_t* mapping = nullptr;
+  int listener = -1;
+  std::vector<Client> clients;
+};
+
+ModbusSink::ModbusSink(ModbusSinkOptions options)
+    : options_(std::move(options)), server_(std::make_unique<Server>()) {}
+
+Result<std::unique_ptr<ModbusSink>> ModbusSink::create(ModbusSinkOptions options) {
+  std::unique_ptr<ModbusSink> sink(new ModbusSink(std::move(options)));
+  const ModbusSinkOptions& o = sink->options_;
+  if (!o.map_path.empty()) {
+    std::ofstream file(o.map_path, std::ios::trunc);
+    file << o.map.markdown();
+    if (!file.flush())
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: the register map cannot be written there; name a file in a "
+                              "folder that exists and is writable",
+                              o.map_path));
+  }
+  Result<int> listener = listen_on(o.listen);
+  if (!listener) return fail(listener.error());
+  Server& server = *sink->server_;
+  server.listener = *listener;
+  sink->port_ = port_of(*listener);
+  // The context only frames messages; its sockets are ours.
+  server.context = modbus_new_tcp("127.0.0.1", sink->port_);
+  const int bits = o.map.bits();
+  const int registers = o.map.registers();
+  server.mapping = modbus_mapping_new(bits, bits, registers, registers);
+  if (server.context == nullptr || server.mapping == nullptr)
+    return fail(ErrorCode::kInternal, "libmodbus cannot be used");
+  modbus_set_indication_timeout(server.context, 0, kPatienceUs);
+  modbus_set_byte_timeout(server.context, 0, kPatienceUs);
+  {
+    const MutexLock lock(sink->mu_);
+    sink->set_register(RegisterMap::kMapVersion, RegisterMap::kVersion);
+    sink->set_register(RegisterMap::kCameras, static_cast<std::int64_t>(o.map.cameras().size()));
+    sink->set_register(RegisterMap::kRules, static_cast<std::int64_t>(o.map.rules().size()));
+    sink->set_register(RegisterMap::kDeviceBusy, RegisterMap::kUnknown);
+    for (std::size_t i = 0; i < o.map.cameras().size(); ++i)
+      sink->set_register(
+          RegisterMap::kFirstCamera + RegisterMap::kCameraRegisters * static_cast<int>(i) + 8,
+          RegisterMap::kUnknown);
+    for (std::size_t i = 0; i < o.map.rules().size(); ++i)
+      sink->set_register(
+          RegisterMap::kFirstRule + RegisterMap::kRuleRegisters * static_cast<int>(i) + 1,
+          number_of(o.map.rules()[i].severity));
+  }
+  sink->thread_ = std::thread([s = sink.get()] { s->run(); });
+  return sink;
+}
+
+ModbusSink::~ModbusSink() {
+  is_stopping_ = true;
+  if (thread_.joinable()) thread_.join();
+}
+
+void ModbusSink::set_register(int address, std::int64_t value) {
+  const auto word = static_cast<std::uint16_t>(value);
+  server_->mapping->tab_registers[address] = word;
+  server_->mapping->tab_input_registers[address] = word;
+}
+void ModbusSink::set_wide(int address, std::int64_t value) {
+  const auto wide = static_cast<std::uint32_t>(value);
+  set_register(address, wide >> 16U);
+  set_register(address + 1, wide & 0xFFFFU);
+}
+void ModbusSink::set_bit(int address, bool value) {
+  server_->mapping->tab_bits[address] = value ? 1 : 0;
+  server_->mapping->tab_input_bits[address] = value ? 1 : 0;
+}
+
+void ModbusSink::set_rule(std::size_t rule, AlarmState state) {
+  if (state == AlarmState::kCleared)
+    open_.erase(rule);
+  else
+    open_[rule] = state;
+  const auto i = static_cast<int>(rule);
+  set_bit(RegisterMap::kFirstOpenBit + i, state != AlarmState::kCleared);
+  set_bit(RegisterMap::kFirstUnseenBit + i, state == AlarmState::kRaised);
+  set_register(RegisterMap::kFirstRule + RegisterMap::kRuleRegisters * i,
+               state == AlarmState::kCleared  ? 0
+               : state == AlarmState::kRaised ? 1
+                                              : 2);
+}
+
+void ModbusSink::sum_up() {
+  std::int64_t unseen = 0, worst = 0;
+  for (const auto& [rule, state] : open_) {
+    unseen += state == AlarmState::kRaised;
+    worst = std::max(worst, number_of(options_.map.rules()[rule].severity));
+  }
+  set_register(RegisterMap::kOpen, static_cast<std::int64_t>(open_.size()));
+  set_register(RegisterMap::kUnseen, unseen);
+  set_register(RegisterMap::kWorst, worst);
+  set_bit(RegisterMap::kAnyOpenBit, !open_.empty());
+  set_bit(RegisterMap::kAnyUnseenBit, unseen > 0);
+}
+
+Result<void> ModbusSink::write_alarm(const AlarmEvent& event) {
+  const std::optional<std::size_t> rule = options_.map.find_rule(event.camera_id, event.rule);
+  if (!rule) return {};
+  const MutexLock lock(mu_);
+  set_rule(*rule, event.state);
+  sum_up();
+  return {};
+}
+
+Result<void> ModbusSink::write_status(const RunStatus& status) {
+  const MutexLock lock(mu_);
+  for (const RunStatus::Camera& camera : status.cameras) {
+    const auto found = std::ranges::find(options_.map.cameras(), camera.id);
+    if (found == options_.map.cameras().end()) continue;
+    const int at =
+        RegisterMap::kFirstCamera +
+        RegisterMap::kCameraRegisters * static_cast<int>(found - options_.map.cameras().begin());
+    set_register(at, number_of(camera.state));
+    set_wide(at + 1, camera.answered);
+    set_wide(at + 3, camera.unanswered);
+    set_wide(at + 5, camera.overdue);
+    // The rate over the last two seconds and more, so that one frame does not make it jump.
+    const auto [entry, is_new] = answered_.try_emplace(camera.index, status.at, camera.answered);
+    const Duration since = status.at - entry->second.first;
+    if (since >= std::chrono::seconds(2)) {
+      const double rate =
+          static_cast<double>(camera.answered - entry->second.second) / to_seconds(since);
+      set_register(at + 7, std::llround(std::min(rate * 10, 65'534.0)));
+      entry->second = {status.at, camera.answered};
+    }
+    if (camera.fidelity) set_register(at + 8, std::llround(*camera.fidelity * 1000));
+  }
+  for (const RunStatus::Rule& one : status.rules) {
+    const std::optional<std::size_t> rule = options_.map.find_rule(one.camera_id, one.id);
+    if (!rule) continue;
+    const int at = RegisterMap::kFirstRule + RegisterMap::kRuleRegisters * static_cast<int>(*rule);
+    set_wide(at + 2, one.events);
+    set_wide(at + 4, std::llround(std::min(one.value * 100, 4e9)));
+    set_rule(*rule, !one.is_open          ? AlarmState::kCleared
+                    : one.is_acknowledged ? AlarmState::kAcknowledged
+                                          : AlarmState::kRaised);
+  }
+  set_register(RegisterMap::kDeviceBusy, status.device_busy
+                                             ? std::llround(*status.device_busy * 1000)
+                                             : RegisterMap::kUnknown);
+  sum_up();
+  return {};
+}
+
+void ModbusSink::run() {
+  Server& server = *server_;
+  const auto began = std::chrono::steady_clock::now();
+  while (!is_stopping_) {
+    std::vector<pollfd> fds{{server.listener, POLLIN, 0}};
+    for (const Server::Client& client : server.clients) fds.push_back({client.fd, POLLIN, 0});
+    ::poll(fds.data(), fds.size(), kTickMs);
+    const auto now = std::chrono::steady_clock::now();
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now - began).count();
+    {
+      const MutexLock lock(mu_);
+      set_register(RegisterMap::kHeartbeat, seconds);
+      set_bit(RegisterMap::kHeartbeatBit, seconds % 2 == 1);
+    }
+    std::vector<Server::Client> kept;
+    for (std::size_t i = 0; i < server.clients.size(); ++i) {
+      Server::Client client = server.clients[i];
+      bool is_kept = now - client.heard_at < kIdleMax;
+      if ((fds[i + 1].revents & (POLLIN | POLLHUP | POLLERR)) != 0) {
+        std::array<std::uint8_t, MODBUS_TCP_MAX_ADU_LENGTH> request{};
+        modbus_set_socket(server.context, client.fd);
+        const int length = modbus_receive(server.context, request.data());
+        is_kept = length >= 0;
+        if (length > 0) {
+          client.heard_at = now;
+          const int header = modbus_get_header_length(server.context);
+          const std::uint8_t function = request[static_cast<std::size_t>(header)];
+          const bool is_reading =
+              function >= MODBUS_FC_READ_COILS && function <= MODBUS_FC_READ_INPUT_REGISTERS;
+          const MutexLock lock(mu_);
+          const int sent =
+              is_reading ? modbus_reply(server.context, request.data(), length, server.mapping)
+                         : modbus_reply_exception(server.context, request.data(),
+                                                  MODBUS_EXCEPTION_ILLEGAL_FUNCTION);
+          is_kept = sent >= 0;
+        }
+      }
+      if (is_kept)
+        kept.push_back(client);
+      else
+        ::close(client.fd);
+    }
+    server.clients = std::move(kept);
+    if ((fds[0].revents & POLLIN) != 0) {
+      const int fd = ::accept4(server.listener, nullptr, nullptr, SOCK_CLOEXEC);
+      if (fd >= 0 && server.clients.size() >= kClientsMax)
+        ::close(fd);
+      else if (fd >= 0)
+        server.clients.push_back({fd, now});
+    }
+  }
+}
+
+}  // namespace framemill

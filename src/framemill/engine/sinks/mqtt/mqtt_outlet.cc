@@ -1,0 +1,278 @@
+#include "framemill/engine/sinks/mqtt/mqtt_outlet.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <MQTTClient.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "framemill/base/url.h"
+#include "framemill/engine/answer_json.h"
+
+namespace framemill {
+namespace {
+
+constexpr int kQos = 1;
+constexpr int kKeepAliveS = 20;
+
+/// What Paho's address is made of: tcp://host:port or ssl://host:port.
+std::string address_of(const std::string& url) {
+  const bool is_safe = url_scheme(url) == "mqtts";
+  std::string host = url.substr(url.find("://") + 3);
+  while (!host.empty() && host.back() == '/') host.pop_back();
+  const std::size_t bracket = host.rfind(']');  // of an IPv6 address
+  const std::size_t colon = host.rfind(':');
+  const bool has_port =
+      colon != std::string::npos && (bracket == std::string::npos || colon > bracket);
+  return fmt::format("{}://{}{}", is_safe ? "ssl" : "tcp", host,
+                     has_port  ? ""
+                     : is_safe ? ":8883"
+                               : ":1883");
+}
+
+}  // namespace
+
+struct MqttOutlet::Client {
+  ~Client() {
+    if (handle != nullptr) MQTTClient_destroy(&handle);
+  }
+  MQTTClient handle = nullptr;
+  std::vector<MQTTClient_deliveryToken> open;  ///< published, not yet acknowledged
+  std::atomic<bool> is_lost{false};            ///< set by Paho's thread
+};
+
+MqttOutlet::MqttOutlet(MqttOptions options)
+    : options_(std::move(options)), client_(std::make_unique<Client>()) {}
+
+MqttOutlet::~MqttOutlet() = default;
+
+std::string MqttOutlet::place() const { return fmt::format("broker {}", redact(options_.url)); }
+
+Result<std::unique_ptr<MqttOutlet>> MqttOutlet::create(MqttOptions options) {
+  for (const std::string* const file : {&options.ca_file, &options.cert_file, &options.key_file}) {
+    if (!file->empty() && ::access(file->c_str(), R_OK) != 0)
+      return fail(ErrorCode::kInvalidArgument, fmt::format("{}: cannot be read", *file));
+  }
+  std::unique_ptr<MqttOutlet> outlet(new MqttOutlet(std::move(options)));
+  MQTTClient_init_options init = MQTTClient_init_options_initializer;
+  init.do_openssl_init = 1;
+  MQTTClient_global_init(&init);
+  MQTTClient_createOptions create = MQTTClient_createOptions_initializer;
+  create.MQTTVersion = outlet->options_.is_version_5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
+  // What was not acknowledged is kept by the spool, so the client keeps nothing.
+  const int code = MQTTClient_createWithOptions(
+      &outlet->client_->handle, address_of(outlet->options_.url).c_str(),
+      outlet->options_.client_id.c_str(), MQTTCLIENT_PERSISTENCE_NONE, nullptr, &create);
+  if (code != MQTTCLIENT_SUCCESS)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: is not an address that MQTT can use ({})", outlet->place(), code));
+  MQTTClient_setCallbacks(
+      outlet->client_->handle, outlet->client_.get(),
+      [](void* client, char*) { static_cast<Client*>(client)->is_lost = true; },
+      [](void*, char* topic, int, MQTTClient_message* message) {  // nothing is subscribed to
+        MQTTClient_freeMessage(&message);
+        MQTTClient_free(topic);
+        return 1;
+      },
+      nullptr);
+  return outlet;
+}
+
+Result<void> MqttOutlet::connect() {
+  if (!client_->is_lost && MQTTClient_isConnected(client_->handle)) return {};
+  client_->is_lost = false;
+  client_->open.clear();
+  shown_.clear();
+  is_announced_ = false;
+
+  const std::string status_topic = options_.topic + "/status";
+  MQTTClient_willOptions will = MQTTClient_willOptions_initializer;
+  will.topicName = status_topic.c_str();
+  will.message = "offline";
+  will.retained = 1;
+  will.qos = kQos;
+  MQTTClient_SSLOptions tls = MQTTClient_SSLOptions_initializer;
+  tls.verify = 1;
+  tls.sslVersion = MQTT_SSL_VERSION_TLS_1_2;
+  if (!options_.ca_file.empty())
+    tls.trustStore = options_.ca_file.c_str();
+  else
+    tls.CApath = "/etc/ssl/certs";
+  if (!options_.cert_file.empty()) {
+    tls.keyStore = options_.cert_file.c_str();
+    tls.privateKey = options_.key_file.c_str();
+  }
+  const MQTTClient_connectOptions usual_3 = MQTTClient_connectOptions_initializer;
+  const MQTTClient_connectOptions usual_5 = MQTTClient_connectOptions_initializer5;
+  MQTTClient_connectOptions options = options_.is_version_5 ? usual_5 : usual_3;
+  options.keepAliveInterval = kKeepAliveS;
+  options.reliable = 0;  // more than one message may be on its way
+  options.maxInflightMessages = static_cast<int>(batch_max());
+  options.connectTimeout = static_cast<int>(std::max(1.0, to_seconds(options_.timeout)));
+  options.will = &will;
+  if (!options_.username.empty()) {
+    options.username = options_.username.c_str();
+    options.password = options_.password.c_str();
+  }
+  if (url_scheme(options_.url) == "mqtts") options.ssl = &tls;
+
+  int code = MQTTCLIENT_FAILURE;
+  std::string reason;
+  if (options_.is_version_5) {
+    options.MQTTVersion = MQTTVERSION_5;
+    MQTTResponse response = MQTTClient_connect5(client_->handle, &options, nullptr, nullptr);
+    code = response.reasonCode;
+    if (code > 0) reason = MQTTReasonCode_toString(response.reasonCode);
+    MQTTResponse_free(response);
+  } else {
+    options.MQTTVersion = MQTTVERSION_3_1_1;
+    code = MQTTClient_connect(client_->handle, &options);
+    constexpr const char* kReasons[] = {"",
+                                        "the protocol's version is refused",
+                                        "the client's id is refused",
+                                        "the broker is not available",
+                                        "wrong user name or password",
+                                        "not authorized"};
+    if (code >= 1 && code <= 5) reason = kReasons[code];
+  }
+  if (code != MQTTCLIENT_SUCCESS)
+    return fail(ErrorCode::kUnavailable,
+                fmt::format("{}: no connection{}{}", place(), reason.empty() ? "" : ": ", reason));
+  if (Result<void> said = publish(status_topic, "online", true); !said) return said;
+  return wait_for_all();
+}
+
+Result<void> MqttOutlet::publish(const std::string& topic, std::string_view payload,
+                                 bool is_retained) {
+  MQTTClient_message message = MQTTClient_message_initializer;
+  message.payload = const_cast<char*>(payload.data());  // Paho only reads it
+  message.payloadlen = static_cast<int>(payload.size());
+  message.qos = kQos;
+  message.retained = is_retained ? 1 : 0;
+  MQTTClient_deliveryToken token = 0;
+  int code = 0;
+  if (options_.is_version_5) {
+    const MQTTResponse response =
+        MQTTClient_publishMessage5(client_->handle, topic.c_str(), &message, &token);
+    code = response.reasonCode;
+    MQTTResponse_free(response);
+  } else {
+    code = MQTTClient_publishMessage(client_->handle, topic.c_str(), &message, &token);
+  }
+  if (code != MQTTCLIENT_SUCCESS) {
+    client_->is_lost = true;
+    return fail(ErrorCode::kUnavailable,
+                fmt::format("{}: the connection broke ({})", place(), code));
+  }
+  client_->open.push_back(token);
+  return {};
+}
+
+Result<void> MqttOutlet::wait_for_all() {
+  const auto until = std::chrono::steady_clock::now() + options_.timeout;
+  for (const MQTTClient_deliveryToken token : client_->open) {
+    while (MQTTClient_waitForCompletion(client_->handle, token, 100) != MQTTCLIENT_SUCCESS) {
+      const bool is_late = std::chrono::steady_clock::now() >= until;
+      if (!client_->is_lost && !is_late && !is_interrupted_) continue;
+      client_->is_lost = true;  // a new connection: what was acknowledged is not known
+      client_->open.clear();
+      return fail(ErrorCode::kUnavailable, fmt::format("{}: does not acknowledge", place()));
+    }
+  }
+  client_->open.clear();
+  return {};
+}
+
+Result<void> MqttOutlet::deliver(std::span<const Message> messages) {
+  if (is_interrupted_) return fail(ErrorCode::kCancelled, "the run ends");
+  if (Result<void> connected = connect(); !connected) return connected;
+  for (const Message& message : messages) {
+    const bool is_alarm = message.kind == Message::Kind::kAlarm;
+    const std::string_view camera = message.camera.empty() ? "-" : std::string_view(message.camera);
+    const std::string topic =
+        is_alarm ? fmt::format("{}/alarms/{}/{}", options_.topic, camera, message.rule)
+                 : fmt::format("{}/answers/{}", options_.topic, camera);
+    if (Result<void> sent = publish(topic, message.body, is_alarm); !sent) return sent;
+  }
+  return wait_for_all();
+}
+
+Result<void> MqttOutlet::show(const RunStatus& status) {
+  if (is_interrupted_) return fail(ErrorCode::kCancelled, "the run ends");
+  if (Result<void> connected = connect(); !connected) return connected;
+  if (!is_announced_ && !options_.discovery.empty()) {
+    if (Result<void> announced = announce(status); !announced) return announced;
+  }
+  is_announced_ = true;
+  std::map<std::string, std::string> changed;
+  for (const RunStatus::Camera& camera : status.cameras) {
+    if (const auto known = shown_.find(camera.id);
+        known != shown_.end() && known->second == camera.state)
+      continue;
+    const std::string payload = nlohmann::json{
+        {"state", camera.state},
+        {"at", format_wall_time(status.at)},
+        {"run", status.run_id}}.dump();
+    if (Result<void> sent =
+            publish(fmt::format("{}/cameras/{}/state", options_.topic, camera.id), payload, true);
+        !sent)
+      return sent;
+    changed[camera.id] = camera.state;
+  }
+  if (Result<void> done = wait_for_all(); !done) return done;
+  for (auto& [id, state] : changed) shown_[id] = state;
+  return {};
+}
+
+Result<void> MqttOutlet::announce(const RunStatus& status) {
+  const std::string node = "framemill_" + options_.client_id;
+  const nlohmann::json device{
+      {"identifiers", {node}}, {"name", options_.client_id}, {"manufacturer", "framemill"}};
+  const auto send = [&](const std::string& object, nlohmann::json config) {
+    config["unique_id"] = node + "_" + object;
+    config["device"] = device;
+    config["availability_topic"] = options_.topic + "/status";
+    return publish(fmt::format("{}/binary_sensor/{}/{}/config", options_.discovery, node, object),
+                   config.dump(), true);
+  };
+  // Object ids may hold letters, digits, '-' and '_' only.
+  const auto as_object = [](std::string text) {
+    std::ranges::replace(text, '.', '_');
+    return text;
+  };
+  for (const RunStatus::Camera& camera : status.cameras) {
+    const Result<void> sent =
+        send(as_object(camera.id),
+             {{"name", camera.id},
+              {"device_class", "connectivity"},
+              {"state_topic", fmt::format("{}/cameras/{}/state", options_.topic, camera.id)},
+              {"value_template", "{{ 'ON' if value_json.state == 'up' else 'OFF' }}"}});
+    if (!sent) return sent;
+  }
+  for (const RunStatus::Rule& rule : status.rules) {
+    const std::string camera = rule.camera_id.empty() ? "-" : rule.camera_id;
+    const Result<void> sent =
+        send(as_object(camera + "_" + rule.id),
+             {{"name", camera + " " + rule.id},
+              {"device_class", "problem"},
+              {"state_topic", fmt::format("{}/alarms/{}/{}", options_.topic, camera, rule.id)},
+              {"value_template", "{{ 'OFF' if value_json.state == 'cleared' else 'ON' }}"},
+              {"json_attributes_topic",
+               fmt::format("{}/alarms/{}/{}", options_.topic, camera, rule.id)}});
+    if (!sent) return sent;
+  }
+  return wait_for_all();
+}
+
+void MqttOutlet::close() {
+  if (MQTTClient_isConnected(client_->handle) == 0) return;
+  // Leaving in good order sends no last will, so the same is said here.
+  if (!client_->is_lost && publish(options_.topic + "/status", "offline", true) &&
+      !client_->open.empty())
+    MQTTClient_waitForCompletion(client_->handle, client_->open.back(), 300);
+  MQTTClient_disconnect(client_->handle, 200);
+}
+
+}  // namespace framemill

@@ -1,0 +1,125 @@
+"""Real peers for what framemill sends: a Mosquitto broker with a subscriber, an HTTP receiver that fails on command."""
+import hashlib
+import hmac
+import http.server
+import json
+import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+import time
+
+import paho.mqtt.client
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_until(condition, timeout_s, what):
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        if condition():
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"not within {timeout_s} s: {what}")
+
+
+class Broker:
+    """Mosquitto on a port of its own; start() and stop() as often as wanted."""
+
+    def __init__(self, folder, extra="", port=None):
+        self.port = port or free_port()
+        self.config = pathlib.Path(folder) / "mosquitto.conf"
+        self.config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 0\n{extra}\n")
+        self.process = None
+
+    def start(self):
+        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin")
+        self.process = subprocess.Popen([program, "-c", str(self.config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        def is_up():
+            with socket.socket() as s:
+                return s.connect_ex(("127.0.0.1", self.port)) == 0
+        wait_until(is_up, 10, "the broker listens")
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class Subscriber:
+    """All messages below `topic` as (topic, payload, retained), in the order of arrival."""
+
+    def __init__(self, port, topic="#", tls=None):
+        self.messages = []
+        self.is_subscribed = threading.Event()
+        self.client = paho.mqtt.client.Client()
+        if tls:
+            self.client.tls_set(**tls)
+        self.client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self.client.on_subscribe = lambda *_: self.is_subscribed.set()
+        self.client.on_message = lambda _, __, m: self.messages.append((m.topic, m.payload.decode(), bool(m.retain)))
+        self.client.connect("127.0.0.1", port)
+        self.client.loop_start()
+        assert self.is_subscribed.wait(10)
+
+    def stop(self):
+        self.client.loop_stop()
+        self.client.disconnect()
+
+    def json(self, prefix):
+        return [json.loads(payload) for topic, payload, _ in list(self.messages) if topic.startswith(prefix)]
+
+
+class Receiver:
+    """An HTTP server that keeps what is posted to it; `status` is what it answers."""
+
+    def __init__(self, secret=None, port=0):
+        self.requests = []  # (status answered, headers, body, received at)
+        self.status = 200
+        self.bad_signatures = 0
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if secret is not None and not outer.is_signed(secret, self.headers.get("Framemill-Signature", ""), body):
+                    outer.bad_signatures += 1
+                outer.requests.append((outer.status, dict(self.headers), body.decode(), time.time()))
+                self.send_response(outer.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        http.server.ThreadingHTTPServer.allow_reuse_address = True
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.server.daemon_threads = True
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @staticmethod
+    def is_signed(secret, header, body):
+        parts = dict(part.split("=", 1) for part in header.split(",") if "=" in part)
+        wanted = hmac.new(secret.encode(), parts.get("t", "").encode() + b"." + body, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(wanted, parts.get("v1", "")) and abs(time.time() - int(parts.get("t") or 0)) < 60
+
+    def accepted(self):
+        """What an idempotent receiver has: the first body for each key."""
+        taken = {}
+        for status, headers, body, at in list(self.requests):
+            if status < 300:
+                taken.setdefault(headers["Idempotency-Key"], (json.loads(body), at))
+        return taken
+
+    def stop(self):
+        self.server.shutdown()
+        self.server.server_close()
