@@ -47,8 +47,9 @@ class SettingsReader {
     has_lines_ = false;
     CameraSettings camera = base;
     if (root.kind != Kind::kMap) {
-      add_problem(root.line, "", fmt::format("is {}; write a map, such as {{\"slo\": \"200ms\"}}",
-                                             describe(root.kind)));
+      add_problem(
+          root.line, "",
+          fmt::format("is {}; write a map, such as {{\"slo\": \"200ms\"}}", describe(root.kind)));
     } else {
       const std::set<std::string_view> keys = read_entry(root, camera, "", "cameras", 0);
       check_sampling(root, keys, "rate");
@@ -162,7 +163,9 @@ class SettingsReader {
       read_entry(*node, settings_.engine, "engine", "engine", SettingPlace::kNoIndex);
     if (const YamlNode* const node = section("sinks", Kind::kList)) read_sinks(*node);
     if (const YamlNode* const node = section("server", Kind::kMap))
-      read_entry(*node, settings_.server, "server", "server", SettingPlace::kNoIndex);
+      settings_.server.is_listen_given =
+          read_entry(*node, settings_.server, "server", "server", SettingPlace::kNoIndex)
+              .contains("listen");
   }
 
   void read_models(const YamlNode& node) {

@@ -24,8 +24,8 @@ using SettingsOverride = std::function<Result<void>(RunSettings&)>;
                                                  const SettingsOverride& override_settings = {});
 
 /// One camera alone, as YAML or JSON: the keys of `cameras:`, on top of `base`. Variables are not
-/// expanded: the text may come from outside. Checks each setting, not the whole. Messages begin with
-/// the key. Errors: those of parse_settings().
+/// expanded: the text may come from outside. Checks each setting, not the whole. Messages begin
+/// with the key. Errors: those of parse_settings().
 [[nodiscard]] Result<CameraSettings> parse_camera(std::string_view text,
                                                   const CameraSettings& base);
 

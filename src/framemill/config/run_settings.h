@@ -105,6 +105,7 @@ struct OutputSettings {
 
 struct ServerSettings {
   std::string listen = "127.0.0.1:8460";  ///< HOST:PORT or "off"
+  bool is_listen_given = false;           ///< somebody asked for it; else a taken port is no error
   // Tokens of three roles; never printed. Without any only loopback addresses may be listened at.
   std::string token;               ///< may do everything
   std::string operate_token;       ///< reads, acknowledges alarms, pauses and restarts cameras

@@ -477,6 +477,8 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   for (std::size_t i = 0; i < settings.models.size(); ++i) {
     report.models.push_back(pool->detector(i).facts());
     report.model_names.push_back(settings.models[i].name);
+    std::vector<std::string>& rungs = report.ladders.emplace_back();
+    for (const std::size_t rung : ladders[i]) rungs.push_back(pool->detector(rung).facts().name);
   }
   report.environment = environment;
   for (const auto& camera : cameras) {
@@ -488,6 +490,7 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   if (removed) {
     report.removed_cameras = removed->cameras;
     report.removed = removed->counts;
+    report.removed_inferences = removed->inferences;
     report.removed_source = removed->source;
   }
   for (const Retired& old : retired) {
@@ -499,6 +502,9 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
     } else {
       ++report.removed_cameras;
       report.removed[static_cast<std::size_t>(of_index.priority)].merge(of_index.counts);
+      report.removed_inferences.resize(settings.models.size());
+      for (std::size_t i = 0; i < of_index.counts.inferences.size(); ++i)
+        report.removed_inferences[old.camera->model][i] += of_index.counts.inferences[i];
       add_counts(report.removed_source, of_index.status.source);
     }
   }

@@ -59,12 +59,15 @@ struct RunReport {
   std::int64_t batches = 0;      ///< so far
   std::size_t batches_max = 1;   ///< in flight at once, at which throughput peaks
   std::vector<ModelFacts> models;
-  std::vector<std::string> model_names;  ///< as configured, by model index
+  std::vector<std::string> model_names;           ///< as configured, by model index
+  std::vector<std::vector<std::string>> ladders;  ///< variants of each model's rungs, best first
   Environment environment;
   std::vector<CameraReport> cameras;  ///< of the run as it is now
   std::int64_t removed_cameras = 0;
   std::array<CameraCounts, 3> removed;  ///< of those, by Priority; part of the total
-  SourceCounts removed_source;          ///< likewise
+  /// Of those, inferences by purpose, by model; empty without any.
+  std::vector<std::array<std::int64_t, kInferencePurposeNames.size()>> removed_inferences;
+  SourceCounts removed_source;  ///< likewise
   std::vector<SinkCounts> sinks;
   std::vector<std::string> snapshots;  ///< newest picture of each camera that has one
   CameraCounts total;

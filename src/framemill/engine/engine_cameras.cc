@@ -357,6 +357,9 @@ void Engine::State::keep_house() {
         if (!retired.front().is_replaced) ++removed->cameras;
         const auto priority = static_cast<std::size_t>(next->settings.priority);
         removed->counts[priority].merge(*counts);
+        removed->inferences.resize(settings.models.size());
+        for (std::size_t i = 0; i < counts->inferences.size(); ++i)
+          removed->inferences[next->model][i] += counts->inferences[i];
         add_counts(removed->source, next->source_before);
       }
       audits->remove_camera(next->index);

@@ -41,6 +41,7 @@ struct Engine::State {
   struct Removed {
     std::int64_t cameras = 0;
     std::array<CameraCounts, 3> counts;  ///< by Priority
+    std::vector<std::array<std::int64_t, kInferencePurposeNames.size()>> inferences;  ///< by model
     SourceCounts source;
   };
 

@@ -54,9 +54,10 @@ void AlarmBoard::set_acknowledge(Acknowledge acknowledge) {
 std::vector<AlarmView> AlarmBoard::newest(const Query& query) const {
   std::vector<AlarmView> found;
   const MutexLock lock(mu_);
-  const auto begin = query.before.empty()
-                         ? alarms_.rbegin()
-                         : std::make_reverse_iterator(alarms_.lower_bound(std::string(query.before)));
+  const auto begin =
+      query.before.empty()
+          ? alarms_.rbegin()
+          : std::make_reverse_iterator(alarms_.lower_bound(std::string(query.before)));
   for (auto entry = begin; entry != alarms_.rend() && found.size() < query.limit; ++entry) {
     const AlarmView& alarm = entry->second;
     if (query.state && alarm.state != *query.state) continue;

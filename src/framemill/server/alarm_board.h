@@ -23,13 +23,14 @@ struct AlarmView {
   std::string acknowledged_by;
 };
 
-/// The alarms of a run as people see them. The engine's rules own alarms; this keeps what they said,
-/// bounded: of more than `alarms_max` the oldest cleared ones are forgotten first.
+/// The alarms of a run as people see them. The engine's rules own alarms; this keeps what they
+/// said, bounded: of more than `alarms_max` the oldest cleared ones are forgotten first.
 /// Thread-safety: all members, any thread.
 class AlarmBoard {
  public:
   /// Tells the rules that somebody has seen an alarm. Errors: kNotFound, kFailedPrecondition.
-  using Acknowledge = std::function<Result<void>(const std::string& alarm_id, const std::string& by)>;
+  using Acknowledge =
+      std::function<Result<void>(const std::string& alarm_id, const std::string& by)>;
 
   explicit AlarmBoard(std::size_t alarms_max) : alarms_max_(alarms_max) {}
 

@@ -49,8 +49,7 @@ bool is_inside(const std::string& address, const std::string& network, int prefi
 bool is_special(const std::string& address) {
   const auto byte = [&address](std::size_t i) { return static_cast<unsigned char>(address[i]); };
   if (address.size() == 4) {
-    return byte(0) == 0 || byte(0) == 127 || (byte(0) == 169 && byte(1) == 254) ||
-           (byte(0) >= 224);
+    return byte(0) == 0 || byte(0) == 127 || (byte(0) == 169 && byte(1) == 254) || (byte(0) >= 224);
   }
   const bool is_near_zero =
       std::ranges::all_of(std::string_view(address).substr(0, 15), [](char c) { return c == 0; }) &&
@@ -83,8 +82,7 @@ Result<CameraAddressRules> CameraAddressRules::create(const std::vector<std::str
     network.prefix_bits = most;
     if (slash != std::string::npos) {
       const char* const end = text.data() + text.size();
-      const auto [rest, error] =
-          std::from_chars(text.data() + slash + 1, end, network.prefix_bits);
+      const auto [rest, error] = std::from_chars(text.data() + slash + 1, end, network.prefix_bits);
       if (error != std::errc{} || rest != end) network.prefix_bits = -1;
     }
     if (network.bytes.empty() || network.prefix_bits < 0 || network.prefix_bits > most) {

@@ -18,8 +18,8 @@ class CameraAddressRules {
   static Result<CameraAddressRules> create(const std::vector<std::string>& networks);
 
   /// Whether a camera may be at `url`. Asks the name service where the host is a name: all its
-  /// addresses have to be allowed. What it answers later, when the camera is connected to, is out of
-  /// our hands. May take seconds. Errors: kInvalidArgument; the message holds no credentials.
+  /// addresses have to be allowed. What it answers later, when the camera is connected to, is out
+  /// of our hands. May take seconds. Errors: kInvalidArgument; the message holds no credentials.
   [[nodiscard]] Result<void> check(std::string_view url) const;
 
   /// Whether a camera may be at this numeric address.

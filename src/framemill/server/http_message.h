@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "framemill/base/clock.h"
+
 namespace framemill {
 
 /// One request, read whole and within the limits of HttpServer. Texts are as the client sent them,
@@ -28,6 +30,7 @@ struct HttpRequest {
   std::string protocols;      ///< Sec-WebSocket-Protocol; may hold a token, so never logged
   std::string peer;           ///< address of the client, without port
   bool is_upgrade = false;    ///< asks for a WebSocket
+  Duration waited{0};         ///< since it was handled first, see HttpResponse::again_in
 };
 
 /// What is answered. `body` may be shared between many answers.
@@ -36,6 +39,9 @@ struct HttpResponse {
   std::string content_type;  ///< empty: no body
   std::shared_ptr<const std::string> body;
   std::vector<std::pair<std::string, std::string>> headers;
+  /// Not answered yet: the request is to be handled once more so much later. Nobody waits meanwhile
+  /// but the client.
+  std::optional<Duration> again_in;
 };
 
 /// One end of a WebSocket, as those see it who say something there.

@@ -344,15 +344,33 @@ class HttpServer::State::Connection : public std::enable_shared_from_this<Connec
       write(refusal(503, "unavailable", "the server has more to do than it can", "try again"));
       return;
     }
+    hand_over(std::move(request));
+  }
+
+  /// To a worker; what it answers comes back to the network's thread, and with it the connection.
+  void hand_over(HttpRequest&& request) {
     net::post(state_.work, [self = shared_from_this(), asked = std::move(request)]() mutable {
       HttpResponse response = self->state_.options.handle(asked);
-      --self->state_.requests_waiting;
-      // The connection goes back to the network's thread, and ends there.
       auto& network = self->state_.network;
-      net::post(network, [self = std::move(self), response = std::move(response)]() mutable {
-        self->write(std::move(response));
+      net::post(network, [self = std::move(self), asked = std::move(asked),
+                          response = std::move(response)]() mutable {
+        self->on_handled(std::move(asked), std::move(response));
       });
     });
+  }
+
+  void on_handled(HttpRequest&& request, HttpResponse&& response) {
+    if (!response.again_in) {
+      --state_.requests_waiting;
+      write(std::move(response));
+      return;
+    }
+    request.waited += *response.again_in;
+    pause_.expires_after(*response.again_in);
+    pause_.async_wait(
+        [self = shared_from_this(), asked = std::move(request)](BeastError error) mutable {
+          if (!error) self->hand_over(std::move(asked));
+        });
   }
 
   void fill(HttpRequest& request) {

@@ -207,17 +207,16 @@ void RunMeter::look() {
     }
     const auto wanted = std::ranges::find(settings, camera.id, &CameraSettings::id);
     const bool is_old = oldest.cameras.contains(camera.id);
-    entry.troubles = troubles(
-        camera, report, counts, long_ago, is_old ? window_s : 0,
-        wanted != settings.end() && wanted->every == 0 ? wanted->rate_hz : 0);
+    entry.troubles = troubles(camera, report, counts, long_ago, is_old ? window_s : 0,
+                              wanted != settings.end() && wanted->every == 0 ? wanted->rate_hz : 0);
     indices.push_back(camera.index);
   }
   figures->total = rates(now.total, last.total, last_s);
   if (const std::optional<Duration> p95 = board_.p95(indices, since)) figures->p95_ms = to_ms(*p95);
   if (now.total.sampled > oldest.total.sampled) {
-    figures->share_inferred = std::clamp((now.total.inferred - oldest.total.inferred) /
-                                             (now.total.sampled - oldest.total.sampled),
-                                         0.0, 1.0);
+    figures->share_inferred = std::clamp(
+        (now.total.inferred - oldest.total.inferred) / (now.total.sampled - oldest.total.sampled),
+        0.0, 1.0);
   }
   figures->host = host_.read();
   const std::vector<GpuReading> gpus = gpu_.read();
@@ -230,10 +229,10 @@ void RunMeter::look() {
     device.batch_frames = report.batch_frames;
     if (report.batch_mean > 0) device.batch_mean = report.batch_mean;
     if (last_s > 0) {
-      device.utilization =
-          std::clamp((now.inference_s - last.inference_s) /
-                         (last_s * static_cast<double>(std::max<std::size_t>(1, report.batches_max))),
-                     0.0, 1.0);
+      device.utilization = std::clamp(
+          (now.inference_s - last.inference_s) /
+              (last_s * static_cast<double>(std::max<std::size_t>(1, report.batches_max))),
+          0.0, 1.0);
       device.inferences_per_s = (now.inferences - last.inferences) / last_s;
     }
     if (now.batches > oldest.batches)

@@ -103,8 +103,8 @@ class RunMeter {
   const Clock& clock_;
   const AnswerBoard& board_;
   const std::function<void(const RunFigures&)> on_look_;
-  const Engine* engine_ = nullptr;  // set by start()
-  Mutex look_mu_;  ///< one look at a time
+  const Engine* engine_ = nullptr;               // set by start()
+  Mutex look_mu_;                                ///< one look at a time
   std::deque<Look> looks_ GUARDED_BY(look_mu_);  ///< a second apart, oldest first
   HostMeter host_ GUARDED_BY(look_mu_);
   GpuMeter gpu_ GUARDED_BY(look_mu_);

@@ -32,9 +32,8 @@ HttpResponse find_static_file(std::span<const StaticFile> files, const HttpReque
   HttpResponse response;
   const std::string tag = fmt::format("\"{}\"", file->hash);
   response.headers.emplace_back("ETag", tag);
-  response.headers.emplace_back("Cache-Control", file->is_hash_in_path
-                                                     ? "public, max-age=31536000, immutable"
-                                                     : "no-cache");
+  response.headers.emplace_back(
+      "Cache-Control", file->is_hash_in_path ? "public, max-age=31536000, immutable" : "no-cache");
   if (request.if_none_match == tag) {
     response.status = 304;
     return response;

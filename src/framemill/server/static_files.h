@@ -12,7 +12,7 @@ struct StaticFile {
   std::string_view path;          ///< "/", "/assets/app-4f2a91.js"
   std::string_view content_type;  ///< "text/html; charset=utf-8"
   std::string_view bytes;
-  std::string_view hash;  ///< of the bytes; names the version to caches
+  std::string_view hash;         ///< of the bytes; names the version to caches
   bool is_hash_in_path = false;  ///< another version has another path: caches need not ask again
 };
 
