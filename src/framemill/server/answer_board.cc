@@ -1,12 +1,12 @@
 #include "framemill/server/answer_board.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "framemill/base/check.h"
 
 namespace framemill {
-namespace {
 
 std::optional<Duration> p95_of(std::vector<Duration>& latencies) {
   if (latencies.empty()) return std::nullopt;
@@ -14,8 +14,6 @@ std::optional<Duration> p95_of(std::vector<Duration>& latencies) {
   std::ranges::nth_element(latencies, latencies.begin() + static_cast<std::ptrdiff_t>(place));
   return latencies[place];
 }
-
-}  // namespace
 
 AnswerBoard::AnswerBoard(std::size_t answers_max, std::size_t per_camera_max)
     : answers_max_(answers_max), per_camera_max_(per_camera_max) {
@@ -71,6 +69,7 @@ std::vector<BoardEntry> AnswerBoard::newest(const BoardQuery& query) const {
 
 void AnswerBoard::add_latencies(CameraIndex camera, TimePoint since,
                                 std::vector<Duration>& latencies) const {
+  const MutexLock lock(mu_);
   const auto lane = lanes_.find(camera);
   if (lane == lanes_.end()) return;
   const std::deque<BoardEntry>& entries = lane->second.entries;
@@ -79,20 +78,6 @@ void AnswerBoard::add_latencies(CameraIndex camera, TimePoint since,
     if (answer.stamp.captured_mono < since) break;
     if (answer.origin != Origin::kNone && answer.latency) latencies.push_back(*answer.latency);
   }
-}
-
-std::optional<Duration> AnswerBoard::p95(CameraIndex camera, TimePoint since) const {
-  return p95(std::vector<CameraIndex>{camera}, since);
-}
-
-std::optional<Duration> AnswerBoard::p95(const std::vector<CameraIndex>& cameras,
-                                         TimePoint since) const {
-  std::vector<Duration> latencies;
-  {
-    const MutexLock lock(mu_);
-    for (const CameraIndex camera : cameras) add_latencies(camera, since, latencies);
-  }
-  return p95_of(latencies);
 }
 
 std::shared_ptr<const Answer> AnswerBoard::picture(CameraIndex camera) const {

@@ -43,12 +43,9 @@ class AnswerBoard {
   void forget(CameraIndex camera) EXCLUDES(mu_);
 
   [[nodiscard]] std::vector<BoardEntry> newest(const BoardQuery& query) const EXCLUDES(mu_);
-  /// Latency that 95 % of the answers captured at `since` or later do not exceed.
-  [[nodiscard]] std::optional<Duration> p95(CameraIndex camera, TimePoint since) const
+  /// Adds the latencies of the camera's answers captured at `since` or later to `latencies`.
+  void add_latencies(CameraIndex camera, TimePoint since, std::vector<Duration>& latencies) const
       EXCLUDES(mu_);
-  /// Likewise, of several cameras together.
-  [[nodiscard]] std::optional<Duration> p95(const std::vector<CameraIndex>& cameras,
-                                            TimePoint since) const EXCLUDES(mu_);
 
   /// The newest answer of the camera that had a picture, with it.
   [[nodiscard]] std::shared_ptr<const Answer> picture(CameraIndex camera) const EXCLUDES(mu_);
@@ -60,14 +57,14 @@ class AnswerBoard {
     std::deque<BoardEntry> entries;  ///< oldest first
     std::shared_ptr<const Answer> pictured;
   };
-  void add_latencies(CameraIndex camera, TimePoint since, std::vector<Duration>& latencies) const
-      REQUIRES(mu_);
-
   const std::size_t answers_max_;
   const std::size_t per_camera_max_;
   mutable Mutex mu_;
   std::map<CameraIndex, Lane> lanes_ GUARDED_BY(mu_);
   std::int64_t next_number_ GUARDED_BY(mu_) = 1;
 };
+
+/// What 95 % of `latencies` do not exceed; empty without any. Reorders them.
+[[nodiscard]] std::optional<Duration> p95_of(std::vector<Duration>& latencies);
 
 }  // namespace framemill

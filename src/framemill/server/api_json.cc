@@ -101,10 +101,16 @@ Json setting_json(const Setting<CameraSettings>& row, const CameraSettings& sett
 constexpr double kMemoryShare = .85;
 constexpr double kCpuShare = .9;
 
+/// A resource, in shares of it.
 struct Headroom {
-  double limit_share;  ///< of the resource that may be used
-  double used_share;   ///< now
   const char* name;
+  double limit;   ///< that may be used at most
+  double own;     ///< that the cameras of now use
+  double others;  ///< that somebody else uses
+  /// How many times the cameras of now fit beside them.
+  [[nodiscard]] double room() const {
+    return own > 0 ? std::max(0.0, limit - others - own) / own : 0;
+  }
 };
 
 }  // namespace
@@ -263,32 +269,31 @@ Json plan_json(const RunFigures& figures) {
   if (capacity && sampled > 0) share_affordable = std::min(1.0, *capacity / sampled);
   // What each camera of now takes of a resource, it is assumed that one more takes as well.
   std::vector<Headroom> resources;
-  if (device != nullptr && device->utilization)
-    resources.push_back({kCpuShare, *device->utilization, "device"});
-  if (figures.host.cpu_utilization)
-    resources.push_back({kCpuShare, *figures.host.cpu_utilization, "cpu"});
-  if (figures.host.memory_total_bytes > 0) {
-    resources.push_back({kMemoryShare,
-                         static_cast<double>(figures.host.memory_used_bytes) /
-                             static_cast<double>(figures.host.memory_total_bytes),
-                         "memory"});
+  const HostReading& host = figures.host;
+  if (device != nullptr && device->utilization && *device->utilization > 0)
+    resources.push_back({"device", kCpuShare, *device->utilization, 0});
+  if (host.cpu_utilization && host.process_cpu_cores && *host.process_cpu_cores > 0) {
+    const double own = *host.process_cpu_cores / std::max(1U, report.environment.cpu_count);
+    resources.push_back({"cpu", kCpuShare, own, std::max(0.0, *host.cpu_utilization - own)});
   }
-  const Headroom* binding = nullptr;
-  for (const Headroom& resource : resources) {
-    if (binding == nullptr ||
-        resource.used_share / resource.limit_share > binding->used_share / binding->limit_share)
-      binding = &resource;
+  if (host.memory_total_bytes > 0 && host.process_rss_bytes > 0) {
+    const auto total = static_cast<double>(host.memory_total_bytes);
+    const double own = static_cast<double>(host.process_rss_bytes) / total;
+    resources.push_back({"memory", kMemoryShare, own,
+                         std::max(0.0, static_cast<double>(host.memory_used_bytes) / total - own)});
   }
+  const auto binding = std::ranges::min_element(resources, {}, &Headroom::room);
   std::optional<std::int64_t> more;
   std::string explanation = "no camera delivers frames, so there is nothing to measure by";
-  if (cameras > 0 && binding != nullptr && binding->used_share > 0) {
-    const double factor = binding->limit_share / binding->used_share;
-    more = std::max<std::int64_t>(0, static_cast<std::int64_t>(std::floor(cameras * (factor - 1))));
+  const bool is_known = cameras > 0 && binding != resources.end();
+  if (is_known) {
+    more = static_cast<std::int64_t>(std::floor(cameras * binding->room()));
     explanation = fmt::format(
-        "{:.0f} cameras use {:.0f} % of the {}; about {} more like them keep it at {:.0f} % at most"
-        " while {:.0f} % of the frames are inferred",
-        cameras, 100 * binding->used_share, binding->name, *more, 100 * binding->limit_share,
-        100 * figures.share_inferred.value_or(1));
+        "{:.0f} cameras use {:.0f} % of the {}{}; about {} more like them keep it below {:.0f} % "
+        "while {:.0f} % of the frames are inferred",
+        cameras, 100 * binding->own, binding->name,
+        binding->others > .01 ? fmt::format(", others {:.0f} %", 100 * binding->others) : "", *more,
+        100 * binding->limit, 100 * figures.share_inferred.value_or(1));
   }
   return {{"window_s", rounded(figures.window_s)},
           {"devices", std::move(devices)},
@@ -300,7 +305,7 @@ Json plan_json(const RunFigures& figures) {
           {"share_inferred", or_null(figures.share_inferred)},
           {"share_affordable", or_null(share_affordable)},
           {"cameras_more", or_null(more)},
-          {"binding", binding != nullptr && cameras > 0 ? binding->name : "none"},
+          {"binding", is_known ? binding->name : "none"},
           {"explanation", explanation}};
 }
 

@@ -193,14 +193,16 @@ void RunMeter::look() {
     return found == look.cameras.end() ? fallback : found->second;
   };
   const TimePoint since = now.at - kWindow;
-  std::vector<CameraIndex> indices;
+  std::vector<Duration> latencies, all_latencies;
   for (const CameraReport& camera : report.cameras) {
     const Counts& counts = now.cameras[camera.id];
     const Counts long_ago = before(oldest, camera.id, {});
     CameraFigures& entry = figures->cameras.emplace_back();
     entry.rates = rates(counts, before(last, camera.id, counts), last_s);
-    if (const std::optional<Duration> p95 = board_.p95(camera.index, since))
-      entry.p95_ms = to_ms(*p95);
+    latencies.clear();
+    board_.add_latencies(camera.index, since, latencies);
+    all_latencies.insert(all_latencies.end(), latencies.begin(), latencies.end());
+    if (const std::optional<Duration> p95 = p95_of(latencies)) entry.p95_ms = to_ms(*p95);
     if (counts.sampled > long_ago.sampled) {
       entry.share_inferred = std::clamp(
           (counts.inferred - long_ago.inferred) / (counts.sampled - long_ago.sampled), 0.0, 1.0);
@@ -209,10 +211,9 @@ void RunMeter::look() {
     const bool is_old = oldest.cameras.contains(camera.id);
     entry.troubles = troubles(camera, report, counts, long_ago, is_old ? window_s : 0,
                               wanted != settings.end() && wanted->every == 0 ? wanted->rate_hz : 0);
-    indices.push_back(camera.index);
   }
   figures->total = rates(now.total, last.total, last_s);
-  if (const std::optional<Duration> p95 = board_.p95(indices, since)) figures->p95_ms = to_ms(*p95);
+  if (const std::optional<Duration> p95 = p95_of(all_latencies)) figures->p95_ms = to_ms(*p95);
   if (now.total.sampled > oldest.total.sampled) {
     figures->share_inferred = std::clamp(
         (now.total.inferred - oldest.total.inferred) / (now.total.sampled - oldest.total.sampled),
