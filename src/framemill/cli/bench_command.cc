@@ -14,7 +14,6 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "framemill/base/clock.h"
@@ -22,10 +21,12 @@
 #include "framemill/cli/bench_page.h"
 #include "framemill/cli/bench_report.h"
 #include "framemill/cli/compare_progress.h"
+#include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/replace_file.h"
 #include "framemill/cli/signal_watch.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/validate.h"
+#include "framemill/engine/camera_cost.h"
 #include "framemill/engine/decode_rate.h"
 #include "framemill/engine/detector_options.h"
 #include "framemill/engine/environment.h"
@@ -257,6 +258,7 @@ class Bencher {
  private:
   Result<void> measure_decoding(DeviceProfile& profile);
   Result<ModelMeasurement> measure_model();
+  void measure_camera(DeviceProfile& profile);
   void describe(DeviceProfile& profile, const ModelMeasurement& result) const;
   [[nodiscard]] std::vector<GeneratedClip> clips_to_generate() const;
 
@@ -367,6 +369,17 @@ Result<ModelMeasurement> Bencher::measure_model() {
   return result;
 }
 
+void Bencher::measure_camera(DeviceProfile& profile) {
+  if (beside_clip_.empty()) return;
+  progress_.begin("a camera beside the model");
+  Result<CameraCost> cost = measure_camera_cost(request_.model, beside_clip_, clock_);
+  if (cost)
+    profile.camera = *cost;
+  else
+    notes_.push_back(
+        fmt::format("what a camera costs was not measured: {}", cost.error().message()));
+}
+
 void Bencher::describe(DeviceProfile& profile, const ModelMeasurement& result) const {
   profile.device = result.facts.device;
   profile.device_name = result.facts.device_name;
@@ -379,6 +392,7 @@ void Bencher::describe(DeviceProfile& profile, const ModelMeasurement& result) c
   profile.knee_streams = result.knee_streams;
   profile.run_streams = result.run_streams;
   profile.points = result.points;
+  profile.spare = result.spare;
   const Environment machine = read_environment();
   auto& environment = profile.environment;
   environment["framemill"] = FRAMEMILL_VERSION;
@@ -428,6 +442,7 @@ Result<DeviceProfile> Bencher::run() {
                 result.error().message());
   }
   describe(profile, *result);
+  measure_camera(profile);
   notes_.insert(notes_.end(), result->notes.begin(), result->notes.end());
   if (result->other_load_cores > .1)
     notes_.push_back(fmt::format(
@@ -486,7 +501,7 @@ int bench_command(const std::vector<std::string>& args) {
     return say(kWrongUsage, checked.error().message());
   const Result<Before> before = read_before(request);
   if (!before) return say(kWrongUsage, before.error().message());
-  spdlog::set_level(spdlog::level::off);  // what fails is reported once, at the end
+  log_to_stderr("off");  // what fails is reported once, at the end
 
   const SystemClock clock;
   BenchStop stop;

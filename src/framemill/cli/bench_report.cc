@@ -83,6 +83,20 @@ std::string format_bench_table(const DeviceProfile& profile) {
   fmt::format_to(end, "\nknee: batch {}, {} stream{}; `run` keeps {} in flight\n",
                  profile.knee_batch, profile.knee_streams, profile.knee_streams == 1 ? "" : "s",
                  profile.run_streams);
+  for (const SparePoint& point : profile.spare) {
+    if (point.service.percentiles.empty()) continue;
+    fmt::format_to(end,
+                   "with time to spare, batch {}, {} in flight: p50 {:.1f} ms, p95 {:.1f} ms\n",
+                   point.batch, point.in_flight, to_ms(point.service.percentiles[50]),
+                   to_ms(point.service.percentiles[95]));
+  }
+  if (profile.camera) {
+    fmt::format_to(end,
+                   "a camera of {:.3g} frames/s beside it: {:.2f} ms to decode a frame, {:.2f} ms "
+                   "to carry boxes to one\n",
+                   profile.camera->fps, 1e3 * profile.camera->decode_s,
+                   1e3 * profile.camera->carry_s);
+  }
   if (!profile.decode.empty()) {
     fmt::format_to(end, "\n{:<7} {:>10} {:>20}\n", "decode", "size", "frames/s a core");
     for (const DecodeRate& rate : profile.decode)

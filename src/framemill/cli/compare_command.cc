@@ -15,8 +15,6 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "framemill/base/clock.h"
@@ -27,6 +25,7 @@
 #include "framemill/cli/compare_page.h"
 #include "framemill/cli/compare_progress.h"
 #include "framemill/cli/compare_report.h"
+#include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/replace_file.h"
 #include "framemill/cli/signal_watch.h"
 #include "framemill/engine/engine.h"
@@ -395,10 +394,7 @@ int compare_command(const std::vector<std::string>& args) {
     fmt::print("{}", compare_help());
     return 0;
   }
-  auto logger = spdlog::stderr_color_mt("framemill");
-  logger->set_pattern("%H:%M:%S %^%l%$ %v");
-  spdlog::set_default_logger(logger);
-  spdlog::set_level(spdlog::level::off);  // what fails is reported once, at the end
+  log_to_stderr("off");  // what fails is reported once, at the end
   if (!request->out_dir.empty()) {
     if (Result<void> prepared = prepare_folder(request->out_dir); !prepared)
       return say(2, prepared.error());

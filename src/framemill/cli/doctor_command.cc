@@ -8,11 +8,11 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "framemill/cli/doctor_checks.h"
 #include "framemill/cli/doctor_report.h"
+#include "framemill/cli/log_to_stderr.h"
 #include "framemill/config/load_settings.h"
 #include "framemill/plan/profile_json.h"
 
@@ -103,7 +103,7 @@ int doctor_command(const std::vector<std::string>& args) {
     if (!read) return say(kWrongUsage, read.error().at("--profile").message());
     profile = *std::move(read);
   }
-  spdlog::set_level(spdlog::level::off);  // what is wrong stands in the report
+  log_to_stderr("off");  // what is wrong stands in the report
 
   static const SystemClock clock;  // threads left behind use it to the end
   const DoctorLimits limits;

@@ -6,12 +6,12 @@
 #include <thread>
 
 #include <fmt/format.h>
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "framemill/base/clock.h"
+#include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/run_options.h"
 #include "framemill/cli/run_table.h"
 #include "framemill/cli/signal_watch.h"
@@ -174,10 +174,7 @@ int run_command(const std::vector<std::string>& args) {
     fmt::print("{}", run_help());
     return 0;
   }
-  auto logger = spdlog::stderr_color_mt("framemill");
-  logger->set_pattern("%H:%M:%S %^%l%$ %v");
-  spdlog::set_default_logger(logger);
-  spdlog::set_level(spdlog::level::from_str(options->log_level));
+  log_to_stderr(options->log_level);
 
   const std::string& summary = options->settings.output.summary;
   if (!summary.empty()) {

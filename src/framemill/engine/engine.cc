@@ -21,6 +21,7 @@
 #include "framemill/engine/tick_scheduler.h"
 #include "framemill/sched/batch_autosizer.h"
 #include "framemill/sched/inference_policy.h"
+#include "framemill/sched/start_phase.h"
 #include "framemill/video/source.h"
 
 namespace framemill {
@@ -32,14 +33,6 @@ constexpr Duration kDrainPatience = std::chrono::seconds(3);
 constexpr Size kUsualSize{1920, 1080};
 /// How long a model may take at the start to find its best batch.
 constexpr Duration kKneePatience = std::chrono::milliseconds(1500);
-
-/// Spreads the starts of cameras over one period of sampling: as many files or synthetic sources
-/// started at once would bring their frames at the same moments for ever. Multiples of the golden
-/// ratio lie evenly for any number of cameras.
-Duration start_delay(std::size_t camera, double rate_hz) {
-  const double turns = static_cast<double>(camera) * .6180339887;
-  return from_seconds((turns - std::floor(turns)) / rate_hz);
-}
 
 }  // namespace
 
@@ -337,9 +330,9 @@ void Engine::start() {
     const MutexLock lock(s.mu);
     s.scheduler = std::move(scheduler);
     for (const auto& camera : s.cameras) {
-      s.start_session(*camera, is_fast
-                                   ? Duration::zero()
-                                   : start_delay(camera->index, sampled_rate_hz(camera->settings)));
+      const double period_s = 1 / sampled_rate_hz(camera->settings);
+      s.start_session(*camera, is_fast ? Duration::zero()
+                                       : from_seconds(start_phase(camera->index) * period_s));
     }
   }
   if (!is_fast) s.housekeeper = std::thread([&s] { s.keep_house(); });

@@ -11,6 +11,7 @@
 
 #include "framemill/base/check.h"
 #include "framemill/config/duration.h"
+#include "framemill/plan/processor_share.h"
 #include "framemill/plan/squishy_packing.h"
 
 namespace framemill {
@@ -236,22 +237,6 @@ class Evaluation {
     return true;
   }
 
-  /// Core seconds of one frame; none where the profile has no such codec.
-  static std::optional<double> core_s(const std::vector<DecodeRate>& rates,
-                                      const DecodeLoad& load) {
-    const DecodeRate* nearest = nullptr;
-    double distance = 0;
-    for (const DecodeRate& rate : rates) {
-      if (rate.codec != load.codec) continue;
-      const double away = std::abs(std::log(pixels(rate.size) / pixels(load.size)));
-      if (nearest != nullptr && away >= distance) continue;
-      nearest = &rate;
-      distance = away;
-    }
-    if (nearest == nullptr) return std::nullopt;
-    return pixels(load.size) / pixels(nearest->size) / nearest->frames_per_core_s;
-  }
-
   /// Decoding is counted in whole devices' worth of decoder, or of cores.
   void add_decode_term() {
     CapacityTerm term{.name = "decode"};
@@ -285,7 +270,8 @@ class Evaluation {
                !hardware_.profile->profile.decode.empty()) {
       double cores = 0;
       for (const DecodeLoad& load : load_.decode) {
-        const std::optional<double> each = core_s(hardware_.profile->profile.decode, load);
+        const std::optional<double> each =
+            decode_core_s(hardware_.profile->profile.decode, load.codec, load.size);
         if (!each) {
           term.reason =
               fmt::format("{} has no decode rate of {}", hardware_.profile->name, load.codec);

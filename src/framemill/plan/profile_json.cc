@@ -72,6 +72,18 @@ Json to_json(const ServicePoint& point) {
           {"spread", point.spread}};
 }
 
+Json to_json(const SparePoint& point) {
+  Json percentiles = Json::array();
+  for (const Duration time : point.service.percentiles) percentiles.push_back(to_exact_ms(time));
+  return {{"batch", point.batch},
+          {"in_flight", point.in_flight},
+          {"service_ms", std::move(percentiles)}};
+}
+
+Json to_json(const CameraCost& camera) {
+  return {{"fps", camera.fps}, {"decode_s", camera.decode_s}, {"carry_s", camera.carry_s}};
+}
+
 /// Of the content alone: blanks and the order of keys in the file do not matter.
 std::string check_sum_of(const Json& content) {
   const std::string text = content.dump(-1, ' ', true, Json::error_handler_t::replace);
@@ -222,6 +234,25 @@ ServicePoint read_point(Reader& reader, const Json& json, const std::string& pla
   return point;
 }
 
+SparePoint read_spare_point(Reader& reader, const Json& json, const std::string& place) {
+  reader.expect_keys(json, place, {"batch", "in_flight", "service_ms"});
+  SparePoint point;
+  point.batch = reader.count(json, place, "batch", 1);
+  point.in_flight = reader.count(json, place, "in_flight", 1);
+  point.service =
+      read_distribution(reader, reader.member(json, place, "service_ms"), place + ".service_ms");
+  return point;
+}
+
+CameraCost read_camera_cost(Reader& reader, const Json& json, const std::string& place) {
+  reader.expect_keys(json, place, {"fps", "decode_s", "carry_s"});
+  CameraCost camera;
+  camera.fps = reader.number(json, place, "fps", 1e-3, 1e4);
+  camera.decode_s = reader.number(json, place, "decode_s", 1e-9, 1e3);
+  camera.carry_s = reader.number(json, place, "carry_s", 0, 1e3);
+  return camera;
+}
+
 DecodeRate read_decode_rate(Reader& reader, const Json& json, const std::string& place) {
   reader.expect_keys(json, place, {"codec", "size", "frames_per_core_s"});
   DecodeRate rate;
@@ -272,7 +303,7 @@ DeviceProfile read_content(Reader& reader, const Json& json) {
   reader.expect_keys(json, "",
                      {"schema", "device", "device_name", "model", "model_sha256", "precision",
                       "input", "environment", "measured_at", "knee_batch", "knee_streams",
-                      "run_streams", "points", "decode"});
+                      "run_streams", "points", "spare", "decode", "camera"});
   DeviceProfile profile;
   profile.device = reader.text(json, "", "device");
   profile.device_name = reader.text(json, "", "device_name");
@@ -298,6 +329,11 @@ DeviceProfile read_content(Reader& reader, const Json& json) {
   const Json& points = reader.list(json, "points");
   for (std::size_t i = 0; i < points.size() && reader.is_good(); ++i)
     profile.points.push_back(read_point(reader, points[i], fmt::format("points[{}]", i)));
+  const Json& spare = reader.list(json, "spare");
+  for (std::size_t i = 0; i < spare.size() && reader.is_good(); ++i)
+    profile.spare.push_back(read_spare_point(reader, spare[i], fmt::format("spare[{}]", i)));
+  const Json& camera = reader.member(json, "", "camera");
+  if (!camera.is_null()) profile.camera = read_camera_cost(reader, camera, "camera");
   const Json& decode = reader.list(json, "decode");
   for (std::size_t i = 0; i < decode.size() && reader.is_good(); ++i)
     profile.decode.push_back(read_decode_rate(reader, decode[i], fmt::format("decode[{}]", i)));
@@ -378,6 +414,8 @@ Result<void> check_schema(const Json& json) {
 }  // namespace
 
 std::string profile_to_json(const DeviceProfile& profile) {
+  Json spare = Json::array();
+  for (const SparePoint& point : profile.spare) spare.push_back(to_json(point));
   Json points = Json::array();
   for (const ServicePoint& point : profile.points) points.push_back(to_json(point));
   Json decode = Json::array();
@@ -398,7 +436,9 @@ std::string profile_to_json(const DeviceProfile& profile) {
                      {"knee_streams", profile.knee_streams},
                      {"run_streams", profile.run_streams},
                      {"points", std::move(points)},
-                     {"decode", std::move(decode)}};
+                     {"spare", std::move(spare)},
+                     {"decode", std::move(decode)},
+                     {"camera", profile.camera ? to_json(*profile.camera) : Json(nullptr)}};
   // People read the head first, so it does not stand in the alphabet's order; a point is a line.
   std::string text = "{";
   const auto dump = [](const Json& json) {
@@ -406,9 +446,9 @@ std::string profile_to_json(const DeviceProfile& profile) {
   };
   for (const char* const key :
        {"schema", "device", "device_name", "model", "model_sha256", "precision", "input",
-        "environment", "measured_at", "knee_batch", "knee_streams", "run_streams"})
+        "environment", "measured_at", "knee_batch", "knee_streams", "run_streams", "camera"})
     text += fmt::format("\n \"{}\": {},", key, dump(content[key]));
-  for (const char* const key : {"points", "decode"}) {
+  for (const char* const key : {"points", "spare", "decode"}) {
     text += fmt::format("\n \"{}\": [", key);
     const char* separator = "\n  ";
     for (const Json& item : content[key]) {

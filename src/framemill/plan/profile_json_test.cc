@@ -46,6 +46,8 @@ DeviceProfile make_profile() {
   profile.points[1].power_w = 31.25;
   profile.points[1].temperature_c = 61;
   profile.points[2].service.percentiles.clear();
+  profile.spare = {{.batch = 1, .in_flight = 1, .service = profile.points[0].service}};
+  profile.camera = CameraCost{.fps = 23.976, .decode_s = .00044, .carry_s = 0};
   profile.decode = {{.codec = "h264", .size = {640, 360}, .frames_per_core_s = 1234.5}};
   return profile;
 }
@@ -133,6 +135,12 @@ TEST_F(ProfileFile, NamesTheWrongFieldAndItsRange) {
       {"/points", 7, "points: has to be a list"},
       {"/points/0/streams", 2, "points: holds batch 1, streams 2, decoders 0 twice"},
       {"/knee_batch", 4, "points: lacks the knee: batch 4, streams 2"},
+      {"/spare/0/in_flight", 0, "spare[0].in_flight: has to be a number from 1"},
+      {"/spare/0/service_ms", falling, "spare[0].service_ms: has to be ascending"},
+      {"/spare", 1, "spare: has to be a list"},
+      {"/camera/decode_s", 0, "camera.decode_s"},
+      {"/camera/carry_s", -1e-3, "camera.carry_s"},
+      {"/camera/price", 1, "camera.price: is not a field"},
       {"/decode/0/frames_per_core_s", 0, "decode[0].frames_per_core_s"},
       {"/input", json::array({640}), "input: has to be [width, height]"},
       {"/input/0", 0, "input: has to be a number from 1"},

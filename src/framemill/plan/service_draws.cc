@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <map>
 #include <numeric>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "framemill/base/check.h"
+#include "framemill/plan/processor_share.h"
 
 namespace framemill {
 namespace {
@@ -25,44 +26,52 @@ bool is_usable(const ServicePoint& point) {
          point.batch <= kBatchBuckets.back() && point.streams >= 1;
 }
 
-double mean_of(const ServicePoint& point) {
-  double sum = 0;
-  for (const Duration time : point.service.percentiles) sum += to_seconds(time);
-  return sum / static_cast<double>(point.service.percentiles.size());
+/// A distribution of the profile and the setting it was measured in.
+struct Measured {
+  const LatencyDistribution* service = nullptr;
+  double batch = 1;
+  double in_flight = 1;
+  bool is_as_run = false;  ///< with the number of streams that `run` uses
+};
+
+std::vector<Measured> usable_settings(const DeviceProfile& profile) {
+  std::vector<Measured> settings;
+  for (const ServicePoint& point : profile.points) {
+    if (!is_usable(point) || point.decoders > 0) continue;
+    settings.push_back({.service = &point.service,
+                        .batch = static_cast<double>(point.batch),
+                        .in_flight = static_cast<double>(point.streams),
+                        .is_as_run = point.streams == profile.run_streams});
+  }
+  for (const SparePoint& point : profile.spare) {
+    if (!is_usable({.batch = point.batch, .service = point.service})) continue;
+    settings.push_back({.service = &point.service,
+                        .batch = static_cast<double>(point.batch),
+                        .in_flight = static_cast<double>(point.in_flight),
+                        .is_as_run = true});
+  }
+  return settings;
 }
 
-/// How much slower batches are with `decoders` cameras decoded beside them: of the settings that
-/// were measured with and without, the one with most numbers.
-double decoding_factor(const DeviceProfile& profile, std::size_t decoders) {
-  std::map<std::pair<std::size_t, std::size_t>, std::map<std::size_t, double>> settings;
-  for (const ServicePoint& point : profile.points) {
-    if (is_usable(point)) settings[{point.batch, point.streams}][point.decoders] = mean_of(point);
-  }
-  const std::map<std::size_t, double>* best = nullptr;
-  for (const auto& [key, by_decoders] : settings) {
-    if (by_decoders.contains(0) && (best == nullptr || by_decoders.size() > best->size())) {
-      best = &by_decoders;
-    }
-  }
-  if (best == nullptr) return 1;
-  const double alone = best->at(0);
-  const auto above = best->lower_bound(decoders);
-  if (above == best->end()) return best->rbegin()->second / alone;
-  if (above == best->begin()) return 1;
-  const auto below = std::prev(above);
-  const double part = static_cast<double>(decoders - below->first) /
-                      static_cast<double>(above->first - below->first);
-  return std::lerp(below->second, above->second, part) / alone;
+/// In doublings of the batch and of the batches in flight. A model loaded for another number of
+/// streams runs a batch on other cores: half a doubling.
+double distance(const Measured& setting, double batch, double in_flight) {
+  return std::abs(std::log2(setting.batch / batch)) +
+         std::abs(std::log2(setting.in_flight / in_flight)) + (setting.is_as_run ? 0 : .5);
+}
+
+/// How much longer batches take with `in_flight` of them beside cameras that need `cores_beside`.
+double slowdown(const DeviceProfile& profile, std::size_t in_flight, double cores_beside) {
+  const ModelCores cores = model_cores(profile, in_flight);
+  if (cores.busy <= 0) return 1;
+  return 1 / std::clamp((cores.all - cores_beside) / cores.busy, .05, 1.0);
 }
 
 }  // namespace
 
-Result<ServiceDraws> ServiceDraws::create(const DeviceProfile& profile, std::size_t decoders) {
-  std::vector<const ServicePoint*> points;
-  for (const ServicePoint& point : profile.points) {
-    if (is_usable(point) && point.decoders == 0) points.push_back(&point);
-  }
-  if (points.empty()) {
+Result<ServiceDraws> ServiceDraws::create(const DeviceProfile& profile, double cores_beside) {
+  const std::vector<Measured> settings = usable_settings(profile);
+  if (settings.empty()) {
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("the profile of {} on {} has no distribution of service times; measure "
                             "it anew with `framemill bench`",
@@ -71,21 +80,17 @@ Result<ServiceDraws> ServiceDraws::create(const DeviceProfile& profile, std::siz
   ServiceDraws model;
   model.knee_frames_ = bucket_for(std::clamp<std::size_t>(profile.knee_batch, 1, 32));
   model.batches_max_ = std::clamp<std::size_t>(profile.run_streams, 1, kStreamsMax);
-  const double factor = decoding_factor(profile, decoders);
   for (std::size_t b = 0; b < kBatchBuckets.size(); ++b) {
+    const auto batch = static_cast<double>(kBatchBuckets[b]);
     for (std::size_t s = 0; s < kStreamsMax; ++s) {
-      const auto distance = [&](const ServicePoint* point) {  // in doublings
-        const auto apart = [](double x, double y) { return std::abs(std::log2(x / y)); };
-        return apart(static_cast<double>(point->batch), static_cast<double>(kBatchBuckets[b])) +
-               apart(static_cast<double>(point->streams), static_cast<double>(s + 1));
-      };
-      const ServicePoint& nearest = **std::ranges::min_element(points, {}, distance);
-      const double scale =
-          std::max(1.0,
-                   static_cast<double>(kBatchBuckets[b]) / static_cast<double>(nearest.batch)) *
-          std::max(1.0, static_cast<double>(s + 1) / static_cast<double>(nearest.streams));
+      const auto in_flight = static_cast<double>(s + 1);
+      const Measured& nearest = *std::ranges::min_element(
+          settings, {}, [&](const Measured& one) { return distance(one, batch, in_flight); });
+      const double scale = std::max(1.0, batch / nearest.batch) *
+                           std::max(1.0, in_flight / nearest.in_flight) *
+                           slowdown(profile, s + 1, cores_beside);
       for (std::size_t q = 0; q < kQuantiles; ++q) {
-        model.table_[b][s][q] = factor * scale * to_seconds(nearest.service.percentiles[q]);
+        model.table_[b][s][q] = scale * to_seconds(nearest.service->percentiles[q]);
       }
     }
   }

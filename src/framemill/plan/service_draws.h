@@ -17,10 +17,10 @@ class ServiceDraws {
  public:
   static constexpr std::size_t kStreamsMax = 4;
 
-  /// `decoders`: cameras decoded on the same machine; between and beyond the measured numbers the
-  /// mean time is interpolated, beyond the last one it stays.
+  /// `cores_beside`: processor time a second that cameras take on the same processor, see
+  /// processor_share.h; batches get what it leaves of the cores, a twentieth at least.
   /// Errors: kInvalidArgument where the profile has no distribution to draw from.
-  static Result<ServiceDraws> create(const DeviceProfile& profile, std::size_t decoders);
+  static Result<ServiceDraws> create(const DeviceProfile& profile, double cores_beside = 0);
 
   /// The time, in seconds and > 0, that the share `u` (0..1) of the batches does not exceed.
   /// `bucket` of kBatchBuckets; `streams` >= 1 in flight, this one included.

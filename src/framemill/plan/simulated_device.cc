@@ -89,6 +89,7 @@ class DeviceSimulation {
     }
   };
   struct Camera {
+    TimePoint first;  ///< frame
     TimePoint next_nominal;
     std::int64_t next_seq = 0;
     TimePoint waiting_captured;  ///< of the frame in its mailbox
@@ -128,21 +129,34 @@ class DeviceSimulation {
     const double active_share = device_.scenes.active.seconds /
                                 (device_.scenes.active.seconds + device_.scenes.calm.seconds);
     state.is_active = random_.uniform() < active_share;
-    const Duration phase = from_seconds(random_.uniform() * to_seconds(camera.dispatch.period));
-    state.next_nominal = kStart + camera.from + phase;
+    const double drawn = random_.uniform();
+    const Duration phase =
+        from_seconds(camera.phase.value_or(drawn) * to_seconds(camera.dispatch.period));
+    state.first = state.next_nominal = kStart + camera.from + phase;
     push_arrival(index);
   }
 
   void push_arrival(CameraIndex index) {
     const SimulatedCamera& camera = device_.cameras[index];
-    const TimePoint nominal = cameras_[index].next_nominal;
+    const TimePoint nominal = on_grid(index);
     if (camera.until != Duration::max() && nominal >= kStart + camera.until) {
       dispatch_.end_camera(index);
       return;
     }
     // Frames of a camera keep their order, whatever the jitter.
     const Duration longest = std::min(device_.jitter, camera.dispatch.period / 2);
-    arrivals_.push({nominal + from_seconds(random_.uniform() * to_seconds(longest)), index});
+    arrivals_.push(
+        {nominal + camera.ingest + from_seconds(random_.uniform() * to_seconds(longest)), index});
+  }
+
+  /// The first frame that the camera delivers from the nominal moment of its next sample on.
+  TimePoint on_grid(CameraIndex index) const {
+    const SimulatedCamera& camera = device_.cameras[index];
+    const Camera& state = cameras_[index];
+    const double period_s = to_seconds(camera.dispatch.period);
+    if (camera.fps * period_s < 1 || camera.rate_factor * rate_ != 1) return state.next_nominal;
+    const double frames = to_seconds(state.next_nominal - state.first) * camera.fps;
+    return state.first + from_seconds(std::ceil(frames - 1e-6) / camera.fps);
   }
 
   ClassFigures& figures_of(CameraIndex index) {
@@ -193,11 +207,12 @@ class DeviceSimulation {
     Camera& state = cameras_[index];
     ++figures_of(index).sampled;
     pass_scene(index);
+    const TimePoint captured = now_ - camera.ingest;
     ArrivedFrame frame{.sampled = {.camera = index,
                                    .is_stream_start = state.next_seq == 0,
                                    .is_scene_start = state.next_seq == 0},
                        .seq = state.next_seq++,
-                       .captured_at = now_,
+                       .captured_at = captured,
                        .lane = camera.lane};
     if (dispatch_.is_adaptive(index)) {
       // As in the engine: what waited is answered before the objects are carried on.
@@ -209,12 +224,12 @@ class DeviceSimulation {
     const SceneSums waiting_sums = state.waiting_sums;
     const std::optional<std::int64_t> unserved = dispatch_.arrive(frame, now_);
     if (unserved == frame.seq) {
-      answer_without_inference(index, now_, state.sums, frame.seq);
+      answer_without_inference(index, captured, state.sums, frame.seq);
     } else {
       if (unserved) {
         answer_without_inference(index, state.waiting_captured, waiting_sums, *unserved);
       }
-      state.waiting_captured = now_;
+      state.waiting_captured = captured;
       state.waiting_sums = state.sums;
     }
     state.next_nominal +=

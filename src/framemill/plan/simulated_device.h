@@ -43,6 +43,9 @@ struct SimulatedCamera {
   Duration from{0};                  ///< it sends frames from here on,
   Duration until = Duration::max();  ///< and up to here
   double rate_factor = 1;            ///< frames a second beside those configured
+  double fps = 0;                    ///< samples are frames of this rate; 0: at any moment, evenly
+  Duration ingest{0};                ///< from capture to the scheduler: decoding, carrying boxes
+  std::optional<double> phase;       ///< of its period, 0..1; none: drawn
 };
 
 /// From `at` on; until the next one.

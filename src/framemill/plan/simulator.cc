@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "framemill/base/check.h"
+#include "framemill/plan/processor_share.h"
 #include "framemill/sched/split_mix.h"
 
 namespace framemill {
@@ -66,16 +67,38 @@ struct Load {
   double demand_per_s = 0;
 };
 
-SimulatedCamera camera_of(const CameraGroup& group, std::size_t lane) {
+/// Groups of policy full with a duty are what adaptive would make of them.
+PolicyKind policy_of(const CameraGroup& group) {
   const bool is_saved = inferred_share(group) < 1;
-  return {
-      .dispatch = {.policy = group.policy == PolicyKind::kFull && is_saved ? PolicyKind::kAdaptive
-                                                                           : group.policy,
-                   .priority = group.priority,
-                   .slo = group.slo,
-                   .period = from_seconds(1 / group.rate_hz),
-                   .model = lane},
-      .lane = static_cast<LaneIndex>(lane)};
+  return group.policy == PolicyKind::kFull && is_saved ? PolicyKind::kAdaptive : group.policy;
+}
+
+/// What a sampled frame goes through before the scheduler sees it, as far as it was measured.
+Duration ingest_of(const CameraGroup& group, const DeviceProfile& profile) {
+  const double carry_s =
+      profile.camera && policy_of(group) == PolicyKind::kAdaptive ? profile.camera->carry_s : 0;
+  return from_seconds(decode_core_s(profile.decode, group.codec, group.resolution).value_or(0) +
+                      carry_s);
+}
+
+/// Of `group` on one of `devices`.
+CamerasBeside beside_of(const CameraGroup& group, std::size_t devices) {
+  return {.count = static_cast<double>(group.count) / static_cast<double>(devices),
+          .codec = group.codec,
+          .size = group.resolution,
+          .fps = group.fps,
+          .rate_hz = group.rate_hz,
+          .is_carried = policy_of(group) == PolicyKind::kAdaptive};
+}
+
+SimulatedCamera camera_of(const CameraGroup& group, std::size_t lane) {
+  return {.dispatch = {.policy = policy_of(group),
+                       .priority = group.priority,
+                       .slo = group.slo,
+                       .period = from_seconds(1 / group.rate_hz),
+                       .model = lane},
+          .lane = static_cast<LaneIndex>(lane),
+          .fps = group.fps};
 }
 
 Result<void> check_slo(const CameraGroup& group, const ServiceDraws& model) {
@@ -170,10 +193,10 @@ Result<SimulatedSite> make_site(const Workload& workload, std::span<const Device
     }
     lane_of_group.push_back(lane_of_profile[*profile]);
   }
-  const auto make_lanes = [&](std::size_t decoders) -> Result<std::vector<ServiceDraws>> {
+  const auto make_lanes = [&](double cores) -> Result<std::vector<ServiceDraws>> {
     std::vector<ServiceDraws> lanes;
     for (const std::size_t profile : used) {
-      Result<ServiceDraws> lane = ServiceDraws::create(profiles[profile], decoders);
+      Result<ServiceDraws> lane = ServiceDraws::create(profiles[profile], cores);
       if (!lane) return fail(lane.error());
       lanes.push_back(*std::move(lane));
     }
@@ -213,8 +236,11 @@ Result<SimulatedSite> make_site(const Workload& workload, std::span<const Device
                                 : fmt::format("{:g} x {:.1f}/s over {:.1f}/s a device",
                                               workload.redundancy, load.demand_per_s, one);
   site.devices.resize(count);
-  if (profiles[used.front()].device == "CPU") {  // which decodes, too
-    lanes = make_lanes((static_cast<std::size_t>(cameras) + count - 1) / count);
+  const DeviceProfile& host = profiles[used.front()];
+  if (host.device == "CPU") {  // which decodes, too
+    std::vector<CamerasBeside> beside;
+    for (const CameraGroup& group : workload.cameras) beside.push_back(beside_of(group, count));
+    lanes = make_lanes(cores_beside(host, beside));
     CHECK(lanes.has_value());
   }
   double devices_after = 0;
@@ -232,7 +258,8 @@ Result<SimulatedSite> make_site(const Workload& workload, std::span<const Device
   }
   std::size_t to = 0;
   for (std::size_t i = 0; i < workload.cameras.size(); ++i) {
-    const SimulatedCamera camera = camera_of(workload.cameras[i], lane_of_group[i]);
+    SimulatedCamera camera = camera_of(workload.cameras[i], lane_of_group[i]);
+    camera.ingest = ingest_of(workload.cameras[i], host);
     for (std::int64_t n = 0; n < workload.cameras[i].count; ++n) {
       site.devices[to++ % count].cameras.push_back(camera);
     }

@@ -19,7 +19,7 @@ ServiceDraws service_model(bool is_gpu) {
     distribution.percentiles.push_back(from_seconds((is_gpu ? .012 : .030) * (.9 + .002 * i)));
   }
   profile.points = {{.batch = profile.knee_batch, .streams = 2, .service = distribution}};
-  return *ServiceDraws::create(profile, 0);
+  return *ServiceDraws::create(profile);
 }
 
 /// Arguments: is it a GPU, cameras of 10/s on it, is the policy adaptive.

@@ -114,6 +114,41 @@ TEST(Simulator, ALonelyCameraSeesTheTimesThatWereMeasured) {
   EXPECT_EQ(normal(result).superseded, 0);
 }
 
+TEST(Simulator, ALonelyBatchOnAFullModelTakesItsOwnTime) {
+  DeviceProfile profile = cpu_profile();
+  profile.spare = {{.batch = 1, .in_flight = 1, .service = around(.025)}};
+  const SimulationResult result =
+      simulate(site_of(workload_of({group_of(1)}), profile, 1), Scenario::kSteady);
+  // Not the 16 ms of a model that was loaded for one stream.
+  EXPECT_NEAR(to_ms(normal(result).inferred_latency.percentile(.5)), 25, 2);
+}
+
+TEST(Simulator, DecodingAndCarryingLieBeforeTheModelAndBesideIt) {
+  DeviceProfile profile = cpu_profile();
+  profile.points[1].cpu_cores = 2;
+  const Workload workload = workload_of({group_of(40)});
+  const SimulatedSite without = site_of(workload, profile, 1);
+  profile.decode = {{.codec = "h264", .size = {1920, 1080}, .frames_per_core_s = 2000}};
+  const SimulatedSite with = site_of(workload, profile, 1);
+  EXPECT_EQ(with.devices[0].cameras[0].ingest, 500us);
+  // 40 x 25 frames/s of .5 ms are half a core of the two.
+  EXPECT_NEAR(with.capacity_per_s / without.capacity_per_s, .75, .001);
+}
+
+TEST(Simulator, SamplesAreFramesOfTheCamera) {
+  SimulatedSite site = site_of(workload_of({group_of(1)}), cpu_profile(), 1, 10s);
+  SimulatedDevice& device = site.devices[0];
+  device.jitter = Duration::zero();
+  device.cameras[0].phase = 0;
+  ASSERT_EQ(device.cameras[0].fps, 25);
+  const ClassFigures figures =
+      simulate_device(device).classes[static_cast<std::size_t>(Priority::kNormal)];
+  EXPECT_EQ(figures.sampled, 100);
+  // Ten of 25 frames a second: gaps of 120 and 80 ms by turns, give or take the service time.
+  EXPECT_NEAR(to_seconds(figures.gap_periods.percentile(.9)), 1.2, .08);
+  EXPECT_NEAR(to_seconds(figures.gap_periods.percentile(.1)), .8, .08);
+}
+
 TEST(Simulator, ABusyDeviceDoesWhatItDidOnTheBench) {
   for (const auto& [profile, capacity] :
        {std::pair(cpu_profile(), 2 / .030), std::pair(gpu_profile(), 8 / .014)}) {

@@ -37,6 +37,25 @@ struct ServicePoint {
   friend bool operator==(const ServicePoint&, const ServicePoint&) = default;
 };
 
+/// One batch at a time more or less alone: fewer in flight than `run` keeps on a device that is
+/// full, and a pause after each, as on a device with time to spare. That is slower than a batch
+/// right after another: caches and cores have cooled.
+struct SparePoint {
+  std::size_t batch = 1;      ///< frames a batch, 1..32
+  std::size_t in_flight = 1;  ///< batches at once, 1 .. run_streams - 1
+  LatencyDistribution service;
+  friend bool operator==(const SparePoint&, const SparePoint&) = default;
+};
+
+/// What a camera costs beside the model on the same processor.
+struct CameraCost {
+  double fps = 0;       ///< of the cameras that `ServicePoint::decoders` counts, > 0
+  double decode_s = 0;  ///< processor time a delivered frame of them, > 0
+  double carry_s =
+      0;  ///< the same a sampled frame under policy adaptive: motion, boxes; 0: unknown
+  friend bool operator==(const CameraCost&, const CameraCost&) = default;
+};
+
 /// Decoding on this machine, one thread a stream.
 struct DecodeRate {
   std::string codec;             ///< h264, hevc, mjpeg, ...
@@ -59,7 +78,9 @@ struct DeviceProfile {
   std::size_t knee_streams = 1;  ///< the same of streams, at the knee batch
   std::size_t run_streams = 1;   ///< batches in flight that `run` keeps on the device by default
   std::vector<ServicePoint> points;  ///< the knee with `decoders` 0 is among them
+  std::vector<SparePoint> spare;
   std::vector<DecodeRate> decode;
+  std::optional<CameraCost> camera;
   friend bool operator==(const DeviceProfile&, const DeviceProfile&) = default;
 };
 

@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "framemill/base/cpu_time.h"
+
 namespace framemill {
 namespace {
 
@@ -239,7 +241,9 @@ Result<std::optional<SourceFrame>> SyntheticSource::read() {
   frame.is_sampled = sampler_.take(frame.pts_s);
   ++counts_.packets;
   if (frame.is_sampled) {
+    const Duration before = thread_cpu_time();
     frame.picture = painter_->paint(scene_frame_);
+    counts_.decode_cpu += thread_cpu_time() - before;
     ++counts_.frames_decoded;
   } else {
     ++counts_.packets_skipped;

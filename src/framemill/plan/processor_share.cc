@@ -1,0 +1,85 @@
+#include "framemill/plan/processor_share.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace framemill {
+namespace {
+
+/// A loss out of this range says more about the measurement than about decoding.
+constexpr double kLossFactorMin = 1;
+constexpr double kLossFactorMax = 3;
+
+double pixels(Size size) { return static_cast<double>(size.width) * size.height; }
+
+/// The knee as `run` runs it, with so many cameras decoded beside it.
+const ServicePoint* find_run_point(const DeviceProfile& profile, std::size_t decoders) {
+  for (const ServicePoint& point : profile.points) {
+    if (point.batch == profile.knee_batch && point.streams == profile.run_streams &&
+        point.decoders == decoders) {
+      return &point;
+    }
+  }
+  return nullptr;
+}
+
+/// How many times the processor time of decoding the model lost beside the most cameras.
+double loss_factor(const DeviceProfile& profile) {
+  const ServicePoint* const alone = find_run_point(profile, 0);
+  if (alone == nullptr || alone->frames_per_s <= 0 || !profile.camera) return kLossFactorMin;
+  const ServicePoint* most = nullptr;
+  for (const ServicePoint& point : profile.points) {
+    if (point.decoders == 0 || point.batch != alone->batch || point.streams != alone->streams)
+      continue;
+    if (most == nullptr || point.decoders > most->decoders) most = &point;
+  }
+  if (most == nullptr) return kLossFactorMin;
+  const double lost = alone->cpu_cores * (1 - most->frames_per_s / alone->frames_per_s);
+  const double decoding =
+      static_cast<double>(most->decoders) * profile.camera->fps * profile.camera->decode_s;
+  return std::clamp(lost / decoding, kLossFactorMin, kLossFactorMax);
+}
+
+}  // namespace
+
+std::optional<double> decode_core_s(const std::vector<DecodeRate>& rates, std::string_view codec,
+                                    Size size) {
+  const DecodeRate* nearest = nullptr;
+  double distance = 0;
+  for (const DecodeRate& rate : rates) {
+    if (rate.codec != codec) continue;
+    const double away = std::abs(std::log(pixels(rate.size) / pixels(size)));
+    if (nearest != nullptr && away >= distance) continue;
+    nearest = &rate;
+    distance = away;
+  }
+  if (nearest == nullptr) return std::nullopt;
+  return pixels(size) / pixels(nearest->size) / nearest->frames_per_core_s;
+}
+
+double cores_beside(const DeviceProfile& profile, std::span<const CamerasBeside> cameras) {
+  const double factor = loss_factor(profile);
+  const double carry_s = profile.camera ? profile.camera->carry_s : 0;
+  double cores = 0;
+  for (const CamerasBeside& group : cameras) {
+    const double decode_s = decode_core_s(profile.decode, group.codec, group.size)
+                                .value_or(profile.camera ? profile.camera->decode_s : 0);
+    cores += group.count *
+             (group.fps * decode_s + (group.is_carried ? group.rate_hz * carry_s : 0)) * factor;
+  }
+  return cores;
+}
+
+ModelCores model_cores(const DeviceProfile& profile, std::size_t in_flight) {
+  ModelCores cores;
+  for (const ServicePoint& point : profile.points) {
+    if (point.decoders == 0) cores.all = std::max(cores.all, point.cpu_cores);
+  }
+  const ServicePoint* const full = find_run_point(profile, 0);
+  if (full == nullptr || profile.run_streams == 0) return cores;
+  cores.busy = full->cpu_cores * static_cast<double>(std::min(in_flight, profile.run_streams)) /
+               static_cast<double>(profile.run_streams);
+  return cores;
+}
+
+}  // namespace framemill
