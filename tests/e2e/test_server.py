@@ -224,7 +224,7 @@ class ContractTest(ServerTest):
                 self.assertEqual(self.ask("PATCH", "/api/v1/cameras/gate-1", body).status, 400)
         self.assertEqual(self.ask("POST", "/api/v1/cameras/gate-1/pause", {"x": 1}).status, 400)
         cameras = self.ask("GET", "/api/v1/cameras").json
-        self.assertLessEqual(cameras["total"], 2)
+        self.assertEqual({camera["id"] for camera in cameras["cameras"]} - {"gate-1", "new"}, set())
         self.assertEqual(cameras["cameras"][0]["index"], 0)  # never touched
         self.stop()
 
@@ -278,7 +278,7 @@ class SecurityTest(ServerTest):
         with self.assertRaises(Refused) as refused:
             StreamClient(self.address, origin="http://evil.example")
         self.assertEqual(refused.exception.status, 403)
-        self.assertEqual(self.ask("GET", "/api/v1/cameras/gate-1").json["state"], "up")
+        self.assertNotEqual(self.ask("GET", "/api/v1/cameras/gate-1").json["state"], "paused")
         self.stop()
 
     def test_passwords_are_never_shown_nor_sent_elsewhere(self):
@@ -435,25 +435,26 @@ class StreamTest(ServerTest):
         self.stop()
 
     def test_a_slow_reader_loses_messages_and_nobody_else_does(self):
-        self.start_server(self.config([f'{{id: cam-{i}, url: "synthetic://?size=64x64&rate=50&objects=4", rate: 50}}' for i in range(4)], engine="policy: hold, budget: .05, pace: live"))
+        self.start_server(self.config([f'{{id: cam-{i}, url: "synthetic://?size=64x64&rate=50&objects=4", rate: 50}}' for i in range(5)], engine="policy: hold, budget: .05, pace: live"))
         slow = StreamClient(self.address, receive_bytes=4096)
         fast = StreamClient(self.address)
         for stream in (slow, fast):
             self.addCleanup(stream.close)
             stream.subscribe(cameras=["*"])
+        dropped = lambda: float(re.search(r"^framemill_stream_dropped_total (\S+)$", self.ask("GET", "/metrics").body.decode(), re.M)[1])
         seqs = {}
-        end = time.monotonic() + 15
+        end = time.monotonic() + 90
         while time.monotonic() < end:
             message = fast.receive()
             if message["type"] == "answer":
                 seqs.setdefault(message["result"]["camera"], []).append(message["result"]["seq"])
             if message["type"] == "stats":
                 self.assertEqual(message["dropped"], 0)
+                if dropped() > 100:
+                    break
         for camera, got in seqs.items():
             self.assertEqual(got, list(range(got[0], got[0] + len(got))), camera)
-        metrics = self.ask("GET", "/metrics").body.decode()
-        dropped = float(re.search(r"^framemill_stream_dropped_total (\S+)$", metrics, re.M)[1])
-        self.assertGreater(dropped, 0, "the reader was not slow enough to prove anything")
+        self.assertGreater(dropped(), 100, "the reader was not slow enough to prove anything")
         summary = self.stop()
         self.assertTrue(summary["conserved"])
         self.assertTrue(all(camera["answers_per_s"] > 40 for camera in summary["cameras"]) or framemill.IS_SLOW_BUILD, summary["cameras"])

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <type_traits>
 #include <utility>
 
 #include <fmt/format.h>
@@ -80,6 +81,32 @@ Result<Json> parse_body(const HttpRequest& request) {
     return fail(ErrorCode::kInvalidArgument,
                 "body: is no object; send one like {\"id\": \"gate-1\"}");
   return body;
+}
+
+/// JSON knows numbers from texts, YAML does not: "slo": 200 is refused, and so is "id": 5.
+Result<void> check_types(const Json& camera) {
+  const auto is_text = [](const Setting<CameraSettings>& row) {
+    return std::visit(
+        [](const auto& field) {
+          using Field = std::decay_t<decltype(field)>;
+          if constexpr (std::is_same_v<Field, TextOrList<CameraSettings>>) {
+            return false;
+          } else {
+            using Value = std::decay_t<decltype(std::declval<CameraSettings&>().*field)>;
+            return std::is_same_v<Value, std::string> || std::is_same_v<Value, Duration> ||
+                   std::is_enum_v<Value> || std::is_same_v<Value, std::optional<PolicyKind>> ||
+                   std::is_same_v<Value, std::optional<MotionMethod>>;
+          }
+        },
+        row.field);
+  };
+  for (const auto& [key, value] : camera.items()) {
+    const Setting<CameraSettings>* const row = find_setting<CameraSettings>(key);
+    if (row == nullptr || !is_text(*row) || !(value.is_number() || value.is_boolean())) continue;
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: is no text; write one in quotes ({})", key, describe_type(*row)));
+  }
+  return {};
 }
 
 /// The setting `key` becomes what it is in `from`. False where there is no such setting.
@@ -439,6 +466,8 @@ HttpResponse Api::get_camera(const Call& call) { return camera_response(call, ca
 HttpResponse Api::add_camera(const Call& call) {
   const Result<Json> body = parse_body(call.request);
   if (!body) return error_response(body.error(), "body");
+  if (const Result<void> typed = check_types(*body); !typed)
+    return error_response(typed.error(), "body");
   Result<CameraSettings> camera = parse_camera(call.request.body, defaults());
   if (!camera) return error_response(camera.error(), "body");
   if (camera->id.empty()) {
@@ -478,7 +507,8 @@ HttpResponse Api::change_camera(const Call& call) {
     }
     given[key] = value;
   }
-  if (given.contains("rate")) base.every = 0;
+  if (const Result<void> typed = check_types(given); !typed)
+    return error_response(typed.error(), "body");
   // With duplicate keys of the request gone, which JSON leaves undefined.
   Result<CameraSettings> camera =
       given.empty() ? Result<CameraSettings>(base) : parse_camera(dump(given), base);
@@ -546,13 +576,14 @@ HttpResponse Api::get_snapshot(const Call& call) {
   if (call.request.waited == Duration::zero()) call.engine->want_picture(camera->index);
   const std::shared_ptr<const Answer> answer = parts_.board.picture(camera->index);
   const bool is_new = answer && parts_.clock.now() - answer->stamp.captured_mono <= kPictureAge;
-  if (!is_new && camera->status.state == CameraState::kUp && call.request.waited < kPictureWait)
-    return {.again_in = kPictureLook};
+  const CameraState state = camera->status.state;  // up to a second old
+  const bool may_come = state == CameraState::kUp || state == CameraState::kConnecting;
+  if (!is_new && may_come && call.request.waited < kPictureWait) return {.again_in = kPictureLook};
   if (!answer) {
     return error_response(503, "unavailable",
                           {fmt::format("the camera, which is {}, has not shown a picture since it "
                                        "was asked for one",
-                                       to_string(camera->status.state)),
+                                       to_string(state)),
                            fmt::format("cameras[{}]", call.name), "try again when it is up"});
   }
   std::shared_ptr<const std::string> jpeg;

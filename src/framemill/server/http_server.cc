@@ -45,6 +45,7 @@ using BeastError = beast::error_code;
 
 constexpr std::size_t kWorkers = 2;
 constexpr std::size_t kPeersMax = 4096;
+constexpr int kSendBufferBytes = 256 * 1024;
 /// A client above its rate waits so long for its refusal: one that asks in a loop slows down.
 constexpr Duration kRateDelay = std::chrono::milliseconds(250);
 /// What a refused client may still send, and how long, before the connection is cut: else it would
@@ -493,6 +494,8 @@ void HttpServer::State::admit(tcp::socket&& socket) {
   const tcp::endpoint remote = socket.remote_endpoint(error);
   if (error) return;
   socket.set_option(tcp::no_delay(true), error);
+  // Else the kernel holds megabytes for a client that does not read.
+  socket.set_option(net::socket_base::send_buffer_size(kSendBufferBytes), error);
   const std::string peer = remote.address().to_string();
   const auto open = static_cast<std::size_t>(connections);
   // A few more than the limit are told why; those beyond are only cut.
