@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "camera_sim
 import framemill
 import sim_client
 from api_contract import Contract
-from framemill import BINARY, DEMO_CLIP, DEMO_MODEL, FramemillTest
+from framemill import BINARY, DEMO_CLIP, DEMO_MODEL, ROOT, FramemillTest
 from stream_client import Refused, StreamClient
 
 WHY_NOT = sim_client.why_unavailable()
@@ -226,6 +227,21 @@ class ContractTest(ServerTest):
         cameras = self.ask("GET", "/api/v1/cameras").json
         self.assertEqual({camera["id"] for camera in cameras["cameras"]} - {"gate-1", "new"}, set())
         self.assertEqual(cameras["cameras"][0]["index"], 0)  # never touched
+        self.stop()
+
+
+class DocsTest(ServerTest):
+    @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
+    def test_the_examples_of_the_docs_work(self):
+        self.start_server(self.synthetic("gate-1"))
+        self.wait_for(lambda: self.ask("GET", "/api/v1/results?camera=gate-1").json["results"])
+        text = (ROOT / "docs/api.md").read_text()
+        blocks = [block for block in re.findall(r"```bash\n(.*?)```", text, re.S) if "framemill run" not in block and "openssl" not in block]
+        self.assertGreater(len(blocks), 2)
+        script = "set -e\n" + "\n".join(blocks).replace("127.0.0.1:8460", self.address).replace("curl -s", "curl -sS --retry 10 --fail-with-body -w '\\n'")
+        done = subprocess.run(["bash", "-c", script], cwd=self.folder, capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual((self.folder / "yard.jpg").read_bytes()[:2], b"\xff\xd8")
         self.stop()
 
 
