@@ -223,22 +223,39 @@ Result<void> Engine::State::check_change(const std::vector<CameraSettings>& want
   return {};
 }
 
+bool Engine::State::is_ending() const {
+  const MutexLock lock(mu);
+  return is_stop_requested || is_finishing;
+}
+
 void Engine::State::silence(Camera& camera) {
   camera.session->request_stop();
   camera.session->wait_until_quiet();
   scheduler->remove_camera(camera.index);
 }
 
+void Engine::State::wait_for_last_answers(const AnswerLedger& ledger) const {
+  const TimePoint give_up_at = clock.now() + kDrainPatience;
+  while (ledger.counts().in_flight > 0 && clock.now() < give_up_at && !is_ending()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
 Result<void> Engine::State::add(const CameraSettings& settings_of_camera) {
   CameraPosition first;
+  std::vector<const AnswerLedger*> before;  // of the same id, not at rest yet
   {
     const MutexLock lock(mu);
+    for (const Retired& old : retired) {
+      if (old.camera->settings.id == settings_of_camera.id) before.push_back(old.camera->ledger);
+    }
     if (const auto last = last_positions.find(settings_of_camera.id);
         last != last_positions.end()) {
       first = last->second;
       last_positions.erase(last);
     }
   }
+  for (const AnswerLedger* ledger : before) wait_for_last_answers(*ledger);
   Result<std::unique_ptr<Camera>> made = make_camera(settings_of_camera, first);
   if (!made) return fail(made.error());
   Camera& camera = **made;
@@ -263,10 +280,7 @@ Result<void> Engine::State::change(const CameraSettings& settings_of_camera) {
   CHECK(old != nullptr);  // only changes take it away, and there is one at a time
   silence(*old);
   // Lines of a camera leave in frame order: the last of the old index before the first of the new.
-  const TimePoint give_up_at = clock.now() + kDrainPatience;
-  while (old->ledger->counts().in_flight > 0 && clock.now() < give_up_at) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
+  wait_for_last_answers(*old->ledger);
   Result<std::unique_ptr<Camera>> made = make_camera(settings_of_camera, old->session->position());
   CHECK(made.has_value());  // check_change() has seen its classes
   Camera& camera = **made;
@@ -522,6 +536,7 @@ Result<CameraChanges> Engine::reconfigure(const RunSettings& before, const RunSe
   if (Result<void> checked = s.check_change(wanted); !checked) return fail(checked.error());
   for (const CameraId& id : result.removed) s.remove(id);
   for (const CameraSettings& camera : to_change) {
+    if (s.is_ending()) break;  // what is left changes nothing any more
     if (Result<void> done = s.change(camera); !done) return fail(done.error());
   }
   for (const CameraSettings& camera : to_add) {

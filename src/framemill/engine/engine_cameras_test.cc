@@ -266,7 +266,9 @@ TEST_P(ManyCycles, LoseNoFrameOfAnotherCamera) {
   for (int i = 0; i < 200; ++i) {
     ASSERT_TRUE(run->add_camera(synthetic("guest")));
     if (i % 20 == 0) run.wait_for_answers("guest", 1);
-    if (i % 3 == 0) ASSERT_TRUE(run->change_camera(synthetic("guest", 20)));
+    if (i % 3 == 0) {
+      ASSERT_TRUE(run->change_camera(synthetic("guest", 20)));
+    }
     ASSERT_TRUE(run->remove_camera("guest"));
   }
   run.wait_for_answers("steady", 3);

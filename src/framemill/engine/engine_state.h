@@ -129,6 +129,9 @@ struct Engine::State {
   /// Has the session of camera `id` act; false from it: the camera has ended.
   Result<void> redirect(const CameraId& id, const std::function<bool(CameraSession&)>& act)
       EXCLUDES(changes_mu, mu);
+  [[nodiscard]] bool is_ending() const EXCLUDES(mu);
+  /// Until nothing of a silenced camera is at a model, for kDrainPatience at most.
+  void wait_for_last_answers(const AnswerLedger& ledger) const EXCLUDES(mu);
   /// Stops its session and takes what waits of it from the scheduler.
   void silence(Camera& camera);
   void update_shares() EXCLUDES(mu);

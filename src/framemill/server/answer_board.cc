@@ -40,9 +40,18 @@ BoardEntry AnswerBoard::take(const Answer& answer) {
   return entry;
 }
 
-void AnswerBoard::forget(CameraIndex camera) {
+void AnswerBoard::forget_others(const std::set<CameraIndex>& current, TimePoint before) {
+  std::vector<Lane> dropped;  // let go of outside the lock
   const MutexLock lock(mu_);
-  lanes_.erase(camera);
+  for (auto lane = lanes_.begin(); lane != lanes_.end();) {
+    const bool is_silent = lane->second.entries.back().answer->stamp.captured_mono < before;
+    if (is_silent && !current.contains(lane->first)) {
+      dropped.push_back(std::move(lane->second));
+      lane = lanes_.erase(lane);
+    } else {
+      ++lane;
+    }
+  }
 }
 
 std::vector<BoardEntry> AnswerBoard::newest(const BoardQuery& query) const {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,8 +40,9 @@ class AnswerBoard {
 
   /// Returns what was kept.
   BoardEntry take(const Answer& answer) EXCLUDES(mu_);
-  /// The camera will have no more answers: its own are forgotten.
-  void forget(CameraIndex camera) EXCLUDES(mu_);
+  /// Forgets the answers of cameras which are not among `current` and whose newest answer was
+  /// captured before `before`: they were removed, or changed and go on under another index.
+  void forget_others(const std::set<CameraIndex>& current, TimePoint before) EXCLUDES(mu_);
 
   [[nodiscard]] std::vector<BoardEntry> newest(const BoardQuery& query) const EXCLUDES(mu_);
   /// Adds the latencies of the camera's answers captured at `since` or later to `latencies`.

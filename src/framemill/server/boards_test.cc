@@ -35,8 +35,12 @@ TEST(AnswerBoard, KeepsTheNewestOfEachCamera) {
   EXPECT_THAT(seqs(board.newest({.camera = 0})), ElementsAre(9, 8, 7));
   EXPECT_THAT(seqs(board.newest({.camera = 1})), ElementsAre(0));
   EXPECT_EQ(board.newest({}).size(), 4U);
-  board.forget(0);
-  EXPECT_EQ(board.newest({}).size(), 1U);
+  board.forget_others({}, TimePoint(900ms));  // its newest is from then
+  EXPECT_EQ(board.newest({}).size(), 3U);
+  board.forget_others({0}, TimePoint(1s));
+  EXPECT_EQ(board.newest({}).size(), 3U);
+  board.forget_others({1}, TimePoint(1s));
+  EXPECT_TRUE(board.newest({}).empty());
 }
 
 TEST(AnswerBoard, IsBoundedOverAllCameras) {

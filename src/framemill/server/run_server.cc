@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -30,6 +31,8 @@ constexpr double kCoresMax = .25;
 constexpr Duration kCpuBurst = std::chrono::milliseconds(500);
 /// Pictures of cameras that nobody asks for any more are let go of.
 constexpr Duration kPictureLife = std::chrono::seconds(20);
+/// So long the last answers of a camera that was removed can be asked for.
+constexpr Duration kAnswerLife = std::chrono::seconds(60);
 
 std::vector<AccessToken> tokens_of(const ServerSettings& settings) {
   std::vector<AccessToken> tokens;
@@ -107,6 +110,9 @@ void RunServer::State::add_event(std::string_view kind, std::string_view camera,
 
 void RunServer::State::on_look(const RunFigures& figures) {
   board.forget_pictures(clock.now() - kPictureLife);
+  std::set<CameraIndex> current;
+  for (const CameraReport& camera : figures.report.cameras) current.insert(camera.index);
+  board.forget_others(current, clock.now() - kAnswerLife);
   std::map<std::string, CameraState> now;
   for (const CameraReport& camera : figures.report.cameras) {
     const CameraState state = camera.status.state;
