@@ -362,7 +362,8 @@ inline constexpr std::array kServerSettings{
         .field = &ServerSettings::operate_token,
         .text = TextKind::kSecret,
         .default_text = "none",
-        .help = "A second token, which reads, acknowledges alarms, pauses and restarts cameras."},
+        .help = "A second token, which reads, acknowledges alarms, and pauses and restarts cameras one "
+                "by one."},
     Setting<ServerSettings>{.key = "view_token",
                             .field = &ServerSettings::view_token,
                             .text = TextKind::kSecret,
