@@ -227,6 +227,7 @@ class ContractTest(ServerTest):
         cameras = self.ask("GET", "/api/v1/cameras").json
         self.assertEqual({camera["id"] for camera in cameras["cameras"]} - {"gate-1", "new"}, set())
         self.assertEqual(cameras["cameras"][0]["index"], 0)  # never touched
+        self.ask("DELETE", "/api/v1/cameras/new")  # whose address is no camera's
         self.stop()
 
 
