@@ -40,7 +40,7 @@ THIRD_PARTY = [
     (r"MQTT(Client|Async)", "Paho MQTT", ["engine/sinks/mqtt"]),
     (r"curl/", "libcurl", ["engine/sinks/webhook"]),
     (r"modbus/", "libmodbus", ["engine/sinks/modbus"]),
-    (r"(httplib|boost/beast|crow|microhttpd)", "an HTTP library", ["server"]),
+    (r"(httplib|boost/|crow|microhttpd|civetweb)", "an HTTP library", ["server"]),
     (r"nlohmann/", "nlohmann-json",
      ["metrics", "config", "video", "infer", "plan", "engine", "server", "cli"]),
 ]

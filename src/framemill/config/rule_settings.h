@@ -21,6 +21,7 @@ struct RelativePoint {
 struct ZoneSettings {
   std::string name;
   std::vector<RelativePoint> points;
+  friend bool operator==(const ZoneSettings&, const ZoneSettings&) = default;
 };
 
 /// A named line across a camera's picture. Seen from the first point towards the second, `forward`
@@ -28,6 +29,7 @@ struct ZoneSettings {
 struct LineSettings {
   std::string name;
   RelativePoint from, to;
+  friend bool operator==(const LineSettings&, const LineSettings&) = default;
 };
 
 /// What a rule watches. The order is that of kRuleKindNames.
@@ -72,6 +74,7 @@ struct RuleSettings {
   std::optional<Duration> clear_after;     ///< gone for so long before it is cleared
   bool is_latched = false;                 ///< stays until somebody acknowledges it
   std::vector<std::string> schedule;       ///< "mon-fri 06:00-22:00"; empty: always
+  friend bool operator==(const RuleSettings&, const RuleSettings&) = default;
 };
 
 /// `alarms:`: what concerns the whole run.
@@ -79,6 +82,7 @@ struct AlarmSettings {
   Duration keep = std::chrono::hours(90 * 24);  ///< cleared alarms and their pictures
   std::int64_t pictures_mb = 1024;              ///< of all pictures; the oldest go first
   std::vector<RuleSettings> rules;              ///< device_busy only
+  friend bool operator==(const AlarmSettings&, const AlarmSettings&) = default;
 };
 
 }  // namespace framemill

@@ -24,6 +24,7 @@ constexpr std::size_t kCamerasMax = 10'000;
 constexpr std::size_t kPolygonsMax = 64;
 constexpr std::size_t kRulesMax = 256;  ///< of one camera
 constexpr std::size_t kRungsMax = 8;    ///< below the model itself
+constexpr std::size_t kTokenBytesMin = 16;
 
 Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
 
@@ -42,7 +43,7 @@ class Checker {
     check_rows(settings_.alarms, "alarms", SettingPlace::kNoIndex);
     check_rules(settings_.alarms.rules, "alarms", SettingPlace::kNoIndex, nullptr);
     check_outputs();
-    check_rows(settings_.server, "server", SettingPlace::kNoIndex);
+    check_server();
     return std::move(problems_);
   }
 
@@ -367,6 +368,34 @@ class Checker {
     else if (scheme == plain && (!sink.ca_file.empty() || !sink.cert_file.empty()))
       add("sinks", i, "url",
           fmt::format("is not encrypted, so certificates mean nothing; write {}://", safe));
+  }
+
+  void check_server() {
+    check_rows(settings_.server, "server", SettingPlace::kNoIndex);
+    const ServerSettings& server = settings_.server;
+    std::set<std::string_view> seen;
+    const std::pair<std::string_view, const std::string&> tokens[] = {
+        {"token", server.token},
+        {"operate_token", server.operate_token},
+        {"view_token", server.view_token}};
+    for (const auto& [key, token] : tokens) {
+      if (token.empty()) continue;
+      if (token.size() < kTokenBytesMin)
+        add("server", SettingPlace::kNoIndex, std::string(key),
+            fmt::format("is shorter than {} characters; make one with `openssl rand -hex 24`",
+                        kTokenBytesMin));
+      else if (!seen.insert(token).second)
+        add("server", SettingPlace::kNoIndex, std::string(key),
+            "is that of another role too; give each its own");
+    }
+    const bool has_token =
+        !server.token.empty() || !server.operate_token.empty() || !server.view_token.empty();
+    if (server.listen != "off" && is_valid_listen(server.listen) && !has_token &&
+        !is_loopback_listen(server.listen))
+      add("server", SettingPlace::kNoIndex, "listen",
+          fmt::format("{} is reached by other machines, and no token is set; write `token: "
+                      "${{FRAMEMILL_TOKEN}}` in `server:`, or listen at 127.0.0.1:8460",
+                      quote(server.listen)));
   }
 
   const RunSettings& settings_;

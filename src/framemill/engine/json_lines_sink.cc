@@ -33,7 +33,7 @@ std::int64_t end_torn_line(const std::string& path) {
 }  // namespace
 
 Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(JsonLinesOptions options,
-                                                             std::vector<CameraNames> cameras) {
+                                                             const CameraDirectory& cameras) {
   int fd = STDOUT_FILENO;
   std::int64_t bytes = 0;
   if (options.path != "-") {
@@ -50,13 +50,13 @@ Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(JsonLinesOptions op
     }
   }
   std::unique_ptr<JsonLinesSink> sink(
-      new JsonLinesSink(fd, std::move(options), std::move(cameras)));
+      new JsonLinesSink(fd, std::move(options), cameras));
   sink->file_bytes_ = bytes;
   return sink;
 }
 
-JsonLinesSink::JsonLinesSink(int fd, JsonLinesOptions options, std::vector<CameraNames> cameras)
-    : fd_(fd), options_(std::move(options)), cameras_(std::move(cameras)) {
+JsonLinesSink::JsonLinesSink(int fd, JsonLinesOptions options, const CameraDirectory& cameras)
+    : fd_(fd), options_(std::move(options)), cameras_(cameras) {
   buffer_.reserve(2 * kBufferBytes);
 }
 

@@ -28,7 +28,7 @@ class JsonLinesSink final : public ResultSink {
  public:
   /// Errors: kInvalidArgument where it can't be opened; names path and reason.
   static Result<std::unique_ptr<JsonLinesSink>> create(JsonLinesOptions options,
-                                                       std::vector<CameraNames> cameras);
+                                                       const CameraDirectory& cameras);
   ~JsonLinesSink() override;
 
   [[nodiscard]] std::string_view name() const override { return options_.path; }
@@ -40,15 +40,15 @@ class JsonLinesSink final : public ResultSink {
   [[nodiscard]] bool wants_alarms() const override { return options_.has_alarms; }
 
  private:
-  JsonLinesSink(int fd, JsonLinesOptions options, std::vector<CameraNames> cameras);
+  JsonLinesSink(int fd, JsonLinesOptions options, const CameraDirectory& cameras);
   Result<void> make_room();
   /// Begins a new file where the current one is full; the buffer is empty.
   void rotate();
 
   int fd_;
   const JsonLinesOptions options_;
-  const std::vector<CameraNames> cameras_;  // by CameraIndex
-  std::string buffer_;                      // taken, not yet written
+  const CameraDirectory& cameras_;
+  std::string buffer_;  // taken, not yet written
   std::int64_t file_bytes_ = 0;
 };
 

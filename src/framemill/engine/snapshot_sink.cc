@@ -12,7 +12,7 @@
 
 namespace framemill {
 Result<std::unique_ptr<SnapshotSink>> SnapshotSink::create(const std::string& directory,
-                                                           std::vector<CameraNames> cameras) {
+                                                           const CameraDirectory& cameras) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error || ::access(directory.c_str(), W_OK) != 0) {
@@ -22,11 +22,11 @@ Result<std::unique_ptr<SnapshotSink>> SnapshotSink::create(const std::string& di
                     "and written to",
                     directory, error ? error.message() : std::strerror(errno)));
   }
-  return std::unique_ptr<SnapshotSink>(new SnapshotSink(directory, std::move(cameras)));
+  return std::unique_ptr<SnapshotSink>(new SnapshotSink(directory, cameras));
 }
 
-SnapshotSink::SnapshotSink(std::string directory, std::vector<CameraNames> cameras)
-    : directory_(std::move(directory)), cameras_(std::move(cameras)) {}
+SnapshotSink::SnapshotSink(std::string directory, const CameraDirectory& cameras)
+    : directory_(std::move(directory)), cameras_(cameras) {}
 
 Result<void> SnapshotSink::write(const Answer& answer) {
   if (!answer.picture || !answer.is_snapshot_due || answer.origin == Origin::kNone) return {};

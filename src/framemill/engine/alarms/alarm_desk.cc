@@ -22,6 +22,16 @@ constexpr Duration kLookEvery = std::chrono::milliseconds(500);
 constexpr Duration kFidelityEvery = std::chrono::seconds(5);
 constexpr Duration kTidyEvery = std::chrono::minutes(1);
 
+CameraRules::Options rules_of(const CameraSettings& camera, std::vector<std::string> labels) {
+  CameraRules::Options options;
+  options.rules = camera.rules;
+  options.zones = camera.zones;
+  options.lines = camera.lines;
+  options.labels = std::move(labels);
+  options.rate_hz = sampled_rate_hz(camera);
+  return options;
+}
+
 }  // namespace
 
 AlarmDesk::AlarmDesk(AlarmDeskOptions options, const Clock& clock, AlarmDeskHooks hooks)
@@ -90,15 +100,25 @@ Result<std::shared_ptr<AlarmDesk::Watch>> AlarmDesk::make_watch(CameraIndex inde
   return watch;
 }
 
+Result<void> AlarmDesk::check_camera(const CameraSettings& camera,
+                                     std::vector<std::string> labels) {
+  if (camera.rules.empty()) return {};
+  CameraRules::Options options = rules_of(camera, std::move(labels));
+  options.is_raised.resize(options.rules.size());
+  const Result<CameraRules> rules = CameraRules::create(std::move(options));
+  if (!rules) return fail(rules.error().at(fmt::format("cameras[{}]", camera.id)));
+  return {};
+}
+
+void AlarmDesk::forget_camera(CameraIndex index) {
+  const MutexLock lock(mu_);
+  watches_.erase(index);
+}
+
 Result<void> AlarmDesk::set_camera(CameraIndex index, const CameraSettings& camera,
                                    std::vector<std::string> labels) {
-  CameraRules::Options options;
-  options.rules = camera.rules;
-  options.zones = camera.zones;
-  options.lines = camera.lines;
-  options.labels = std::move(labels);
-  options.rate_hz = sampled_rate_hz(camera);
-  Result<std::shared_ptr<Watch>> watch = make_watch(index, std::move(options), camera.id);
+  Result<std::shared_ptr<Watch>> watch =
+      make_watch(index, rules_of(camera, std::move(labels)), camera.id);
   if (!watch) return fail(watch.error().at(fmt::format("cameras[{}]", camera.id)));
   {
     const MutexLock lock(mu_);

@@ -62,7 +62,11 @@ class AlarmDesk {
   /// (a class that the model does not have); those of AlarmBook::create().
   Result<void> set_camera(CameraIndex index, const CameraSettings& camera,
                           std::vector<std::string> labels) EXCLUDES(mu_);
-  /// Its open alarms are cleared.
+  /// Whether set_camera() would take its rules. Errors: kInvalidArgument.
+  static Result<void> check_camera(const CameraSettings& camera, std::vector<std::string> labels);
+  /// It is watched no more; its open alarms stay, for another index that goes on under its id.
+  void forget_camera(CameraIndex index) EXCLUDES(mu_);
+  /// It is watched no more, and its open alarms are cleared.
   void remove_camera(CameraIndex index) EXCLUDES(mu_);
   /// True where a rule may want the pictures of this camera's answers.
   [[nodiscard]] bool has_object_rules(CameraIndex index) const EXCLUDES(mu_);

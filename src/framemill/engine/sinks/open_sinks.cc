@@ -57,7 +57,7 @@ template <typename Outlet>
 Result<std::unique_ptr<ResultSink>> spooled(const RunSettings& settings, const SinkSettings& sink,
                                             bool has_answers, bool has_alarms,
                                             const std::string& run_id,
-                                            const std::vector<CameraNames>& cameras,
+                                            const CameraDirectory& cameras,
                                             Result<std::unique_ptr<Outlet>> outlet) {
   if (!outlet) return fail(outlet.error());
   SpooledSinkOptions options;
@@ -74,7 +74,7 @@ Result<std::unique_ptr<ResultSink>> spooled(const RunSettings& settings, const S
 
 Result<std::unique_ptr<ResultSink>> open_sink(const RunSettings& settings, std::size_t index,
                                               const std::string& run_id,
-                                              const std::vector<CameraNames>& cameras) {
+                                              const CameraDirectory& cameras) {
   const SinkSettings& sink = settings.sinks[index];
   std::string send = sink.send;
   if (send.empty())

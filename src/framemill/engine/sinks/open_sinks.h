@@ -14,6 +14,6 @@ namespace framemill {
 /// to; a peer that cannot be reached is no error: what is meant for it waits on disk.
 [[nodiscard]] Result<std::unique_ptr<ResultSink>> open_sink(
     const RunSettings& settings, std::size_t index, const std::string& run_id,
-    const std::vector<CameraNames>& cameras);
+    const CameraDirectory& cameras);
 
 }  // namespace framemill

@@ -16,9 +16,9 @@ constexpr std::int64_t kSpoolMin = 64 * 1024;
 
 Result<std::unique_ptr<SpooledSink>> SpooledSink::create(SpooledSinkOptions options,
                                                          std::unique_ptr<Outlet> outlet,
-                                                         std::vector<CameraNames> cameras) {
+                                                         const CameraDirectory& cameras) {
   std::unique_ptr<SpooledSink> sink(
-      new SpooledSink(std::move(options), std::move(outlet), std::move(cameras)));
+      new SpooledSink(std::move(options), std::move(outlet), cameras));
   const SpooledSinkOptions& o = sink->options_;
   const std::int64_t alarm_bytes = std::max(kSpoolMin, o.bytes_max / kAlarmShare);
   Result<std::unique_ptr<Spool>> alarms = Spool::open(o.folder + "/alarms", alarm_bytes);
@@ -36,10 +36,10 @@ Result<std::unique_ptr<SpooledSink>> SpooledSink::create(SpooledSinkOptions opti
 }
 
 SpooledSink::SpooledSink(SpooledSinkOptions options, std::unique_ptr<Outlet> outlet,
-                         std::vector<CameraNames> cameras)
+                         const CameraDirectory& cameras)
     : options_(std::move(options)),
       outlet_(std::move(outlet)),
-      cameras_(std::move(cameras)),
+      cameras_(cameras),
       random_(std::random_device()()) {}
 
 SpooledSink::~SpooledSink() { stop(); }

@@ -34,7 +34,7 @@ class SpooledSink final : public ResultSink {
   /// Errors: those of Spool::open().
   static Result<std::unique_ptr<SpooledSink>> create(SpooledSinkOptions options,
                                                      std::unique_ptr<Outlet> outlet,
-                                                     std::vector<CameraNames> cameras);
+                                                     const CameraDirectory& cameras);
   ~SpooledSink() override;
 
   [[nodiscard]] std::string_view name() const override { return options_.name; }
@@ -50,7 +50,7 @@ class SpooledSink final : public ResultSink {
 
  private:
   SpooledSink(SpooledSinkOptions options, std::unique_ptr<Outlet> outlet,
-              std::vector<CameraNames> cameras);
+              const CameraDirectory& cameras);
   void run();
   /// Delivers one batch. Empty: nothing waits; else whether it worked.
   std::optional<bool> deliver_some();
@@ -59,7 +59,7 @@ class SpooledSink final : public ResultSink {
 
   const SpooledSinkOptions options_;
   const std::unique_ptr<Outlet> outlet_;
-  const std::vector<CameraNames> cameras_;   // by CameraIndex
+  const CameraDirectory& cameras_;
   std::unique_ptr<Spool> alarms_, answers_;  // synchronize themselves
   std::string text_;                         ///< of the writing thread
   std::minstd_rand random_;                  ///< of thread_

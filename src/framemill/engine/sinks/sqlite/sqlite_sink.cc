@@ -67,16 +67,16 @@ struct SqliteSink::Statements {
   Statement answer, minute, alarm;
 };
 
-SqliteSink::SqliteSink(SqliteSinkOptions options, std::vector<CameraNames> cameras,
+SqliteSink::SqliteSink(SqliteSinkOptions options, const CameraDirectory& cameras,
                        std::unique_ptr<Database> database)
-    : options_(std::move(options)), cameras_(std::move(cameras)), database_(std::move(database)) {}
+    : options_(std::move(options)), cameras_(cameras), database_(std::move(database)) {}
 
 Result<std::unique_ptr<SqliteSink>> SqliteSink::create(SqliteSinkOptions options,
-                                                       std::vector<CameraNames> cameras) {
+                                                       const CameraDirectory& cameras) {
   Result<std::unique_ptr<Database>> database = Database::open(options.path, {});
   if (!database) return fail(database.error());
   std::unique_ptr<SqliteSink> sink(
-      new SqliteSink(std::move(options), std::move(cameras), std::move(*database)));
+      new SqliteSink(std::move(options), cameras, std::move(*database)));
   if (Result<void> made = sink->make_tables(); !made) return fail(made.error());
   return sink;
 }

@@ -29,7 +29,7 @@ class SqliteSink final : public ResultSink {
  public:
   /// Errors: those of Database::open(), a database of something else, or of a newer framemill.
   static Result<std::unique_ptr<SqliteSink>> create(SqliteSinkOptions options,
-                                                    std::vector<CameraNames> cameras);
+                                                    const CameraDirectory& cameras);
   ~SqliteSink() override;
 
   [[nodiscard]] std::string_view name() const override { return options_.path; }
@@ -46,7 +46,7 @@ class SqliteSink final : public ResultSink {
 
  private:
   struct Statements;
-  SqliteSink(SqliteSinkOptions options, std::vector<CameraNames> cameras,
+  SqliteSink(SqliteSinkOptions options, const CameraDirectory& cameras,
              std::unique_ptr<Database> database);
   Result<void> make_tables();
   Result<void> insert_pending();
@@ -57,7 +57,7 @@ class SqliteSink final : public ResultSink {
   Result<std::int64_t> delete_before(std::int64_t before_ms, std::int64_t rows_max);
 
   const SqliteSinkOptions options_;
-  const std::vector<CameraNames> cameras_;  // by CameraIndex
+  const CameraDirectory& cameras_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<Statements> statements_;  // before database_ in destruction
   std::vector<std::variant<Answer, AlarmEvent>> pending_;
