@@ -36,7 +36,7 @@ THIRD_PARTY = [
     (r"onnxruntime", "ONNX Runtime", ["infer/onnxruntime"]),
     (r"yaml-cpp/", "yaml-cpp", ["config"]),
     (r"CLI/", "CLI11", ["cli"]),
-    (r"(httplib|boost/beast|crow|microhttpd)", "an HTTP library", ["server"]),
+    (r"(httplib|boost/|crow|microhttpd|civetweb)", "an HTTP library", ["server"]),
     (r"nlohmann/", "nlohmann-json",
      ["metrics", "config", "video", "infer", "plan", "engine", "server", "cli"]),
 ]

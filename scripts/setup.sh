@@ -9,10 +9,10 @@ build_packages=(
   ca-certificates g++ cmake ninja-build ccache pkg-config git python3 python3-pip unzip
   libavformat-dev libavcodec-dev libavutil-dev libswscale-dev libavdevice-dev
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-video-dev
-  libcli11-dev libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libgtest-dev libgmock-dev
+  libboost1.81-dev libcli11-dev libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev libgtest-dev libgmock-dev
 )
 test_packages=(
-  ffmpeg python3-gi python3-numpy gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
+  ffmpeg python3-gi python3-numpy python3-yaml prometheus gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
 )
 wanted=("${build_packages[@]}")

@@ -17,6 +17,8 @@
 #include "framemill/cli/signal_watch.h"
 #include "framemill/engine/engine.h"
 #include "framemill/engine/run_summary.h"
+#include "framemill/server/dashboard_files.h"
+#include "framemill/server/run_server.h"
 
 namespace framemill {
 namespace {
@@ -70,6 +72,94 @@ class LiveTable {
   std::thread thread_;    // last member
 };
 
+/// Reads the configuration again when asked to, on a thread of its own: a change may wait for
+/// cameras, and signals may not. What is asked for while one reload goes on is one more reload.
+class Reloader {
+ public:
+  /// `args`: of the command, which override the file as they did at the start. `server`: null for
+  /// none; both outlive this.
+  Reloader(std::vector<std::string> args, RunSettings settings, Engine& engine, RunServer* server)
+      : args_(std::move(args)),
+        engine_(engine),
+        server_(server),
+        settings_(std::move(settings)),
+        thread_([this] { run(); }) {}
+  Reloader(const Reloader&) = delete;
+  ~Reloader() {
+    {
+      const std::lock_guard lock(mu_);
+      is_over_ = true;
+    }
+    asked_.notify_all();
+    thread_.join();
+  }
+
+  void ask() {
+    {
+      const std::lock_guard lock(mu_);
+      is_asked_ = true;
+    }
+    asked_.notify_all();
+  }
+
+  /// Reads and applies. Any thread.
+  Result<CameraChanges> reload() {
+    const std::lock_guard lock(reload_mu_);
+    Result<RunOptions> fresh = parse_run_options(args_);
+    if (!fresh) return fail(fresh.error());
+    Result<CameraChanges> changes = engine_.reconfigure(settings_, fresh->settings);
+    if (changes) settings_ = std::move(fresh->settings);
+    return changes;
+  }
+
+ private:
+  void run() {
+    std::unique_lock lock(mu_);
+    while (true) {
+      asked_.wait(lock, [this] { return is_asked_ || is_over_; });
+      if (is_over_) return;
+      is_asked_ = false;
+      lock.unlock();
+      const Result<CameraChanges> changes = reload();
+      if (changes) {
+        spdlog::info("configuration read again: {} cameras added, {} changed, {} removed",
+                     changes->added.size(), changes->changed.size(), changes->removed.size());
+      } else {
+        spdlog::error("the configuration is refused, the old one stays:\n{}",
+                      changes.error().message());
+      }
+      if (server_ != nullptr) {
+        const std::lock_guard reading(reload_mu_);
+        server_->note_reload(changes, settings_.defaults, "SIGHUP");
+      }
+      lock.lock();
+    }
+  }
+
+  const std::vector<std::string> args_;
+  Engine& engine_;
+  RunServer* const server_;
+  std::mutex reload_mu_;
+  RunSettings settings_;  // as read last; guarded by reload_mu_
+  std::mutex mu_;
+  std::condition_variable asked_;
+  bool is_asked_ = false;  // guarded by mu_
+  bool is_over_ = false;   // likewise
+  std::thread thread_;     // last member
+};
+
+/// Null where nobody listens. A port that is taken is an error only where it was asked for: a
+/// second run on a machine goes on without.
+Result<std::unique_ptr<RunServer>> make_server(const RunOptions& options, const Clock& clock) {
+  const ServerSettings& server = options.settings.server;
+  if (server.listen == "off") return std::unique_ptr<RunServer>();
+  Result<std::unique_ptr<RunServer>> made = RunServer::create(
+      {.settings = server, .files = dashboard_files(), .config_path = options.config_path}, clock);
+  if (made || server.is_listen_given || made.error().code() != ErrorCode::kUnavailable) return made;
+  spdlog::warn("no dashboard and no API: {}", made.error().message());
+  return std::unique_ptr<RunServer>();
+}
+
 int report_usage_error(const Error& error) {
   fmt::print(stderr, "framemill: {}\n", error.message());
   return 2;
@@ -92,30 +182,46 @@ int run_command(const std::vector<std::string>& args) {
     if (!writable) return report_usage_error(writable.error());
   }
   const SystemClock clock;
-  std::unique_ptr<Engine> engine;  // outlives the watch
-  SignalWatch signals("the summary was not written");
+  std::unique_ptr<RunServer> server;  // outlives the engine, which tells it of each answer
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<Reloader> reloader;  // outlives the watch
+  const bool has_config = !options->config_path.empty();
+  SignalWatch signals("the summary was not written", has_config);
   {
-    Result<std::unique_ptr<Engine>> created = Engine::create(options->settings, clock);
+    // First, so that a taken address is told at once, and readiness can be asked from now on.
+    Result<std::unique_ptr<RunServer>> listening = make_server(*options, clock);
+    if (!listening) return report_usage_error(listening.error());
+    server = std::move(*listening);
+    EngineHooks hooks;
+    if (server) hooks.on_answer = [&server](const Answer& answer) { server->take_answer(answer); };
+    Result<std::unique_ptr<Engine>> created =
+        Engine::create(options->settings, clock, std::move(hooks));
     if (!created) return report_usage_error(created.error());
     engine = std::move(*created);
   }
-  signals.watch([&engine] {
-    spdlog::info("stopping; press Ctrl-C again to end at once");
-    engine->request_stop();
-  });
-  // Said only to whoever asked for an address.
-  if (const std::string& listen = options->settings.server.listen;
-      listen != "off" && listen != ServerSettings{}.listen) {
-    spdlog::info("nothing listens at {}: HTTP API and dashboard are not part of this version",
-                 listen);
-  }
+  if (has_config)
+    reloader = std::make_unique<Reloader>(args, options->settings, *engine, server.get());
+  signals.watch(
+      [&engine] {
+        spdlog::info("stopping; press Ctrl-C again to end at once");
+        engine->request_stop();
+      },
+      [&reloader] {
+        if (reloader) reloader->ask();
+      });
   engine->start();
+  if (server) {
+    server->attach(*engine, options->settings.defaults,
+                   [&reloader]() -> Result<CameraChanges> { return reloader->reload(); });
+    spdlog::info("listening at http://{}/", server->address());
+  }
   {
     std::unique_ptr<LiveTable> table;
     if (isatty(STDERR_FILENO) != 0) table = std::make_unique<LiveTable>(*engine);
     engine->wait();
   }
   const RunReport report = engine->finish();
+  if (server) server->stop();
 
   RunReport before;
   std::fputs(format_run_table(report, rates_between(before, report), SIZE_MAX).c_str(), stderr);

@@ -217,6 +217,7 @@ class OptionReader {
     set("--streams", "streams", engine, raw_.streams);
     set("--threads", "threads", engine, raw_.threads);
     set("--listen", "listen", settings.server, raw_.listen);
+    settings.server.is_listen_given |= raw_.listen.has_value();
     apply_outputs(settings.output);
     if (problems_.empty()) return {};
     return fail(list_problems(
@@ -458,6 +459,7 @@ Result<RunOptions> parse_run_like_options(const std::vector<std::string>& argume
   Result<RunSettings> settings = settle(raw);
   if (!settings) return fail(settings.error());
   options.settings = *std::move(settings);
+  options.config_path = raw.config;
   return options;
 }
 

@@ -13,6 +13,7 @@ namespace framemill {
 /// What `framemill run` was asked for.
 struct RunOptions {
   RunSettings settings;
+  std::string config_path;         ///< empty: none, all stood on the command line
   std::string log_level = "info";  ///< trace|debug|info|warning|error|off
   bool is_help_wanted = false;     ///< print run_help(); nothing else was looked at
 };

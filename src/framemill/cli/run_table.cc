@@ -50,6 +50,7 @@ int trouble(const CameraReport& camera) {
     case CameraState::kConnecting:
       return 3;
     case CameraState::kUp:
+    case CameraState::kPaused:
     case CameraState::kEnded:
       break;
   }
@@ -65,9 +66,14 @@ std::vector<CameraRate> rates_between(const RunReport& before, const RunReport& 
   for (std::size_t i = 0; i < rates.size(); ++i) {
     std::int64_t decoded = now.cameras[i].status.source.frames_decoded;
     std::int64_t answered = now.cameras[i].counts.answered();
-    if (i < before.cameras.size()) {
-      decoded -= before.cameras[i].status.source.frames_decoded;
-      answered -= before.cameras[i].counts.answered();
+    // Cameras may have come and gone in between; mostly each is where it was.
+    auto old =
+        before.cameras.begin() + static_cast<std::ptrdiff_t>(std::min(i, before.cameras.size()));
+    if (old == before.cameras.end() || old->id != now.cameras[i].id)
+      old = std::ranges::find(before.cameras, now.cameras[i].id, &CameraReport::id);
+    if (old != before.cameras.end()) {
+      decoded -= old->status.source.frames_decoded;
+      answered -= old->counts.answered();
     }
     rates[i] = {static_cast<double>(decoded) / seconds, static_cast<double>(answered) / seconds};
   }

@@ -8,10 +8,11 @@
 
 namespace framemill {
 
-SignalWatch::SignalWatch(std::string loss) : loss_(std::move(loss)) {
+SignalWatch::SignalWatch(std::string loss, bool has_hangup) : loss_(std::move(loss)) {
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGINT);
   sigaddset(&signals_, SIGTERM);
+  if (has_hangup) sigaddset(&signals_, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write(), not our end
   thread_ = std::thread([this] { run(); });
@@ -23,9 +24,10 @@ SignalWatch::~SignalWatch() {
   thread_.join();
 }
 
-void SignalWatch::watch(std::function<void()> request_stop) {
+void SignalWatch::watch(std::function<void()> request_stop, std::function<void()> reload) {
   const MutexLock lock(mu_);
   request_stop_ = std::move(request_stop);
+  reload_ = std::move(reload);
 }
 
 void SignalWatch::run() {
@@ -34,9 +36,15 @@ void SignalWatch::run() {
     int signal_number = 0;
     if (sigwait(&signals_, &signal_number) != 0 || is_over_) return;
     std::function<void()> request_stop;
+    std::function<void()> reload;
     {
       const MutexLock lock(mu_);
       request_stop = request_stop_;
+      reload = reload_;
+    }
+    if (signal_number == SIGHUP) {
+      if (reload) reload();  // else it comes too early, or too late
+      continue;
     }
     if (is_second || !request_stop) {
       fmt::print(

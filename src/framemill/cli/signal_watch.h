@@ -12,18 +12,22 @@
 namespace framemill {
 
 /// What SIGINT and SIGTERM do to a command that works for a while: the first one asks it to stop, a
-/// second one ends the process at once, as does the first while there is nothing to stop yet. Both
-/// are blocked in all threads made after the watch, and taken by its own. SIGPIPE is ignored from
-/// then on. One a process, made before other threads. Thread-safety: watch(), any thread.
+/// second one ends the process at once, as does the first while there is nothing to stop yet.
+/// SIGHUP has a command with a configuration read it again; without one it ends the process as
+/// ever. All are blocked in all threads made after the watch, and taken by its own. SIGPIPE is
+/// ignored from then on. One a process, made before other threads. Thread-safety: watch(), any
+/// thread.
 class SignalWatch {
  public:
   /// `loss`: what a second signal costs, for its message ("the summary was not written").
-  explicit SignalWatch(std::string loss);
+  /// `has_hangup`: SIGHUP is taken, too.
+  explicit SignalWatch(std::string loss, bool has_hangup = false);
   SignalWatch(const SignalWatch&) = delete;
   ~SignalWatch();
   /// From now on the first signal calls `request_stop`, on the watch's thread. What it uses
   /// outlives the watch.
-  void watch(std::function<void()> request_stop) EXCLUDES(mu_);
+  /// `reload`: likewise for SIGHUP, as often as it comes; has to be quick.
+  void watch(std::function<void()> request_stop, std::function<void()> reload = {}) EXCLUDES(mu_);
 
  private:
   void run() EXCLUDES(mu_);
@@ -33,6 +37,7 @@ class SignalWatch {
   std::atomic<bool> is_over_{false};
   Mutex mu_;
   std::function<void()> request_stop_ GUARDED_BY(mu_);
+  std::function<void()> reload_ GUARDED_BY(mu_);
   std::thread thread_;  // last member
 };
 

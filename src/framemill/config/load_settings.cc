@@ -26,6 +26,14 @@ constexpr std::size_t kPointsMax = 256;
 
 using Kind = YamlNode::Kind;
 
+/// Has every text of the tree mean itself once variables are expanded.
+void double_dollars(YamlNode& node) {
+  for (std::size_t at = 0; (at = node.text.find('$', at)) != std::string::npos; at += 2)
+    node.text.insert(at, 1, '$');
+  for (YamlNode& item : node.items) double_dollars(item);
+  for (YamlEntry& entry : node.entries) double_dollars(entry.value);
+}
+
 /// One pass over the tree; problems gather while the good parts are taken over.
 class SettingsReader {
  public:
@@ -33,6 +41,23 @@ class SettingsReader {
       : name_(name),
         folder_(std::filesystem::path(name).parent_path()),
         environment_(environment) {}
+
+  /// One entry of `cameras:` on top of `base`.
+  Result<CameraSettings> read_camera(const YamlNode& root, const CameraSettings& base) {
+    has_lines_ = false;
+    CameraSettings camera = base;
+    if (root.kind != Kind::kMap) {
+      add_problem(
+          root.line, "",
+          fmt::format("is {}; write a map, such as {{\"slo\": \"200ms\"}}", describe(root.kind)));
+    } else {
+      const std::set<std::string_view> keys = read_entry(root, camera, "", "cameras", 0);
+      check_sampling(root, keys, "rate");
+      if (!keys.contains("every") && keys.contains("rate")) camera.every = 0;
+    }
+    if (problems_.empty()) return camera;
+    return fail(gather_problems());
+  }
 
   Result<RunSettings> read(const YamlNode& root, const SettingsOverride& override_settings) {
     if (root.kind == Kind::kNull) {
@@ -63,9 +88,9 @@ class SettingsReader {
 
   void add_problem(int line, std::string_view path, std::string_view message,
                    ErrorCode code = ErrorCode::kInvalidArgument) {
-    problems_.push_back(
-        {line, fmt::format("{}:{}: {}{}{}", name_, line, path, path.empty() ? "" : ": ", message),
-         code == ErrorCode::kUnsupported});
+    std::string text = has_lines_ ? fmt::format("{}:{}: ", name_, line) : std::string();
+    text += fmt::format("{}{}{}", path, path.empty() ? "" : ": ", message);
+    problems_.push_back({line, std::move(text), code == ErrorCode::kUnsupported});
   }
   /// A problem of one setting; what the check of the whole would say about it again is then left
   /// out.
@@ -131,13 +156,16 @@ class SettingsReader {
       const std::set<std::string_view> keys =
           read_entry(*node, defaults_, "defaults", "defaults", SettingPlace::kNoIndex);
       check_sampling(*node, keys, "defaults");
+      settings_.defaults = defaults_;
     }
     if (const YamlNode* const node = section("cameras", Kind::kList)) read_cameras(*node);
     if (const YamlNode* const node = section("engine", Kind::kMap))
       read_entry(*node, settings_.engine, "engine", "engine", SettingPlace::kNoIndex);
     if (const YamlNode* const node = section("sinks", Kind::kList)) read_sinks(*node);
     if (const YamlNode* const node = section("server", Kind::kMap))
-      read_entry(*node, settings_.server, "server", "server", SettingPlace::kNoIndex);
+      settings_.server.is_listen_given =
+          read_entry(*node, settings_.server, "server", "server", SettingPlace::kNoIndex)
+              .contains("listen");
   }
 
   void read_models(const YamlNode& node) {
@@ -456,6 +484,7 @@ class SettingsReader {
   const std::string& name_;
   const std::filesystem::path folder_;
   const EnvironmentLookup& environment_;
+  bool has_lines_ = true;  ///< messages name file and line
   RunSettings settings_;
   CameraSettings defaults_;
   std::map<SettingPlace, int> lines_;
@@ -471,6 +500,19 @@ Result<RunSettings> parse_settings(std::string_view text, const std::string& nam
   const Result<YamlNode> root = parse_yaml(text, name);
   if (!root) return fail(root.error());
   return SettingsReader(name, environment).read(*root, override_settings);
+}
+
+Result<CameraSettings> parse_camera(std::string_view text, const CameraSettings& base) {
+  const std::string name = "the camera";
+  const Result<YamlNode> root = parse_yaml(text, name);
+  if (!root) return fail(root.error());
+  // A "$" that is no variable stands for itself: reading expands, so it is doubled before.
+  const EnvironmentLookup nothing = [](const std::string&) -> std::optional<std::string> {
+    return std::nullopt;
+  };
+  YamlNode literal = *root;
+  double_dollars(literal);
+  return SettingsReader(name, nothing).read_camera(literal, base);
 }
 
 Result<RunSettings> load_settings(const std::string& path,

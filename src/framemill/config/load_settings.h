@@ -23,6 +23,12 @@ using SettingsOverride = std::function<Result<void>(RunSettings&)>;
                                                  const EnvironmentLookup& environment,
                                                  const SettingsOverride& override_settings = {});
 
+/// One camera alone, as YAML or JSON: the keys of `cameras:`, on top of `base`. Variables are not
+/// expanded: the text may come from outside. Checks each setting, not the whole. Messages begin
+/// with the key. Errors: those of parse_settings().
+[[nodiscard]] Result<CameraSettings> parse_camera(std::string_view text,
+                                                  const CameraSettings& base);
+
 /// parse_settings() of a file, with the process's environment.
 /// Further errors: kNotFound (no such file, or not readable).
 [[nodiscard]] Result<RunSettings> load_settings(const std::string& path,

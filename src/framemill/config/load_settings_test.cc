@@ -34,7 +34,7 @@ std::string read_file(const std::filesystem::path& path) {
 
 std::optional<std::string> fake_environment(const std::string& name) {
   if (name == "GATE1_PASSWORD") return "p@ss: [${TOKEN}]";
-  if (name == "TOKEN") return "abc";
+  if (name == "TOKEN") return "abc-a-token-of-some-length";
   if (name == "RATE") return "7";
   if (name == "BREAK") return "x, id: y}\n- {url: z";
   if (name == "EMPTY") return "";
@@ -122,7 +122,7 @@ TEST(ParseSettings, ReadsEverySetting) {
   ASSERT_EQ(settings->sinks.size(), 1U);
   EXPECT_EQ(settings->sinks[0].path, "conf/out/answers.jsonl");
   EXPECT_EQ(settings->server.listen, "0.0.0.0:9000");
-  EXPECT_EQ(settings->server.token, "abc");
+  EXPECT_EQ(settings->server.token, "abc-a-token-of-some-length");
 }
 
 /// X.yaml beside X.expected; with FRAMEMILL_UPDATE_GOLDEN set the expectation is written anew.
@@ -349,6 +349,74 @@ TEST(SettingsReference, HasAllSectionsAndExplainsEachSetting) {
       EXPECT_FALSE(info.default_value.empty()) << info.section << "." << info.key;
     }
   }
+}
+
+TEST(ParseCamera, ReadsOneCameraOnTopOfAnother) {
+  CameraSettings base;
+  base.id = "gate-1";
+  base.url = "rtsp://10.0.0.5/1";
+  base.every = 3;
+  base.slo = 1s;
+  const Result<CameraSettings> camera = parse_camera(
+      R"({"rate": 5, "priority": "critical", "mask": [[[0, 0], [1, 0], [1, 0.5]]]})", base);
+  ASSERT_TRUE(camera) << camera.error().message();
+  EXPECT_EQ(camera->id, "gate-1");
+  EXPECT_EQ(camera->rate_hz, 5);
+  EXPECT_EQ(camera->every, 0);
+  EXPECT_EQ(camera->slo, 1s);
+  EXPECT_EQ(camera->priority, Priority::kCritical);
+  EXPECT_EQ(camera->mask.size(), 1U);
+}
+
+TEST(ParseCamera, ExpandsNoVariables) {
+  const Result<CameraSettings> camera = parse_camera(
+      R"({"url": "rtsp://evil.example/${HOME}", "username": "a$b", "password": "$${PATH}$"})", {});
+  ASSERT_TRUE(camera) << camera.error().message();
+  EXPECT_EQ(camera->url, "rtsp://evil.example/${HOME}");
+  EXPECT_EQ(camera->username, "a$b");
+  EXPECT_EQ(camera->password, "$${PATH}$");
+}
+
+TEST(ParseCamera, NamesTheKeyThatIsWrong) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"slo": "soon"})", "slo: \"soon\" is not a duration"},
+      {R"({"rates": 5})", "rates: unknown key"},
+      {R"({"rate": "5"})", "rate: "},
+      {R"({"rate": 5, "every": 2})", "rate and every exclude each other"},
+      {R"({"id": "a b"})", "id: "},
+      {"[]", "is a list"},
+      {"", "is "}};
+  for (const auto& [text, wanted] : cases) {
+    const Result<CameraSettings> camera = parse_camera(text, {});
+    ASSERT_FALSE(camera) << text;
+    EXPECT_THAT(camera.error().message(), HasSubstr(wanted)) << text;
+    EXPECT_THAT(camera.error().message(), Not(HasSubstr("yaml:"))) << text;
+  }
+}
+
+TEST(Validate, AServerThatOthersReachNeedsAToken) {
+  RunSettings settings;
+  settings.models.push_back({.name = "objects", .path = "m.onnx"});
+  settings.cameras.push_back({.id = "a", .url = "synthetic://"});
+  const auto problem = [&] {
+    const Result<void> checked = validate(settings);
+    return checked ? std::string() : checked.error().message();
+  };
+  for (const char* listen : {"off", "127.0.0.1:8460", "127.1.2.3:0", "localhost:80", "[::1]:80"}) {
+    settings.server.listen = listen;
+    EXPECT_EQ(problem(), "") << listen;
+  }
+  for (const char* listen : {"0.0.0.0:8460", "[::]:80", "10.0.0.5:80", "vision.example:80",
+                             "127.evil.example:80", "localhost.evil.example:80"}) {
+    settings.server = {.listen = listen};
+    EXPECT_THAT(problem(), HasSubstr("no token is set")) << listen;
+    settings.server.view_token = "sixteen-letters!";
+    EXPECT_EQ(problem(), "") << listen;
+  }
+  settings.server.token = "short";
+  EXPECT_THAT(problem(), HasSubstr("server.token: is shorter than 16"));
+  settings.server.token = settings.server.view_token;
+  EXPECT_THAT(problem(), HasSubstr("another role"));
 }
 
 }  // namespace

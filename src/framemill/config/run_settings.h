@@ -28,6 +28,7 @@ struct ModelSettings {
   std::string range;                ///< "" (metadata, then unit), "unit" (0..1), "byte" (0..255)
   std::vector<std::string> ladder;  ///< cheaper models of the same classes, best first
   std::string letterbox;            ///< "" (metadata, then center), "center", "top_left"
+  friend bool operator==(const ModelSettings&, const ModelSettings&) = default;
 };
 
 /// A corner of a polygon in relative coordinates, 0..1 of width and height.
@@ -57,6 +58,7 @@ struct CameraSettings {
   Duration start{0};  ///< files: where the first round starts
   Duration frozen_after =
       std::chrono::seconds(30);  ///< identical pictures for so long are reported
+  friend bool operator==(const CameraSettings&, const CameraSettings&) = default;
 };
 
 /// Sampled frames a second; of a camera that answers each Nth frame by the usual 25 frames/s.
@@ -82,12 +84,14 @@ struct EngineSettings {
   std::int64_t max_answers = 0;                    ///< sampled frames a camera; 0: no limit
   std::size_t streams = 0;  ///< parallel inferences a device; 0: chosen from the cores
   std::size_t threads = 0;  ///< inference threads on a CPU; 0: chosen from the cores
+  friend bool operator==(const EngineSettings&, const EngineSettings&) = default;
 };
 
 /// One entry of `sinks:`.
 struct SinkSettings {
   std::string type;  ///< "jsonl" (more follow with the operations release)
   std::string path;
+  friend bool operator==(const SinkSettings&, const SinkSettings&) = default;
 };
 
 struct OutputSettings {
@@ -96,16 +100,27 @@ struct OutputSettings {
   std::string snapshot_dir;  ///< --snapshot DIR[,every=5s]; empty: none
   Duration snapshot_every = std::chrono::seconds(5);
   std::string trace;  ///< --trace; empty: none
+  friend bool operator==(const OutputSettings&, const OutputSettings&) = default;
 };
 
 struct ServerSettings {
   std::string listen = "127.0.0.1:8460";  ///< HOST:PORT or "off"
-  std::string token;                      ///< never printed
+  bool is_listen_given = false;           ///< somebody asked for it; else a taken port is no error
+  // Tokens of three roles; never printed. Without any only loopback addresses may be listened at.
+  std::string token;               ///< may do everything
+  std::string operate_token;       ///< reads, acknowledges alarms, pauses and restarts cameras
+  std::string view_token;          ///< reads
+  std::vector<std::string> hosts;  ///< names under which it is reached besides loopback ones
+  /// "10.0.0.0/8": where cameras added over HTTP may be, besides what is allowed anyway.
+  std::vector<std::string> camera_networks;
+  std::string audit_log;  ///< one line for each change that was asked for; empty: the log only
+  friend bool operator==(const ServerSettings&, const ServerSettings&) = default;
 };
 
 /// Everything `framemill run` needs, checked; made from a YAML file, the command line, or both.
 struct RunSettings {
   std::vector<ModelSettings> models;
+  CameraSettings defaults;  ///< of cameras that are added while the run goes on
   std::vector<CameraSettings> cameras;
   EngineSettings engine;
   std::vector<SinkSettings> sinks;

@@ -222,6 +222,13 @@ bool is_valid_listen(std::string_view listen) {
          (is_ipv6 || host.find_first_of(":/ []@") == std::string_view::npos);
 }
 
+bool is_loopback_listen(std::string_view listen) {
+  const std::string_view host = listen.substr(0, listen.rfind(':'));
+  if (host == "localhost" || host == "[::1]") return true;
+  // 127.x.y.z, and no name that only looks like it.
+  return host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
+}
+
 std::optional<double> parse_number(std::string_view text) {
   double number = 0;
   const char* const end = text.data() + text.size();

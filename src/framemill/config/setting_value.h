@@ -58,6 +58,9 @@ template <typename Settings>
 /// Whether `listen` is "off" or HOST:PORT (port 0 to 65535, an IPv6 address in brackets).
 [[nodiscard]] bool is_valid_listen(std::string_view listen);
 
+/// Whether only programs of this machine reach `listen` (HOST:PORT); false where that is not sure.
+[[nodiscard]] bool is_loopback_listen(std::string_view listen);
+
 /// A budget from "0.2" or "30/s". Errors: kInvalidArgument.
 [[nodiscard]] Result<InferenceBudget> parse_budget(std::string_view text);
 

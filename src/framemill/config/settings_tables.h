@@ -354,7 +354,39 @@ inline constexpr std::array kServerSettings{
                             .field = &ServerSettings::token,
                             .text = TextKind::kSecret,
                             .default_text = "none",
-                            .help = "Asked of every client; keep it in a variable: ${NAME}."},
+                            .help = "Asked of every client, and lets it do everything; at least 16 "
+                                    "characters. Keep it in a variable: ${NAME}. Needed to listen "
+                                    "anywhere but on loopback."},
+    Setting<ServerSettings>{
+        .key = "operate_token",
+        .field = &ServerSettings::operate_token,
+        .text = TextKind::kSecret,
+        .default_text = "none",
+        .help = "A second token, which reads, acknowledges alarms, pauses and restarts cameras."},
+    Setting<ServerSettings>{.key = "view_token",
+                            .field = &ServerSettings::view_token,
+                            .text = TextKind::kSecret,
+                            .default_text = "none",
+                            .help = "A third token, which only reads; for dashboards on a wall and "
+                                    "Prometheus."},
+    Setting<ServerSettings>{
+        .key = "hosts",
+        .field = &ServerSettings::hosts,
+        .default_text = "loopback names",
+        .help = "Further names under which browsers reach it, such as that of a proxy."},
+    Setting<ServerSettings>{
+        .key = "camera_networks",
+        .field = &ServerSettings::camera_networks,
+        .default_text = "none",
+        .help =
+            "Networks such as 127.0.0.0/8 where cameras that are added over HTTP may be, though "
+            "they are loopback, link-local or multicast."},
+    Setting<ServerSettings>{.key = "audit_log",
+                            .field = &ServerSettings::audit_log,
+                            .text = TextKind::kPath,
+                            .default_text = "the log",
+                            .help = "A file that gets one JSON line for each change asked for over "
+                                    "HTTP: when, who, what, from where, and what came of it."},
 };
 
 /// What the configuration format knows but this version does not do; refused with that message.

@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::size_t kCamerasMax = 10'000;
 constexpr std::size_t kPolygonsMax = 64;
+constexpr std::size_t kTokenBytesMin = 16;
 constexpr std::size_t kRungsMax = 8;  ///< below the model itself
 
 Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
@@ -37,7 +38,7 @@ class Checker {
     check_cameras();
     check_engine();
     check_outputs();
-    check_rows(settings_.server, "server", SettingPlace::kNoIndex);
+    check_server();
     return std::move(problems_);
   }
 
@@ -207,6 +208,34 @@ class Checker {
       else if (!taken.insert(sink.path).second)
         add("sinks", i, "path", shared);
     }
+  }
+
+  void check_server() {
+    check_rows(settings_.server, "server", SettingPlace::kNoIndex);
+    const ServerSettings& server = settings_.server;
+    std::set<std::string_view> seen;
+    const std::pair<std::string_view, const std::string&> tokens[] = {
+        {"token", server.token},
+        {"operate_token", server.operate_token},
+        {"view_token", server.view_token}};
+    for (const auto& [key, token] : tokens) {
+      if (token.empty()) continue;
+      if (token.size() < kTokenBytesMin)
+        add("server", SettingPlace::kNoIndex, std::string(key),
+            fmt::format("is shorter than {} characters; make one with `openssl rand -hex 24`",
+                        kTokenBytesMin));
+      else if (!seen.insert(token).second)
+        add("server", SettingPlace::kNoIndex, std::string(key),
+            "is that of another role too; give each its own");
+    }
+    const bool has_token =
+        !server.token.empty() || !server.operate_token.empty() || !server.view_token.empty();
+    if (server.listen != "off" && is_valid_listen(server.listen) && !has_token &&
+        !is_loopback_listen(server.listen))
+      add("server", SettingPlace::kNoIndex, "listen",
+          fmt::format("{} is reached by other machines, and no token is set; write `token: "
+                      "${{FRAMEMILL_TOKEN}}` in `server:`, or listen at 127.0.0.1:8460",
+                      quote(server.listen)));
   }
 
   const RunSettings& settings_;

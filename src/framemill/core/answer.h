@@ -95,7 +95,8 @@ struct Answer {
   std::shared_ptr<const std::string> variant;  ///< the rung that inferred; null if none did
   std::uint32_t rung = 0;  ///< of the model's ladder, that found them; 0 is the model itself
   std::vector<Detection> detections;       ///< at or above the camera's score, best first
-  std::shared_ptr<const Picture> picture;  ///< kept only where a sink draws it, else null
+  std::shared_ptr<const Picture> picture;  ///< kept only where somebody asked for it, else null
+  bool is_snapshot_due = false;            ///< the snapshot sink draws it; has a picture then
 };
 
 /// The outcome under which an answer is counted.

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <vector>
 
+#include "framemill/base/growing_list.h"
 #include "framemill/core/answer.h"
 
 namespace framemill {
@@ -14,6 +15,9 @@ struct CameraNames {
   CameraId id;
   std::vector<std::string> labels;  ///< of the camera's model, by class id
 };
+
+/// All cameras that the run has had so far, by CameraIndex; cameras may come while it goes on.
+using CameraDirectory = GrowingList<CameraNames>;
 
 /// "2026-01-01T08:00:04.004Z": UTC with milliseconds.
 [[nodiscard]] std::string format_wall_time(WallTime time);

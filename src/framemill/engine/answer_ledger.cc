@@ -50,34 +50,41 @@ AnswerLedger::AnswerLedger(LedgerOptions options, const Clock& clock, Publish pu
     : options_(std::move(options)),
       clock_(clock),
       publish_(std::move(publish)),
-      state_(state_options(options_)) {}
+      first_seq_(options_.first_seq),
+      counts_(std::make_unique<CameraCounts>()),
+      state_(std::make_unique<ObjectState>(state_options(options_))),
+      reached_seq_(first_seq_ - 1),
+      scene_seq_(first_seq_) {}
 
 void AnswerLedger::count_sampled_out() {
   const MutexLock lock(mu_);
-  ++counts_.captured;
-  ++counts_.outcomes[static_cast<std::size_t>(Outcome::kSampledOut)];
+  ++counts_->captured;
+  ++counts_->outcomes[static_cast<std::size_t>(Outcome::kSampledOut)];
 }
 
 void AnswerLedger::enter(const Frame& frame, std::shared_ptr<const MotionFrame> motion,
                          Duration motion_cpu) {
   const MutexLock lock(mu_);
   CHECK(frame.stamp.seq == first_seq_ + static_cast<std::int64_t>(entries_.size()));
-  ++counts_.captured;
-  ++counts_.in_flight;
-  counts_.motion_cpu += motion_cpu;
+  ++counts_->captured;
+  ++counts_->in_flight;
+  counts_->motion_cpu += motion_cpu;
   Entry& entry = entries_.emplace_back();
   entry.stamp = frame.stamp;
   entry.is_stream_start = frame.is_stream_start;
   entry.is_scene_start = frame.is_scene_start;
   entry.motion = std::move(motion);
   if (frame.picture) entry.picture_size = frame.picture->size;
-  if (options_.snapshot_every > Duration::zero() && frame.picture) {
+  if (!frame.picture) return;
+  if (options_.snapshot_every > Duration::zero()) {
     const TimePoint now = clock_.now();
     if (!last_snapshot_ || now - *last_snapshot_ >= options_.snapshot_every) {
       last_snapshot_ = now;
-      entry.picture = frame.picture;
+      entry.is_snapshot_due = true;
     }
   }
+  const bool is_wanted = is_picture_wanted_.exchange(false);
+  if (is_wanted || entry.is_snapshot_due) entry.picture = frame.picture;
 }
 
 bool AnswerLedger::is_open(std::int64_t seq) const {
@@ -101,7 +108,7 @@ std::optional<FrameOutlook> AnswerLedger::look(std::int64_t seq) {
   const MutexLock lock(mu_);
   if (seq != first_seq_ || !is_open(seq)) return std::nullopt;
   reach(entries_.front());
-  return FrameOutlook{.has_key = state_.has_key(), .doubt = state_.doubt()};
+  return FrameOutlook{.has_key = state_->has_key(), .doubt = state_->doubt()};
 }
 
 double AnswerLedger::similarity(std::int64_t seq) const {
@@ -123,6 +130,7 @@ std::optional<Correction> AnswerLedger::settle_inferred(std::int64_t seq,
                                                         InferencePurpose purpose,
                                                         std::uint32_t rung, bool keep_for_audit) {
   const MutexLock lock(mu_);
+  if (!counts_) return std::nullopt;
   if (!is_open(seq)) {
     // It has been answered from the state meanwhile.
     std::optional<Correction> correction = correct(seq, detections);
@@ -131,10 +139,10 @@ std::optional<Correction> AnswerLedger::settle_inferred(std::int64_t seq,
       key_rung_ = rung;
     }
     if (!correction) purpose = InferencePurpose::kDiscarded;
-    ++counts_.inferences[static_cast<std::size_t>(purpose)];
+    ++counts_->inferences[static_cast<std::size_t>(purpose)];
     return correction;
   }
-  ++counts_.inferences[static_cast<std::size_t>(purpose)];
+  ++counts_->inferences[static_cast<std::size_t>(purpose)];
   Entry& entry = settle(seq);
   entry.origin = Origin::kInferred;
   entry.detections = std::move(detections);
@@ -157,7 +165,8 @@ std::optional<AgreementCounts> AnswerLedger::settle_audit(
     std::int64_t seq, std::vector<Detection> detections,
     std::shared_ptr<const std::string> variant) {
   const MutexLock lock(mu_);
-  ++counts_.inferences[static_cast<std::size_t>(InferencePurpose::kAudit)];
+  if (!counts_) return std::nullopt;
+  ++counts_->inferences[static_cast<std::size_t>(InferencePurpose::kAudit)];
   const auto answered = audited_.find(seq);
   if (answered == audited_.end()) return std::nullopt;
   keep_wanted(detections, scene_size_);
@@ -184,7 +193,17 @@ void AnswerLedger::settle_none(std::int64_t seq, DropReason reason) {
 
 CameraCounts AnswerLedger::counts() const {
   const MutexLock lock(mu_);
-  return counts_;
+  return counts_ ? *counts_ : CameraCounts{};
+}
+
+std::unique_ptr<CameraCounts> AnswerLedger::retire() {
+  const MutexLock lock(mu_);
+  if (!entries_.empty()) return nullptr;
+  state_.reset();
+  recent_.clear();
+  audited_.clear();
+  last_sent_.reset();
+  return std::move(counts_);
 }
 
 void AnswerLedger::reach(Entry& entry) {
@@ -192,7 +211,7 @@ void AnswerLedger::reach(Entry& entry) {
   entry.is_reached = true;
   if (entry.is_stream_start) has_answer_ = false;
   if (entry.is_stream_start || entry.is_scene_start) {
-    state_.begin_scene();
+    state_->begin_scene();
     scene_seq_ = entry.stamp.seq;
     recent_.clear();
   }
@@ -200,8 +219,8 @@ void AnswerLedger::reach(Entry& entry) {
   // Policies that compare pictures bring motion frames, too; their boxes stay where they are.
   const bool is_moving = options_.policy == PolicyKind::kAdaptive;
   const Duration begin = thread_cpu_time();
-  state_.advance(entry.stamp.pts_s, is_moving ? entry.motion : nullptr);
-  if (is_moving) counts_.motion_cpu += thread_cpu_time() - begin;
+  state_->advance(entry.stamp.pts_s, is_moving ? entry.motion : nullptr);
+  if (is_moving) counts_->motion_cpu += thread_cpu_time() - begin;
   reached_seq_ = entry.stamp.seq;
   recent_.emplace_back(entry.stamp.seq, entry.stamp.frame_index);
   while (recent_.size() > options_.ring_frames) recent_.pop_front();
@@ -212,7 +231,7 @@ std::optional<Correction> AnswerLedger::correct(std::int64_t seq,
   if (seq < scene_seq_) return std::nullopt;
   keep_wanted(detections, scene_size_);
   const auto frames_ago = static_cast<std::size_t>(reached_seq_ - seq);
-  const std::optional<Correction> correction = state_.correct(frames_ago, detections);
+  const std::optional<Correction> correction = state_->correct(frames_ago, detections);
   if (!correction || !correction->is_state_changed) return correction;
   const auto frame = std::ranges::find(recent_, seq, &decltype(recent_)::value_type::first);
   CHECK(frame != recent_.end());
@@ -267,12 +286,13 @@ std::optional<Correction> AnswerLedger::publish(Entry& entry) {
   answer.slo = options_.slo;
   answer.model = options_.model;
   answer.picture = std::move(entry.picture);
+  answer.is_snapshot_due = entry.is_snapshot_due;
   if (entry.origin != Origin::kNone) {
     answer.source_frame_index = key_frame_index_;
     answer.variant = key_variant_;
     answer.rung = key_rung_;
     const std::vector<Detection>& detections =
-        entry.origin == Origin::kInferred ? entry.detections : state_.objects();
+        entry.origin == Origin::kInferred ? entry.detections : state_->objects();
     std::ranges::copy_if(detections, std::back_inserter(answer.detections),
                          [&](const Detection& d) { return d.score >= options_.score; });
     std::ranges::stable_sort(answer.detections, std::greater<>{}, &Detection::score);
@@ -284,14 +304,14 @@ std::optional<Correction> AnswerLedger::publish(Entry& entry) {
     answer.is_on_time = entry.origin != Origin::kNone && latency <= options_.slo;
   }
 
-  --counts_.in_flight;
-  ++counts_.outcomes[static_cast<std::size_t>(outcome_of(answer.origin, answer.drop_reason))];
+  --counts_->in_flight;
+  ++counts_->outcomes[static_cast<std::size_t>(outcome_of(answer.origin, answer.drop_reason))];
   if (answer.origin != Origin::kNone) {
-    if (!answer.is_on_time) ++counts_.overdue;
+    if (!answer.is_on_time) ++counts_->overdue;
     if (answer.latency) {
-      counts_.latency[static_cast<std::size_t>(answer.origin)].record(*answer.latency);
+      counts_->latency[static_cast<std::size_t>(answer.origin)].record(*answer.latency);
     }
-    counts_.reorder_sum += entry.stamp.reorder_delay;
+    counts_->reorder_sum += entry.stamp.reorder_delay;
   }
   publish_(std::move(answer));
   return correction;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -23,7 +24,8 @@ namespace framemill {
 /// How one camera's answers are made from what the model found.
 struct LedgerOptions {
   CameraIndex camera = 0;
-  std::string_view model;  ///< configured name; outlives the ledger
+  std::int64_t first_seq = 0;  ///< of its first frame; a camera that was changed goes on counting
+  std::string_view model;      ///< configured name; outlives the ledger
   PolicyKind policy = PolicyKind::kFull;
   MotionMethod motion = MotionMethod::kAuto;  ///< policy adaptive only
   std::size_t ring_frames = 8;                ///< see ObjectStateOptions; policy adaptive only
@@ -115,6 +117,13 @@ class AnswerLedger {
   void settle_none(std::int64_t seq, DropReason reason) EXCLUDES(mu_);
 
   [[nodiscard]] CameraCounts counts() const EXCLUDES(mu_);
+  /// The answer to the next sampled frame carries its picture. For who shows it; without effect on
+  /// sinks.
+  void want_picture() { is_picture_wanted_ = true; }
+  /// The camera is gone for good: gives away its counts and frees what was known of it; from then
+  /// on counts() is empty, and results that still come are dropped. Empty while frames are in
+  /// flight.
+  [[nodiscard]] std::unique_ptr<CameraCounts> retire() EXCLUDES(mu_);
 
  private:
   struct Entry {
@@ -122,7 +131,8 @@ class AnswerLedger {
     Size picture_size;
     bool is_stream_start = false;
     bool is_scene_start = false;
-    std::shared_ptr<const Picture> picture;  ///< only where a snapshot is due
+    std::shared_ptr<const Picture> picture;  ///< only where a snapshot is due or it was wanted
+    bool is_snapshot_due = false;
     std::shared_ptr<const MotionFrame> motion;
     bool is_reached = false;  ///< the state has been carried to it
     bool is_settled = false;
@@ -147,14 +157,15 @@ class AnswerLedger {
   const LedgerOptions options_;
   const Clock& clock_;
   const Publish publish_;
+  std::atomic<bool> is_picture_wanted_{false};
 
   mutable Mutex mu_;
   std::deque<Entry> entries_ GUARDED_BY(mu_);  ///< entries_[0] is frame first_seq_
-  std::int64_t first_seq_ GUARDED_BY(mu_) = 0;
-  CameraCounts counts_ GUARDED_BY(mu_);
-  ObjectState state_ GUARDED_BY(mu_);
-  std::int64_t reached_seq_ GUARDED_BY(mu_) = -1;  ///< where the state stands
-  std::int64_t scene_seq_ GUARDED_BY(mu_) = 0;     ///< first frame of the scene reached
+  std::int64_t first_seq_ GUARDED_BY(mu_);
+  std::unique_ptr<CameraCounts> counts_ GUARDED_BY(mu_);  ///< null: retired
+  std::unique_ptr<ObjectState> state_ GUARDED_BY(mu_);    ///< likewise
+  std::int64_t reached_seq_ GUARDED_BY(mu_);              ///< where the state stands
+  std::int64_t scene_seq_ GUARDED_BY(mu_);                ///< first frame of the scene reached
   Size scene_size_ GUARDED_BY(mu_);
   bool has_answer_ GUARDED_BY(mu_) = false;  ///< an inference has completed since the (re)start
   std::int64_t key_frame_index_ GUARDED_BY(mu_) = -1;

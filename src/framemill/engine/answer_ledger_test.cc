@@ -569,5 +569,49 @@ TEST_F(AdaptiveLedgerTest, CountsAreConservedWhateverComesBackWhen) {
   EXPECT_EQ(published(), want);
 }
 
+TEST(AnswerLedger, CarriesAPictureOnceItIsWanted) {
+  ManualClock clock;
+  LedgerOptions options;
+  options.model = "m";
+  std::vector<Answer> answers;
+  AnswerLedger ledger(options, clock, [&](Answer&& answer) { answers.push_back(answer); });
+  for (std::int64_t seq = 0; seq < 3; ++seq) {
+    if (seq == 1) ledger.want_picture();
+    ledger.enter(make_frame(seq, clock.now(), seq == 0));
+    ledger.settle_inferred(seq, {found(.9F)}, nullptr);
+  }
+  ASSERT_EQ(answers.size(), 3U);
+  EXPECT_FALSE(answers[0].picture);
+  EXPECT_TRUE(answers[1].picture);
+  EXPECT_FALSE(answers[1].is_snapshot_due) << "no sink draws it";
+  EXPECT_FALSE(answers[2].picture);
+}
+
+TEST(AnswerLedger, RetiresOnceNothingIsInFlightAndGoesOnFromAnySeq) {
+  ManualClock clock;
+  LedgerOptions options;
+  options.model = "m";
+  options.policy = PolicyKind::kAdaptive;
+  options.first_seq = 40;
+  std::vector<Answer> answers;
+  AnswerLedger ledger(options, clock, [&](Answer&& answer) { answers.push_back(answer); });
+  ledger.enter(make_frame(40, clock.now(), true));
+  ledger.enter(make_frame(41, clock.now()));
+  EXPECT_EQ(ledger.retire(), nullptr);
+  ledger.settle_inferred(40, {found(.9F)}, nullptr);
+  ledger.settle_carried(41);
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(answers[1].stamp.seq, 41);
+  EXPECT_EQ(answers[1].origin, Origin::kPropagated);
+  const std::unique_ptr<CameraCounts> counts = ledger.retire();
+  ASSERT_NE(counts, nullptr);
+  EXPECT_EQ(counts->captured, 2);
+  EXPECT_TRUE(counts->is_conserved());
+  EXPECT_EQ(ledger.counts().captured, 0);
+  // What still comes of it is dropped.
+  EXPECT_FALSE(ledger.settle_inferred(41, {found(.9F)}, nullptr));
+  EXPECT_FALSE(ledger.settle_audit(41, {found(.9F)}));
+}
+
 }  // namespace
 }  // namespace framemill

@@ -24,13 +24,39 @@ std::vector<std::uint32_t> groups_of(const std::vector<AuditDesk::Camera>& camer
 
 }  // namespace
 
-AuditDesk::AuditDesk(std::vector<Camera> cameras, const AuditOptions& options,
+AuditDesk::AuditDesk(const std::vector<Camera>& cameras, const AuditOptions& options,
                      const std::optional<FidelityControllerOptions>& target)
-    : cameras_(std::move(cameras)),
-      target_(target ? target->target : 0),
-      plan_(options),
-      book_(groups_of(cameras_)) {
+    : target_(target ? target->target : 0), plan_(options), book_(groups_of(cameras)) {
+  for (const Camera& camera : cameras) cameras_.append(camera);
   if (target) controller_.emplace(*target);
+}
+
+void AuditDesk::add_camera(const Camera& camera) {
+  const MutexLock lock(mu_);
+  book_.add_camera(camera.group);
+  cameras_.append(camera);
+}
+
+bool AuditDesk::is_idle(CameraIndex camera) const {
+  const MutexLock lock(mu_);
+  const auto is_of_camera = [camera](const auto& entry) { return entry.first.first == camera; };
+  return std::ranges::none_of(waiting_, is_of_camera) &&
+         std::ranges::none_of(running_, is_of_camera);
+}
+
+void AuditDesk::remove_camera(CameraIndex camera) {
+  const MutexLock lock(mu_);
+  book_.remove_camera(camera);
+}
+
+FidelityFigure AuditDesk::point_total() const {
+  const MutexLock lock(mu_);
+  return book_.point_total();
+}
+
+FidelityFigure AuditDesk::point_of_camera(CameraIndex camera) const {
+  const MutexLock lock(mu_);
+  return book_.point_of_camera(camera);
 }
 
 void AuditDesk::settle_carried(LaneIndex lane, InferenceJob job, TimePoint now) {
@@ -183,6 +209,11 @@ double AuditDesk::update_share(TimePoint now, std::optional<double> share_manage
         controller_->explanation());
   }
   return share;
+}
+
+void AuditDesk::set_share_bounds(double share_min, double share_max) {
+  const MutexLock lock(mu_);
+  if (controller_) controller_->set_bounds(share_min, share_max);
 }
 
 void AuditDesk::close() {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "framemill/base/clock.h"
+#include "framemill/base/growing_list.h"
 #include "framemill/base/mutex.h"
 #include "framemill/core/answer.h"
 #include "framemill/engine/answer_ledger.h"
@@ -41,9 +42,15 @@ class AuditDesk {
     bool is_audited = false;         ///< policy adaptive
     std::uint32_t group = 0;         ///< whose figure it shows while its own audits are few
   };
-  /// Groups count from 0 without gaps.
-  AuditDesk(std::vector<Camera> cameras, const AuditOptions& options,
+  AuditDesk(const std::vector<Camera>& cameras, const AuditOptions& options,
             const std::optional<FidelityControllerOptions>& target = std::nullopt);
+
+  /// One more camera; its index is the number of those before it.
+  void add_camera(const Camera& camera) EXCLUDES(mu_);
+  /// No audit of the camera waits or runs; those that do are over within some seconds.
+  [[nodiscard]] bool is_idle(CameraIndex camera) const EXCLUDES(mu_);
+  /// The camera is gone: frees what is known of it alone.
+  void remove_camera(CameraIndex camera) EXCLUDES(mu_);
 
   /// Settles a frame of `camera` from its state (AnswerLedger::settle_carried), and keeps its
   /// picture where it is drawn. `job` says what an audit would run.
@@ -86,9 +93,15 @@ class AuditDesk {
   [[nodiscard]] double update_share(TimePoint now, std::optional<double> share_managed)
       EXCLUDES(mu_);
 
+  /// As FidelityController::set_bounds(); without effect where no fidelity is to be held.
+  void set_share_bounds(double share_min, double share_max) EXCLUDES(mu_);
+
   /// The share that would hold the fidelity, whatever the budget; empty without one to hold.
   [[nodiscard]] std::optional<double> share_wanted() const EXCLUDES(mu_);
 
+  /// Without the interval (low = high = value), which costs a millisecond each.
+  [[nodiscard]] FidelityFigure point_total() const EXCLUDES(mu_);
+  [[nodiscard]] FidelityFigure point_of_camera(CameraIndex camera) const EXCLUDES(mu_);
   [[nodiscard]] FidelityFigure total() const EXCLUDES(mu_);
   [[nodiscard]] FidelityFigure of_camera(CameraIndex camera) const EXCLUDES(mu_);
   /// Empty without a fidelity to hold.
@@ -104,8 +117,8 @@ class AuditDesk {
   bool draw(LaneIndex lane, InferenceJob&& job, TimePoint now) EXCLUDES(mu_);
   void count_lost(CameraIndex camera) REQUIRES(mu_);
 
-  const std::vector<Camera> cameras_;
-  const double target_;  ///< the fidelity to hold, if any
+  GrowingList<Camera> cameras_;  // synchronizes itself
+  const double target_;          ///< the fidelity to hold, if any
   mutable Mutex mu_;
   AuditPlan plan_ GUARDED_BY(mu_);
   FidelityBook book_ GUARDED_BY(mu_);

@@ -42,6 +42,8 @@ std::string_view to_string(CameraState state) {
       return "frozen";
     case CameraState::kDown:
       return "down";
+    case CameraState::kPaused:
+      return "paused";
     case CameraState::kEnded:
       return "ended";
     case CameraState::kFailed:
@@ -57,12 +59,15 @@ CameraSession::CameraSession(CameraSessionOptions options, SourceFactory factory
       ledger_(ledger),
       scheduler_(scheduler),
       clock_(clock),
+      frames_delivered_(options_.first.frame_index),
+      seq_(options_.first.seq),
+      epoch_(options_.first.epoch),
       backoff_(std::hash<std::string>{}(options_.id)),
       thread_([this] { run(); }) {}
 
 CameraSession::~CameraSession() {
   request_stop();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void CameraSession::request_stop() {
@@ -95,14 +100,56 @@ void CameraSession::set_state(CameraState state, const std::string& error) {
 bool CameraSession::wait(Duration time) {
   const MutexLock lock(mu_);
   const auto until = std::chrono::steady_clock::now() + time;
-  while (!is_stopping_ && std::chrono::steady_clock::now() < until)
+  while (!is_stopping_ && !is_restart_wanted_ && std::chrono::steady_clock::now() < until)
     stopping_.wait_until(mu_, until);
   return !is_stopping_;
 }
 
+bool CameraSession::redirect(bool is_paused, bool is_restarted) {
+  std::shared_ptr<Source> source;
+  {
+    const MutexLock lock(mu_);
+    if (has_ended_) return false;
+    const bool is_interrupted = is_restarted || (is_paused && !is_pause_wanted_);
+    is_pause_wanted_ = is_paused;
+    is_restart_wanted_ |= is_interrupted;  // until the thread has seen it
+    if (is_interrupted) source = source_;
+  }
+  if (source) source->interrupt();
+  stopping_.notify_all();
+  return true;
+}
+
+bool CameraSession::pause() { return redirect(true, false); }
+bool CameraSession::resume() { return redirect(false, false); }
+bool CameraSession::restart() { return redirect(false, true); }
+
+CameraPosition CameraSession::position() const {
+  const MutexLock lock(mu_);
+  return {.seq = seq_, .epoch = epoch_ + 1, .frame_index = frames_delivered_};
+}
+
+bool CameraSession::wait_while_paused() {
+  const MutexLock lock(mu_);
+  if (is_pause_wanted_) {
+    status_.state = CameraState::kPaused;
+    status_.last_error.clear();
+    while (is_pause_wanted_ && !is_stopping_) stopping_.wait(mu_);
+    if (!is_stopping_) status_.state = CameraState::kConnecting;
+    backoff_.reset();
+  }
+  is_restart_wanted_ = false;
+  return !is_stopping_;
+}
+
+bool CameraSession::is_redirected() {
+  const MutexLock lock(mu_);
+  return is_restart_wanted_;
+}
+
 void CameraSession::run() {
   if (options_.start_delay > Duration::zero()) (void)wait(options_.start_delay);
-  while (!is_stopping_) {
+  while (wait_while_paused()) {
     const std::optional<Error> error = run_epoch();
     {
       const MutexLock lock(mu_);
@@ -111,13 +158,18 @@ void CameraSession::run() {
       source_.reset();
     }
     if (is_stopping_) break;
-    if (!error) {
-      set_state(CameraState::kEnded);
-      break;
+    if (is_redirected()) {
+      backoff_.reset();
+      set_state(CameraState::kConnecting);
+      continue;
     }
-    if (!options_.is_reconnecting) {
-      spdlog::error("{}: {}", options_.id, error->message());
-      set_state(CameraState::kFailed, error->message());
+    if (!error || !options_.is_reconnecting) {
+      if (error) spdlog::error("{}: {}", options_.id, error->message());
+      const MutexLock lock(mu_);
+      if (is_restart_wanted_) continue;
+      status_.state = error ? CameraState::kFailed : CameraState::kEnded;
+      status_.last_error = error ? error->message() : std::string();
+      has_ended_ = true;
       break;
     }
     const Duration pause = backoff_.next(error->code());
@@ -130,6 +182,7 @@ void CameraSession::run() {
   if (is_stopping_) {
     const MutexLock lock(mu_);
     if (status_.state != CameraState::kFailed) status_.state = CameraState::kEnded;
+    has_ended_ = true;
   }
   scheduler_.end_camera(options_.camera);
 }
@@ -140,11 +193,15 @@ std::optional<Error> CameraSession::run_epoch() {
   const std::shared_ptr<Source> source = std::move(*created);
   {
     const MutexLock lock(mu_);
-    if (is_stopping_) return std::nullopt;
+    if (is_stopping_ || is_restart_wanted_) return std::nullopt;
     source_ = source;
   }
   if (const Result<void> opened = source->open(); !opened) return opened.error();
-  if (has_opened_) ++epoch_;
+  {
+    const MutexLock lock(mu_);
+    if (is_stopping_) return std::nullopt;
+    if (has_opened_) ++epoch_;
+  }
   has_opened_ = true;
   frames_before_epoch_ = frames_delivered_;
   is_next_stream_start_ = true;
@@ -173,7 +230,7 @@ std::optional<Error> CameraSession::run_epoch() {
     if (!has_frame) {
       has_frame = true;
       backoff_.reset();
-      if (epoch_ > 0) spdlog::info("{}: up again", options_.id);
+      if (epoch_ > options_.first.epoch) spdlog::info("{}: up again", options_.id);
       set_state(CameraState::kUp);
     }
     if (!hand_over(std::move(**read))) return std::nullopt;
@@ -200,7 +257,8 @@ bool CameraSession::take(SourceFrame&& source_frame) {
   if (options_.max_pts_s > 0 && source_frame.pts_s >= options_.max_pts_s) return false;
   ++frames_delivered_;
   is_next_scene_start_ |= source_frame.is_loop_start;
-  const bool is_last = options_.max_frames > 0 && frames_delivered_ >= options_.max_frames;
+  const bool is_last = options_.max_frames > 0 &&
+                       frames_delivered_ - options_.first.frame_index >= options_.max_frames;
   if (!source_frame.is_sampled) {
     ledger_.count_sampled_out();
     return !is_last;
@@ -239,7 +297,8 @@ bool CameraSession::take(SourceFrame&& source_frame) {
     ledger_.enter(frame, std::move(motion), thread_cpu_time() - begin);
     scheduler_.offer(options_.camera, std::move(frame));
   }
-  return !is_last && (options_.max_answers == 0 || seq_ < options_.max_answers);
+  return !is_last &&
+         (options_.max_answers == 0 || seq_ - options_.first.seq < options_.max_answers);
 }
 
 void CameraSession::watch_picture(bool& is_scene_start) {

@@ -23,6 +23,7 @@ enum class CameraState : std::uint8_t {
   kUp,          ///< frames are coming
   kFrozen,      ///< frames are coming, and all show the same picture
   kDown,        ///< failed; waiting to try again
+  kPaused,      ///< disconnected by pause()
   kEnded,       ///< the file or a limit ended
   kFailed,      ///< a file that never delivered or broke off
 };
@@ -39,9 +40,18 @@ struct CameraStatus {
   SourceCounts source;  ///< summed over the epochs
 };
 
+/// Where a camera's frames have got to: what comes next of each. A camera that is changed, or that
+/// comes back after it was removed, goes on from there, so that (run, camera, seq) stays unique.
+struct CameraPosition {
+  std::int64_t seq = 0;
+  std::int32_t epoch = 0;
+  std::int64_t frame_index = 0;
+};
+
 struct CameraSessionOptions {
   CameraIndex camera = 0;
   CameraId id;
+  CameraPosition first;
   SourceOptions source;
   bool is_reconnecting = true;  ///< live sources; files end instead
   Duration start_delay{0};      ///< the source is opened so much later
@@ -76,6 +86,17 @@ class CameraSession {
   void wait_until_quiet() EXCLUDES(mu_);
   [[nodiscard]] CameraStatus status() const EXCLUDES(mu_);
 
+  /// Disconnects until resume() or restart(). False where the camera has ended for good.
+  [[nodiscard]] bool pause() EXCLUDES(mu_);
+  /// Connects a paused camera again. False as above.
+  [[nodiscard]] bool resume() EXCLUDES(mu_);
+  /// Disconnects, and connects again at once: a new epoch. False as above.
+  [[nodiscard]] bool restart() EXCLUDES(mu_);
+  /// After request_stop(): returns once the source has let go. By the owner, once.
+  void join() { thread_.join(); }
+  /// After request_stop() and wait_until_quiet().
+  [[nodiscard]] CameraPosition position() const EXCLUDES(mu_);
+
  private:
   void run();
   /// One epoch: from open() to the end, an error, or a limit. Empty: over for good.
@@ -88,6 +109,12 @@ class CameraSession {
   void watch_picture(bool& is_scene_start);
   void set_state(CameraState state, const std::string& error = {}) EXCLUDES(mu_);
   bool wait(Duration time) EXCLUDES(mu_);
+  /// Sets pause and restart, and has the thread look at them.
+  bool redirect(bool is_paused, bool is_restarted) EXCLUDES(mu_);
+  /// While paused. False where the camera is to end.
+  bool wait_while_paused() EXCLUDES(mu_);
+  /// Whether what ended the epoch was pause() or restart().
+  [[nodiscard]] bool is_redirected() EXCLUDES(mu_);
 
   const CameraSessionOptions options_;
   const SourceFactory factory_;
@@ -97,9 +124,11 @@ class CameraSession {
 
   // Used by thread_ only.
   std::int64_t frames_before_epoch_ = 0;
-  std::int64_t frames_delivered_ = 0;
-  std::int64_t seq_ = 0;
-  std::int32_t epoch_ = 0;
+  std::int64_t
+      frames_delivered_;  ///< from the first epoch on; like seq_ written while handing over
+  std::int64_t seq_;
+  std::atomic<std::int32_t>
+      epoch_;  ///< written by thread_, under mu_ so that a stop holds it still
   bool has_opened_ = false;
   bool is_next_stream_start_ = true;
   bool is_next_scene_start_ = true;
@@ -111,6 +140,9 @@ class CameraSession {
   mutable Mutex mu_;
   CondVar stopping_;
   bool is_handing_over_ GUARDED_BY(mu_) = false;
+  bool is_pause_wanted_ GUARDED_BY(mu_) = false;
+  bool is_restart_wanted_ GUARDED_BY(mu_) = false;
+  bool has_ended_ GUARDED_BY(mu_) = false;          ///< the thread opens nothing any more
   std::shared_ptr<Source> source_ GUARDED_BY(mu_);  ///< for interrupt()
   CameraStatus status_ GUARDED_BY(mu_);
   SourceCounts counts_before_epoch_ GUARDED_BY(mu_);

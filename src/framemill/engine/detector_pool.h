@@ -87,6 +87,8 @@ class DetectorPool {
   /// Frames to a batch, so far on average; 0 before the first. Without those whose frame_index is
   /// below 0: they measure.
   [[nodiscard]] double mean_batch() const;
+  /// Batches so far, without those.
+  [[nodiscard]] std::int64_t batches() const { return batches_; }
 
  private:
   struct Lane {

@@ -13,6 +13,7 @@
 #include "framemill/base/check.h"
 #include "framemill/core/inference_budget.h"
 #include "framemill/engine/detector_options.h"
+#include "framemill/engine/engine_state.h"
 #include "framemill/engine/json_lines_sink.h"
 #include "framemill/engine/live_scheduler.h"
 #include "framemill/engine/model_ladder.h"
@@ -33,81 +34,7 @@ constexpr Size kUsualSize{1920, 1080};
 /// How long a model may take at the start to find its best batch.
 constexpr Duration kKneePatience = std::chrono::milliseconds(1500);
 
-Result<std::vector<bool>> wanted_classes(const CameraSettings& camera, const Detector& detector) {
-  if (camera.classes.empty()) return std::vector<bool>{};
-  std::vector<bool> wanted(detector.labels().size(), false);
-  for (const std::string& label : camera.classes) {
-    const auto found = std::ranges::find(detector.labels(), label);
-    if (found == detector.labels().end()) {
-      return fail(
-          ErrorCode::kInvalidArgument,
-          fmt::format("cameras[{}].classes: \"{}\" is not a label of {}; it has {}", camera.id,
-                      label, detector.facts().path, fmt::join(detector.labels(), ", ")));
-    }
-    wanted[static_cast<std::size_t>(found - detector.labels().begin())] = true;
-  }
-  return wanted;
-}
-
 }  // namespace
-
-struct Engine::State {
-  State(const RunSettings& run_settings, const Clock& run_clock, EngineHooks run_hooks)
-      : settings(run_settings), clock(run_clock), hooks(std::move(run_hooks)) {}
-
-  // Constant after create().
-  const RunSettings settings;
-  const Clock& clock;
-  const EngineHooks hooks;
-  std::string run_id;
-  WallTime started_at;
-  TimePoint started_mono;
-  ProcessUsage usage_at_start;
-  Pace pace = Pace::kLive;
-  double share = 1.0;
-  Environment environment;
-  std::vector<CameraNames> names;
-  std::vector<std::size_t> camera_models;
-  std::vector<PolicyKind> policies;
-  std::vector<std::vector<std::size_t>> ladders;  ///< by model, see FrameSchedulerOptions
-
-  std::atomic<bool> is_stopped_early{false};
-  std::atomic<bool> is_device_hung{false};
-  mutable Mutex mu;
-  CondVar changed;
-  bool is_stop_requested GUARDED_BY(mu) = false;
-  bool are_sources_done GUARDED_BY(mu) = false;
-  std::optional<RunReport> final_report GUARDED_BY(mu);
-
-  // Everything below synchronizes itself. In this order of destruction, last first: sessions feed
-  // the scheduler, which feeds the pool, which feeds the ledgers, which feed the sinks.
-  std::vector<std::unique_ptr<SinkRunner>> sinks;
-  std::vector<std::unique_ptr<AnswerLedger>> ledgers;
-  std::unique_ptr<AuditDesk> audits;
-  std::unique_ptr<DetectorPool> pool;
-  std::unique_ptr<FrameScheduler> scheduler;
-  std::vector<std::unique_ptr<CameraSession>> sessions;
-  std::thread waiter;  ///< tells wait() when the scheduler has nothing left
-
-  Result<void> load_models();
-  Result<void> open_sinks();
-  Result<void> make_cameras();
-  /// What is to be held, and within which bounds; empty where nothing is.
-  std::optional<FidelityControllerOptions> fidelity_target() const;
-  /// The largest batch that will be asked for.
-  [[nodiscard]] std::size_t batch_max() const;
-  /// Service time of batches of `batch`: adds it to `times`, returns the least that was seen.
-  Result<Duration> measure(LaneIndex lane, std::size_t batch, ServiceTimes& times);
-  /// Tries ever larger batches, see knee_frames(), for about kKneePatience.
-  Result<std::size_t> measure_knee(LaneIndex lane, ServiceTimes& times);
-  /// Warms all rungs of all models up, and leaves out those that are not cheaper.
-  void prepare_models(FrameSchedulerOptions& options);
-  /// Warms the lane up; what was measured goes into `options`.
-  Result<void> prepare_lane(LaneIndex lane, FrameSchedulerOptions& options);
-  void publish(Answer&& answer);
-  void stop(bool is_early);
-  RunReport make_report() const;
-};
 
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
@@ -187,69 +114,6 @@ Result<void> Engine::State::load_models() {
   }
   pool = std::make_unique<DetectorPool>(std::move(detectors), threads, clock, hooks.cache);
   return {};
-}
-
-Result<void> Engine::State::make_cameras() {
-  for (std::size_t i = 0; i < settings.cameras.size(); ++i) {
-    const CameraSettings& camera = settings.cameras[i];
-    const auto model = std::ranges::find(settings.models, camera.model, &ModelSettings::name);
-    const std::size_t model_index =
-        camera.model.empty() ? 0 : static_cast<std::size_t>(model - settings.models.begin());
-    CHECK(model_index < settings.models.size());
-    const Detector& detector = pool->detector(model_index);
-    Result<std::vector<bool>> wanted = wanted_classes(camera, detector);
-    if (!wanted) return fail(wanted.error());
-    camera_models.push_back(model_index);
-    policies.push_back(camera.policy.value_or(settings.engine.policy));
-    names.push_back({camera.id, detector.labels()});
-
-    LedgerOptions options;
-    options.camera = static_cast<CameraIndex>(i);
-    options.model = settings.models[model_index].name;
-    options.policy = policies.back();
-    options.motion = camera.motion.value_or(settings.engine.motion);
-    options.slo = camera.slo;
-    options.score = camera.score ? static_cast<float>(*camera.score) : detector.score();
-    options.is_class_wanted = std::move(*wanted);
-    for (const auto& polygon : camera.mask) {
-      auto& points = options.mask.emplace_back();
-      for (const RelativePoint& point : polygon) {
-        points.push_back({static_cast<float>(point.x), static_cast<float>(point.y)});
-      }
-    }
-    options.has_latency = pace == Pace::kLive;
-    if (!settings.output.snapshot_dir.empty())
-      options.snapshot_every = settings.output.snapshot_every;
-    ledgers.push_back(std::make_unique<AnswerLedger>(
-        std::move(options), clock, [this](Answer&& answer) { publish(std::move(answer)); }));
-  }
-  std::vector<AuditDesk::Camera> audited;
-  for (std::size_t i = 0; i < ledgers.size(); ++i) {
-    audited.push_back({.ledger = ledgers[i].get(),
-                       .is_audited = policies[i] == PolicyKind::kAdaptive,
-                       .group = static_cast<std::uint32_t>(camera_models[i])});
-  }
-  double sampled_hz = 0;
-  for (const CameraSettings& camera : settings.cameras) sampled_hz += sampled_rate_hz(camera);
-  share = budget_share(settings.engine.budget, sampled_hz);
-  audits = std::make_unique<AuditDesk>(
-      std::move(audited), AuditOptions{.share = settings.engine.audit}, fidelity_target());
-  return {};
-}
-
-std::optional<FidelityControllerOptions> Engine::State::fidelity_target() const {
-  if (!settings.engine.fidelity) return std::nullopt;
-  std::vector<BudgetedCamera> cameras;
-  for (std::size_t i = 0; i < settings.cameras.size(); ++i) {
-    if (policies[i] != PolicyKind::kAdaptive) continue;
-    const CameraSettings& camera = settings.cameras[i];
-    cameras.push_back({sampled_rate_hz(camera), camera.priority == Priority::kCritical});
-  }
-  FidelityControllerOptions options;
-  options.target = *settings.engine.fidelity;
-  options.share_max = share;
-  options.share_min = std::min(share, std::max(options.share_min, least_budget_share(cameras)));
-  return options;
 }
 
 Result<void> Engine::State::open_sinks() {
@@ -442,18 +306,9 @@ void Engine::start() {
   if (engine.batch != "knee" && !options.is_batch_by_utilisation) {
     options.knee_frames = s.batch_max();
   }
-  for (std::size_t i = 0; i < s.settings.cameras.size(); ++i) {
-    const CameraSettings& camera = s.settings.cameras[i];
-    ScheduledCamera scheduled;
-    scheduled.ledger = s.ledgers[i].get();
-    scheduled.model = s.camera_models[i];
-    scheduled.priority = camera.priority;
-    scheduled.policy = s.policies[i];
-    scheduled.slo = camera.slo;
-    if (camera.every == 0) {
-      scheduled.period = from_seconds(1.0 / camera.rate_hz);
-    }
-    options.cameras.push_back(scheduled);
+  {
+    const MutexLock lock(s.mu);
+    for (const auto& camera : s.cameras) options.cameras.push_back(s.scheduled(*camera));
   }
   const std::optional<FidelityTargetReport> target = s.audits->target();
   options.inference_share = s.share;
@@ -465,45 +320,22 @@ void Engine::start() {
   s.started_mono = s.clock.now();
   s.usage_at_start = read_process_usage();
   const bool is_fast = s.pace == Pace::kFast;
+  std::unique_ptr<FrameScheduler> scheduler;
   if (is_fast) {
-    s.scheduler = std::make_unique<TickScheduler>(std::move(options), *s.pool);
+    scheduler = std::make_unique<TickScheduler>(std::move(options), *s.pool);
   } else {
-    s.scheduler = std::make_unique<LiveScheduler>(std::move(options), *s.pool, s.clock);
+    scheduler = std::make_unique<LiveScheduler>(std::move(options), *s.pool, s.clock);
   }
   {
     const MutexLock lock(s.mu);
-    for (std::size_t i = 0; i < s.settings.cameras.size(); ++i) {
-      const CameraSettings& camera = s.settings.cameras[i];
-      CameraSessionOptions session;
-      session.camera = static_cast<CameraIndex>(i);
-      session.id = camera.id;
-      session.source.url = camera.url;
-      session.source.username = camera.username;
-      session.source.password = camera.password;
-      session.source.transport = camera.transport;
-      session.source.pace = s.pace;
-      session.source.is_looped = camera.is_looped;
-      session.source.start = camera.start;
-      const PolicyKind policy = s.policies[i];
-      session.is_motion_wanted =
-          policy == PolicyKind::kAdaptive || policy == PolicyKind::kSimilarity;
-      session.source.is_motion_wanted =
-          policy == PolicyKind::kAdaptive &&
-          camera.motion.value_or(engine.motion) != MotionMethod::kFlow;
-      session.is_scene_wanted = !is_fast && s.ladders[s.camera_models[i]].size() > 1;
-      session.source.sampling = {.rate_hz = camera.rate_hz, .every = camera.every};
-      session.is_reconnecting = is_live_url(camera.url);
-      session.frozen_after = camera.frozen_after;
-      session.max_frames = engine.max_frames;
-      session.max_answers = engine.max_answers;
-      session.is_fast = is_fast;
-      if (!is_fast) session.start_delay = from_seconds(start_phase(i) / sampled_rate_hz(camera));
-      if (is_fast) session.max_pts_s = to_seconds(engine.run_for);
-      session.run_started_at = s.started_at;
-      s.sessions.push_back(std::make_unique<CameraSession>(std::move(session), create_source,
-                                                           *s.ledgers[i], *s.scheduler, s.clock));
+    s.scheduler = std::move(scheduler);
+    for (const auto& camera : s.cameras) {
+      const double period_s = 1 / sampled_rate_hz(camera->settings);
+      s.start_session(*camera, is_fast ? Duration::zero()
+                                       : from_seconds(start_phase(camera->index) * period_s));
     }
   }
+  if (!is_fast) s.housekeeper = std::thread([&s] { s.keep_house(); });
   s.waiter = std::thread([&s] {
     s.scheduler->wait_until_done();
     {
@@ -536,38 +368,86 @@ RunReport Engine::finish() {
     const MutexLock lock(s.mu);
     if (s.final_report) return *s.final_report;
   }
+  {
+    const MutexLock changes(s.changes_mu);  // one that is under way is over first
+    const MutexLock lock(s.mu);
+    s.is_finishing = true;
+  }
+  s.changed.notify_all();
+  std::vector<CameraSession*> sessions;  // nobody else ends them from here on
+  {
+    const MutexLock lock(s.mu);
+    for (auto& camera : s.cameras) {
+      if (camera->session) sessions.push_back(camera->session.get());
+    }
+  }
   if (s.scheduler) {
-    for (auto& session : s.sessions) session->request_stop();
+    for (CameraSession* session : sessions) session->request_stop();
     s.scheduler->stop(kDrainPatience);
     // A frame that still enters is settled at once; its answer has to be there before the sinks
     // end.
-    for (auto& session : s.sessions) session->wait_until_quiet();
+    for (CameraSession* session : sessions) session->wait_until_quiet();
     s.is_device_hung = !s.pool->stop(std::chrono::milliseconds(500));
     if (s.is_device_hung) spdlog::error("a batch has not come back from its device");
   }
   for (auto& sink : s.sinks) sink->stop();
-  RunReport report = s.make_report();
-  std::vector<std::unique_ptr<CameraSession>> sessions;
+  std::vector<std::unique_ptr<State::Camera>> cameras;
+  RunReport report;
   {
     const MutexLock lock(s.mu);
-    sessions.swap(s.sessions);
+    report = s.make_report(ReportDetail::kFull);
+    cameras.swap(s.cameras);
     s.final_report = report;
   }
-  sessions.clear();  // joins: a source that does not let go is only waited for after the report
+  cameras.clear();  // joins: a source that does not let go is only waited for after the report
+  if (s.housekeeper.joinable()) s.housekeeper.join();
+  std::vector<State::Retired> retired;
+  {
+    const MutexLock lock(s.mu);
+    retired.swap(s.retired);
+  }
+  retired.clear();  // likewise
   if (s.waiter.joinable()) s.waiter.join();
   return report;
 }
 
-RunReport Engine::report() const {
+RunReport Engine::report(ReportDetail detail) const {
   const MutexLock lock(state_->mu);
-  return state_->final_report ? *state_->final_report : state_->make_report();
+  return state_->final_report ? *state_->final_report : state_->make_report(detail);
 }
 
 std::vector<std::shared_ptr<const Detector>> Engine::models() const {
   return state_->pool->detectors();
 }
 
-RunReport Engine::State::make_report() const {
+CameraReport Engine::State::report_of(const Camera& camera, const SchedulerStatus& status,
+                                      ReportDetail detail) const {
+  CameraReport report;
+  report.id = camera.settings.id;
+  report.index = camera.index;
+  report.priority = camera.settings.priority;
+  report.policy = camera.policy;
+  report.is_file = !is_live_url(camera.settings.url);
+  report.slo = camera.settings.slo;
+  report.model = settings.models[camera.model].name;
+  std::size_t rung = 0;
+  if (camera.index < status.rungs.size()) {
+    rung = status.rungs[camera.index].rung;
+    report.rung_changes = status.rungs[camera.index].changes;
+  }
+  report.rung = pool->detector(ladders[camera.model][rung]).facts().name;
+  if (camera.session) report.status = camera.session->status();
+  report.counts = camera.ledger->counts();
+  add_counts(report.status.source, camera.source_before);
+  if (camera.counts_before) report.counts.merge(*camera.counts_before);
+  if (camera.policy == PolicyKind::kAdaptive) {
+    report.fidelity = detail == ReportDetail::kFull ? audits->of_camera(camera.index)
+                                                    : audits->point_of_camera(camera.index);
+  }
+  return report;
+}
+
+RunReport Engine::State::make_report(ReportDetail detail) const {
   RunReport report;
   report.run_id = run_id;
   report.started_at = started_at;
@@ -583,49 +463,67 @@ RunReport Engine::State::make_report() const {
   report.inference_time = pool->inference_time();
   report.batch_rule = settings.engine.batch;
   report.batch_mean = pool->mean_batch();
+  report.batches = pool->batches();
+  report.batches_max = pool->batches_max();
   const SchedulerStatus status = scheduler ? scheduler->status() : SchedulerStatus{};
   report.batch_frames = status.batch_frames;
   for (std::size_t i = 0; i < settings.models.size(); ++i) {
     report.models.push_back(pool->detector(i).facts());
     report.model_names.push_back(settings.models[i].name);
+    std::vector<std::string>& rungs = report.ladders.emplace_back();
+    for (const std::size_t rung : ladders[i]) rungs.push_back(pool->detector(rung).facts().name);
   }
   report.environment = environment;
-  for (std::size_t i = 0; i < settings.cameras.size(); ++i) {
-    const CameraSettings& camera = settings.cameras[i];
-    CameraReport entry;
-    entry.id = camera.id;
-    entry.priority = camera.priority;
-    entry.policy = policies[i];
-    entry.is_file = !is_live_url(camera.url);
-    entry.slo = camera.slo;
-    std::size_t rung = 0;
-    if (i < status.rungs.size()) {
-      rung = status.rungs[i].rung;
-      entry.rung_changes = status.rungs[i].changes;
+  for (const auto& camera : cameras) {
+    report.cameras.push_back(report_of(*camera, status, detail));
+    if (camera->policy == PolicyKind::kAdaptive && !report.fidelity) {
+      report.fidelity = detail == ReportDetail::kFull ? audits->total() : audits->point_total();
     }
-    entry.rung = pool->detector(ladders[camera_models[i]][rung]).facts().name;
-    if (i < sessions.size()) entry.status = sessions[i]->status();
-    entry.counts = ledgers[i]->counts();
-    if (policies[i] == PolicyKind::kAdaptive) {
-      entry.fidelity = audits->of_camera(static_cast<CameraIndex>(i));
-      report.fidelity = audits->total();
-    }
-    report.total.merge(entry.counts);
-    if (!settings.output.snapshot_dir.empty()) {
-      const std::string path = settings.output.snapshot_dir + "/" + camera.id + ".jpg";
-      if (std::filesystem::exists(path)) report.snapshots.push_back(path);
-    }
-    report.cameras.push_back(std::move(entry));
   }
+  if (removed) {
+    report.removed_cameras = removed->cameras;
+    report.removed = removed->counts;
+    report.removed_inferences = removed->inferences;
+    report.removed_source = removed->source;
+  }
+  for (const Retired& old : retired) {
+    CameraReport of_index = report_of(*old.camera, status, ReportDetail::kQuick);
+    const auto successor = std::ranges::find(report.cameras, of_index.id, &CameraReport::id);
+    if (old.is_replaced && successor != report.cameras.end()) {
+      successor->counts.merge(of_index.counts);
+      add_counts(successor->status.source, of_index.status.source);
+    } else {
+      ++report.removed_cameras;
+      report.removed[static_cast<std::size_t>(of_index.priority)].merge(of_index.counts);
+      report.removed_inferences.resize(settings.models.size());
+      for (std::size_t i = 0; i < of_index.counts.inferences.size(); ++i)
+        report.removed_inferences[old.camera->model][i] += of_index.counts.inferences[i];
+      add_counts(report.removed_source, of_index.status.source);
+    }
+  }
+  for (const CameraReport& camera : report.cameras) {
+    report.total.merge(camera.counts);
+    if (settings.output.snapshot_dir.empty() || detail == ReportDetail::kQuick) continue;
+    const std::string path = settings.output.snapshot_dir + "/" + camera.id + ".jpg";
+    if (std::filesystem::exists(path)) report.snapshots.push_back(path);
+  }
+  report.total.merge(report.removed_total());
   for (const auto& sink : sinks) report.sinks.push_back(sink->counts());
   report.is_stopped_early = is_stopped_early;
   report.is_device_hung = is_device_hung;
   return report;
 }
 
+CameraCounts RunReport::removed_total() const {
+  CameraCounts sum;
+  for (const CameraCounts& counts : removed) sum.merge(counts);
+  return sum;
+}
+
 bool RunReport::is_conserved() const {
-  return std::ranges::all_of(cameras,
-                             [](const CameraReport& c) { return c.counts.is_conserved(); });
+  return removed_total().is_conserved() && std::ranges::all_of(cameras, [](const CameraReport& c) {
+           return c.counts.is_conserved();
+         });
 }
 
 std::vector<std::string> RunReport::failures() const {

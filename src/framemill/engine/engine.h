@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "framemill/config/run_settings.h"
 #include "framemill/core/camera.h"
 #include "framemill/core/policy.h"
+#include "framemill/engine/answer_json.h"
 #include "framemill/engine/answer_ledger.h"
 #include "framemill/engine/audit_desk.h"
 #include "framemill/engine/camera_session.h"
@@ -27,6 +29,7 @@ namespace framemill {
 /// One camera as it stands.
 struct CameraReport {
   CameraId id;
+  CameraIndex index = 0;  ///< of its answers from now on; a change of the camera gives a new one
   Priority priority = Priority::kNormal;
   PolicyKind policy = PolicyKind::kFull;
   bool is_file = false;
@@ -34,6 +37,7 @@ struct CameraReport {
   CameraStatus status;
   CameraCounts counts;
   std::optional<FidelityFigure> fidelity;  ///< policy adaptive
+  std::string model;                       ///< as configured
   std::string rung;                        ///< variant or model it uses now
   std::int64_t rung_changes = 0;
 };
@@ -52,10 +56,18 @@ struct RunReport {
   std::string batch_rule;        ///< as configured
   std::size_t batch_frames = 1;  ///< to a batch at most, as it stands
   double batch_mean = 0;         ///< frames to a batch so far; 0 before the first
+  std::int64_t batches = 0;      ///< so far
+  std::size_t batches_max = 1;   ///< in flight at once, at which throughput peaks
   std::vector<ModelFacts> models;
-  std::vector<std::string> model_names;  ///< as configured, by model index
+  std::vector<std::string> model_names;           ///< as configured, by model index
+  std::vector<std::vector<std::string>> ladders;  ///< variants of each model's rungs, best first
   Environment environment;
-  std::vector<CameraReport> cameras;
+  std::vector<CameraReport> cameras;  ///< of the run as it is now
+  std::int64_t removed_cameras = 0;
+  std::array<CameraCounts, 3> removed;  ///< of those, by Priority; part of the total
+  /// Of those, inferences by purpose, by model; empty without any.
+  std::vector<std::array<std::int64_t, kInferencePurposeNames.size()>> removed_inferences;
+  SourceCounts removed_source;  ///< likewise
   std::vector<SinkCounts> sinks;
   std::vector<std::string> snapshots;  ///< newest picture of each camera that has one
   CameraCounts total;
@@ -66,10 +78,18 @@ struct RunReport {
   /// finish(), end the process instead.
   bool is_device_hung = false;
 
-  /// captured = sum of the outcomes + in flight, for each camera.
+  /// Of all cameras that were removed.
+  [[nodiscard]] CameraCounts removed_total() const;
+  /// captured = sum of the outcomes + in flight, for each camera and those that were removed.
   [[nodiscard]] bool is_conserved() const;
   /// Why the exit status is 1, one line each; empty: all done.
   [[nodiscard]] std::vector<std::string> failures() const;
+};
+
+/// How much a report is to say.
+enum class ReportDetail : std::uint8_t {
+  kFull,
+  kQuick,  ///< fidelity without intervals (low = high = value), no pictures: for each second
 };
 
 /// What a caller inside the program may hang on a run.
@@ -85,8 +105,18 @@ struct EngineHooks {
   std::function<void(const Answer&)> on_answer;
 };
 
+/// What a change of the configuration did.
+struct CameraChanges {
+  std::vector<CameraId> added, changed, removed;
+  std::size_t unchanged = 0;
+};
+
 /// A whole run: cameras, models, scheduler, sinks. create(), start(), wait(), finish().
-/// Thread-safety: request_stop() and report() from any thread, the others from one.
+/// Cameras may come, change and go between start() and finish() at pace live. Each change is
+/// checked as a whole before anything is touched, takes place one at a time, and leaves other
+/// cameras alone. What was captured of a camera that goes is still answered, and its counts stay.
+/// Indices are never used twice; seq, epoch and frame_index go on where a camera changes or comes
+/// back. Thread-safety: start(), wait() and finish() from one thread, the others from any.
 class Engine {
  public:
   /// Loads the models and opens what is written to; nothing is read from a camera yet.
@@ -104,7 +134,32 @@ class Engine {
   /// Stops the cameras, answers what was taken (within 3 s), empties the sinks, and reports.
   RunReport finish();
 
-  [[nodiscard]] RunReport report() const;
+  [[nodiscard]] RunReport report(ReportDetail detail = ReportDetail::kFull) const;
+
+  // Changes of cameras. Errors of all: kFailedPrecondition at pace fast, kUnavailable before
+  // start() and while the run ends, kNotFound for an unknown id.
+  /// Errors: kInvalidArgument, names place and remedy; kFailedPrecondition where the id is taken.
+  Result<void> add_camera(const CameraSettings& camera);
+  /// The camera of this id gets these settings: it is disconnected and connects anew. Waits for its
+  /// last answers. Errors: kInvalidArgument.
+  Result<void> change_camera(const CameraSettings& camera);
+  Result<void> remove_camera(const CameraId& id);
+  /// Disconnects until resume or restart. Errors: kFailedPrecondition where the camera has ended.
+  Result<void> pause_camera(const CameraId& id);
+  Result<void> resume_camera(const CameraId& id);
+  /// Disconnects and connects again, also one that has ended.
+  Result<void> restart_camera(const CameraId& id);
+  /// Adds, changes and removes what differs between the cameras of two configurations; others, and
+  /// what was changed by other means, stay. Everything else of the configurations must be equal.
+  /// Errors: kInvalidArgument with all problems; then nothing was changed.
+  Result<CameraChanges> reconfigure(const RunSettings& before, const RunSettings& after);
+
+  /// The settings of all cameras as they are now, secrets included.
+  [[nodiscard]] std::vector<CameraSettings> camera_settings() const;
+  /// Names of all cameras that the run has had, by CameraIndex; as long as the engine lives.
+  [[nodiscard]] const CameraDirectory& camera_directory() const;
+  /// The camera's next answer carries its picture, see EngineHooks::on_answer.
+  void want_picture(CameraIndex camera);
   /// The loaded models, in the order of the settings; then the other rungs of their ladders.
   [[nodiscard]] std::vector<std::shared_ptr<const Detector>> models() const;
 

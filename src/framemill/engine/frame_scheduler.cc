@@ -47,12 +47,12 @@ std::optional<Correction> settle_inferred(const ScheduledCamera& camera, Inferre
   return std::nullopt;
 }
 
-void settle_carried(const FrameSchedulerOptions& options, LaneIndex lane, InferenceJob job,
-                    TimePoint now) {
-  if (options.audits != nullptr) {
-    options.audits->settle_carried(lane, std::move(job), now);
+void settle_carried(AuditDesk* audits, const ScheduledCamera& camera, LaneIndex lane,
+                    InferenceJob job, TimePoint now) {
+  if (audits != nullptr) {
+    audits->settle_carried(lane, std::move(job), now);
   } else {
-    options.cameras[job.camera].ledger->settle_carried(job.seq);
+    camera.ledger->settle_carried(job.seq);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "framemill/base/check.h"
 #include "framemill/base/clock.h"
 #include "framemill/core/camera.h"
 #include "framemill/core/frame.h"
@@ -18,7 +19,7 @@
 
 namespace framemill {
 
-/// What a scheduler has to know of a camera; constant during a run.
+/// What a scheduler has to know of a camera.
 struct ScheduledCamera {
   AnswerLedger* ledger = nullptr;  ///< outlives the scheduler
   std::size_t model = 0;           ///< index in the DetectorPool
@@ -72,6 +73,16 @@ class FrameScheduler {
   virtual void wait_until_done() = 0;
   /// Any thread.
   [[nodiscard]] virtual SchedulerStatus status() const { return {}; }
+
+  // Cameras that come and go while the run goes on: at pace live only.
+  /// One more camera; its index is the number of those before it.
+  virtual void add_camera(const ScheduledCamera& /*camera*/) { CHECK(false); }
+  /// The camera, whose session is quiet, is gone: what waits of it is settled.
+  virtual void remove_camera(CameraIndex /*camera*/) { CHECK(false); }
+  /// Nothing of a removed camera is at a model any more.
+  [[nodiscard]] virtual bool is_idle(CameraIndex /*camera*/) const { return true; }
+  /// What the budget comes to, since cameras came or went; see FrameSchedulerOptions.
+  virtual void set_shares(double /*inference_share*/, std::optional<double> /*adaptive_share*/) {}
 };
 
 /// What the policy has to know of `options`.
@@ -92,9 +103,10 @@ struct InferredFrame {
 std::optional<Correction> settle_inferred(const ScheduledCamera& camera, InferredFrame&& frame,
                                           bool is_kept_for_audit = false);
 
-/// Settles the frame of `job` from the state of its camera, and has it audited if it is drawn. The
-/// job's picture is what an audit would look at; null: it cannot be audited.
-void settle_carried(const FrameSchedulerOptions& options, LaneIndex lane, InferenceJob job,
-                    TimePoint now);
+/// Settles the frame of `job`, of `camera`, from its state, and has it audited if it is drawn. The
+/// job's picture is what an audit would look at; null: it cannot be audited. `audits`: null for
+/// none.
+void settle_carried(AuditDesk* audits, const ScheduledCamera& camera, LaneIndex lane,
+                    InferenceJob job, TimePoint now);
 
 }  // namespace framemill

@@ -20,7 +20,7 @@ std::string_view destination(const std::string& path) {
 
 Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(const std::string& path,
                                                              std::string run_id,
-                                                             std::vector<CameraNames> cameras) {
+                                                             const CameraDirectory& cameras) {
   int fd = STDOUT_FILENO;
   if (path != "-") {
     fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -32,13 +32,12 @@ Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(const std::string& 
                       path, std::strerror(errno)));
     }
   }
-  return std::unique_ptr<JsonLinesSink>(
-      new JsonLinesSink(fd, path, std::move(run_id), std::move(cameras)));
+  return std::unique_ptr<JsonLinesSink>(new JsonLinesSink(fd, path, std::move(run_id), cameras));
 }
 
 JsonLinesSink::JsonLinesSink(int fd, std::string path, std::string run_id,
-                             std::vector<CameraNames> cameras)
-    : fd_(fd), path_(std::move(path)), run_id_(std::move(run_id)), cameras_(std::move(cameras)) {
+                             const CameraDirectory& cameras)
+    : fd_(fd), path_(std::move(path)), run_id_(std::move(run_id)), cameras_(cameras) {
   buffer_.reserve(2 * kBufferBytes);
 }
 

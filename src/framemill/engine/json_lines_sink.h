@@ -13,10 +13,11 @@ namespace framemill {
 /// destination took of a line before it refused the rest is remembered, and the rest follows later.
 class JsonLinesSink final : public ResultSink {
  public:
-  /// `path`: "-" for standard output, else a file, which is created or emptied.
+  /// `path`: "-" for standard output, else a file, which is created or emptied. `cameras` outlive
+  /// the sink.
   /// Errors: kInvalidArgument where it can't be opened; names path and reason.
   static Result<std::unique_ptr<JsonLinesSink>> create(const std::string& path, std::string run_id,
-                                                       std::vector<CameraNames> cameras);
+                                                       const CameraDirectory& cameras);
   ~JsonLinesSink() override;
 
   [[nodiscard]] std::string_view name() const override { return path_; }
@@ -25,13 +26,13 @@ class JsonLinesSink final : public ResultSink {
   Result<void> flush() override;
 
  private:
-  JsonLinesSink(int fd, std::string path, std::string run_id, std::vector<CameraNames> cameras);
+  JsonLinesSink(int fd, std::string path, std::string run_id, const CameraDirectory& cameras);
 
   const int fd_;
   const std::string path_;
   const std::string run_id_;
-  const std::vector<CameraNames> cameras_;  // by CameraIndex
-  std::string buffer_;                      // taken, not yet written
+  const CameraDirectory& cameras_;
+  std::string buffer_;  // taken, not yet written
 };
 
 }  // namespace framemill

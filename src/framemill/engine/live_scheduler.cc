@@ -47,13 +47,15 @@ LiveScheduler::LiveScheduler(FrameSchedulerOptions options, DetectorPool& pool, 
       clock_(clock),
       dispatch_(dispatch_options(options_, pool.batches_max()), clock_.now()),
       mailboxes_(options_.cameras.size()),
-      size_of_model_(options_.ladders.size()),
-      thread_([this] { run(); }) {}
+      size_of_model_(options_.ladders.size()) {
+  for (const ScheduledCamera& camera : options_.cameras) cameras_.append(camera);
+  thread_ = std::thread([this] { run(); });
+}
 
 LiveScheduler::~LiveScheduler() { stop(Duration::zero()); }
 
 void LiveScheduler::offer(CameraIndex camera, Frame&& frame) {
-  const ScheduledCamera& scheduled = options_.cameras[camera];
+  const ScheduledCamera& scheduled = cameras_[camera];
   const FrameStamp& stamp = frame.stamp;
   const Size size = frame.picture->size;
   const LaneIndex audit_lane = pool_.lane_for(scheduled.model, size);
@@ -121,6 +123,42 @@ void LiveScheduler::end_camera(CameraIndex camera) {
   changed_.notify_all();
 }
 
+void LiveScheduler::add_camera(const ScheduledCamera& camera) {
+  {
+    const MutexLock lock(mu_);
+    cameras_.append(camera);
+    mailboxes_.emplace_back();
+    dispatch_.add_camera({camera.policy, camera.priority, camera.slo, camera.period, camera.model});
+    ++news_;
+  }
+  changed_.notify_all();
+}
+
+void LiveScheduler::remove_camera(CameraIndex camera) {
+  std::optional<Held> waiting;
+  {
+    const MutexLock lock(mu_);
+    if (const auto seq = dispatch_.withdraw(camera)) waiting = take(camera, *seq);
+    dispatch_.remove_camera(camera);
+    mailboxes_[camera].is_removed = true;
+    ++news_;
+  }
+  changed_.notify_all();
+  if (waiting) settle_unserved(std::move(*waiting));
+}
+
+bool LiveScheduler::is_idle(CameraIndex camera) const {
+  const MutexLock lock(mu_);
+  return dispatch_.is_idle(camera);
+}
+
+void LiveScheduler::set_shares(double inference_share, std::optional<double> adaptive_share) {
+  const MutexLock lock(mu_);
+  dispatch_.set_share(inference_share);
+  dispatch_.set_adaptive_share(adaptive_share.value_or(inference_share));
+  ++news_;
+}
+
 LiveScheduler::Held LiveScheduler::take(CameraIndex camera, std::int64_t seq) {
   Mailbox& mailbox = mailboxes_[camera];
   const bool is_waiting = mailbox.waiting && mailbox.waiting->job.seq == seq;
@@ -132,11 +170,12 @@ LiveScheduler::Held LiveScheduler::take(CameraIndex camera, std::int64_t seq) {
 }
 
 void LiveScheduler::settle_unserved(Held&& unserved) {
-  const ScheduledCamera& camera = options_.cameras[unserved.job.camera];
+  const ScheduledCamera& camera = cameras_[unserved.job.camera];
   if (camera.policy == PolicyKind::kFull) {
     camera.ledger->settle_none(unserved.job.seq, DropReason::kSuperseded);
   } else {
-    settle_carried(options_, unserved.audit_lane, std::move(unserved.job), clock_.now());
+    settle_carried(options_.audits, camera, unserved.audit_lane, std::move(unserved.job),
+                   clock_.now());
   }
 }
 
@@ -160,7 +199,7 @@ std::optional<TimePoint> LiveScheduler::decide(std::vector<InferenceJob>& jobs, 
   }
   if (!decision_.batch.empty()) lane = decision_.lane;
   for (const SentFrame& sent : decision_.batch) {
-    const ScheduledCamera& camera = options_.cameras[sent.camera];
+    const ScheduledCamera& camera = cameras_[sent.camera];
     Held held = take(sent.camera, sent.seq);
     held.job.rung = sent.rung;
     held.job.purpose = sent.is_forced ? InferencePurpose::kForced : InferencePurpose::kPrimary;
@@ -289,7 +328,7 @@ void LiveScheduler::on_batch_done(LaneIndex lane, BatchOutcome&& outcome) {
                                                 clock_.now());
     }
     const std::optional<Correction> correction =
-        settle_inferred(options_.cameras[camera], std::move(frame), is_drawn);
+        settle_inferred(cameras_[camera], std::move(frame), is_drawn);
     if (!is_adaptive(camera)) continue;
     if (correction) {
       const MutexLock lock(mu_);
@@ -313,7 +352,7 @@ void LiveScheduler::look_again(CameraIndex camera) {
     seq = dispatch_.waiting(camera);
   }
   if (!seq) return;
-  const std::optional<FrameOutlook> outlook = options_.cameras[camera].ledger->look(*seq);
+  const std::optional<FrameOutlook> outlook = cameras_[camera].ledger->look(*seq);
   if (!outlook) return;
   const MutexLock lock(mu_);
   dispatch_.renew_doubt(camera, *seq, outlook->doubt);
@@ -322,8 +361,11 @@ void LiveScheduler::look_again(CameraIndex camera) {
 void LiveScheduler::wait_until_done() {
   const MutexLock lock(mu_);
   while (!is_stopped_) {
+    // Where all have been removed, others may come: whoever removed them ends the run.
+    const auto has_gone = [](const Mailbox& m) { return m.has_ended || m.is_removed; };
+    const auto is_removed = [](const Mailbox& m) { return m.is_removed; };
     const bool have_all_ended =
-        std::ranges::all_of(mailboxes_, [](const Mailbox& m) { return m.has_ended; });
+        std::ranges::all_of(mailboxes_, has_gone) && !std::ranges::all_of(mailboxes_, is_removed);
     if (have_all_ended && dispatch_.is_drained()) return;
     changed_.wait(mu_);
   }
@@ -357,7 +399,7 @@ void LiveScheduler::stop(Duration patience) {
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
   for (const Held& frame : unserved) {
-    options_.cameras[frame.job.camera].ledger->settle_none(frame.job.seq, DropReason::kLate);
+    cameras_[frame.job.camera].ledger->settle_none(frame.job.seq, DropReason::kLate);
   }
 }
 

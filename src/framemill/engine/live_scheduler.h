@@ -5,6 +5,7 @@
 #include <thread>
 #include <vector>
 
+#include "framemill/base/growing_list.h"
 #include "framemill/base/mutex.h"
 #include "framemill/engine/frame_scheduler.h"
 #include "framemill/sched/live_dispatch.h"
@@ -26,6 +27,11 @@ class LiveScheduler final : public FrameScheduler {
   void stop(Duration patience) override EXCLUDES(mu_);
   void wait_until_done() override EXCLUDES(mu_);
   [[nodiscard]] SchedulerStatus status() const override EXCLUDES(mu_);
+  void add_camera(const ScheduledCamera& camera) override EXCLUDES(mu_);
+  void remove_camera(CameraIndex camera) override EXCLUDES(mu_);
+  [[nodiscard]] bool is_idle(CameraIndex camera) const override EXCLUDES(mu_);
+  void set_shares(double inference_share, std::optional<double> adaptive_share) override
+      EXCLUDES(mu_);
 
  private:
   /// A frame that the dispatch may name.
@@ -37,6 +43,7 @@ class LiveScheduler final : public FrameScheduler {
     std::optional<Held> waiting;
     std::optional<Held> awaited;  ///< adaptive, at a model: given up, it may be audited
     bool has_ended = false;
+    bool is_removed = false;
   };
 
   void run() EXCLUDES(mu_);
@@ -50,7 +57,7 @@ class LiveScheduler final : public FrameScheduler {
   /// The doubt about the frame that waits in `camera`'s mailbox, once all before it are settled.
   void look_again(CameraIndex camera) EXCLUDES(mu_);
   [[nodiscard]] bool is_adaptive(CameraIndex camera) const {
-    return options_.cameras[camera].policy == PolicyKind::kAdaptive;
+    return cameras_[camera].policy == PolicyKind::kAdaptive;
   }
   /// Tells the dispatch of the lanes up to `lane`, where they are new.
   void add_lanes(LaneIndex lane) REQUIRES(mu_);
@@ -59,7 +66,8 @@ class LiveScheduler final : public FrameScheduler {
   /// Moves cameras to other rungs, when a window of the ladder has ended.
   void update_rungs(TimePoint now) REQUIRES(mu_);
 
-  const FrameSchedulerOptions options_;
+  const FrameSchedulerOptions options_;   // its cameras: those of the start
+  GrowingList<ScheduledCamera> cameras_;  // synchronizes itself
   DetectorPool& pool_;
   const Clock& clock_;
 

@@ -1,7 +1,6 @@
 #include "framemill/engine/run_summary.h"
 
 #include <cerrno>
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -12,111 +11,12 @@
 #include <unistd.h>
 
 #include "framemill/engine/answer_json.h"
+#include "framemill/engine/report_json.h"
 
 namespace framemill {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-/// Three decimals are plenty for ms and s, and keep the file readable.
-double rounded(double value) { return std::round(value * 1e3) / 1e3; }
-
-Json latency_json(const LatencyHistogram& latency) {
-  if (latency.count() == 0) return nullptr;
-  return {{"count", latency.count()},
-          {"p50", rounded(to_ms(latency.percentile(0.50)))},
-          {"p95", rounded(to_ms(latency.percentile(0.95)))},
-          {"p99", rounded(to_ms(latency.percentile(0.99)))},
-          {"max", rounded(to_ms(latency.max()))}};
-}
-
-Json counts_json(const CameraCounts& counts) {
-  Json json;
-  json["captured"] = counts.captured;
-  json["sampled"] = counts.sampled();
-  for (std::size_t i = 0; i < kOutcomeCount; ++i) {
-    json[std::string(kOutcomeNames[i])] = counts.outcomes[i];
-  }
-  json["in_flight"] = counts.in_flight;
-  json["conserved"] = counts.is_conserved();
-  json["overdue"] = counts.overdue;
-  json["latency_ms"] = {{"inferred", latency_json(counts.latency[0])},
-                        {"propagated", latency_json(counts.latency[1])},
-                        {"reused", latency_json(counts.latency[2])}};
-  json["reorder_ms"] =
-      counts.answered() == 0
-          ? Json(nullptr)
-          : Json(rounded(to_ms(counts.reorder_sum) / static_cast<double>(counts.answered())));
-  for (std::size_t i = 0; i < kInferencePurposeNames.size(); ++i) {
-    json["inferences"][std::string(kInferencePurposeNames[i])] = counts.inferences[i];
-  }
-  json["share_inferred"] = counts.sampled() == 0
-                               ? Json(nullptr)
-                               : Json(rounded(static_cast<double>(counts.outcomes[1]) /
-                                              static_cast<double>(counts.sampled())));
-  // Audits come with the adaptive policy: nothing is measured, so nothing is claimed.
-  json["motion_s"] = rounded(to_seconds(counts.motion_cpu));
-  json["audits"] = counts.inferences[static_cast<std::size_t>(InferencePurpose::kAudit)];
-  return json;
-}
-
-/// Null where there is no figure; `reason` then says why.
-Json fidelity_json(const std::optional<FidelityFigure>& figure) {
-  if (!figure) return nullptr;
-  Json json{{"value", nullptr}, {"low", nullptr}, {"high", nullptr}, {"audits", figure->audits}};
-  switch (figure->state) {
-    case FidelityState::kKnown:
-      json["value"] = rounded(figure->value);
-      json["low"] = rounded(figure->low);
-      json["high"] = rounded(figure->high);
-      json["recall"] = rounded(figure->recall);
-      json["sure_precision"] = rounded(figure->sure_precision);
-      json["of_group"] = figure->is_of_group;
-      break;
-    case FidelityState::kNoFrames:
-      json["reason"] = "no frames";
-      break;
-    case FidelityState::kNoAudits:
-      json["reason"] = "no audits";
-      break;
-    case FidelityState::kAuditsLost:
-      json["reason"] = "audits lost";
-      break;
-  }
-  return json;
-}
-
-/// Null where no fidelity is to be held.
-Json target_json(const std::optional<FidelityTargetReport>& target) {
-  if (!target) return nullptr;
-  const char* status = "too_few_audits";
-  switch (target->state) {
-    case FidelityController::State::kLearning:
-      break;
-    case FidelityController::State::kHolding:
-      status = target->figure.high < target->target ? "not_yet" : "held";
-      break;
-    case FidelityController::State::kOverBudget:
-      status = "budget_too_small";
-      break;
-    case FidelityController::State::kNoCapacity:
-      status = "no_capacity";
-      break;
-  }
-  return {{"target", target->target},
-          {"status", status},
-          {"share", rounded(target->share)},
-          {"share_wanted", rounded(target->share_wanted)},
-          {"explanation", target->explanation}};
-}
-
-Json source_json(const SourceCounts& source) {
-  return {{"packets", source.packets},
-          {"packets_skipped", source.packets_skipped},
-          {"frames_decoded", source.frames_decoded},
-          {"decode_errors", source.decode_errors},
-          {"decode_cpu_s", rounded(to_seconds(source.decode_cpu))}};
-}
 
 Json camera_json(const CameraReport& camera, double wall_s) {
   Json json;
@@ -166,7 +66,7 @@ std::string to_summary_json(const RunReport& report) {
       {"mean", report.batch_mean > 0 ? Json(rounded(report.batch_mean)) : Json(nullptr)}};
   json["fidelity"] = target_json(report.fidelity_target);
   json["conserved"] = report.is_conserved();
-  SourceCounts source;
+  SourceCounts source = report.removed_source;
   for (const CameraReport& camera : report.cameras) add_counts(source, camera.status.source);
   json["total"] = counts_json(report.total);
   json["total"]["answers_per_s"] =
@@ -175,6 +75,11 @@ std::string to_summary_json(const RunReport& report) {
   json["total"]["decode_s"] = rounded(to_seconds(source.decode_cpu));
   json["total"]["fidelity"] = fidelity_json(report.fidelity);
   json["total"]["inference_s"] = rounded(to_seconds(report.inference_time));
+  if (report.removed_cameras > 0) {
+    json["removed"] = counts_json(report.removed_total());
+    json["removed"]["cameras"] = report.removed_cameras;
+    json["removed"]["source"] = source_json(report.removed_source);
+  }
   for (std::size_t i = 0; i < report.models.size(); ++i) {
     const ModelFacts& facts = report.models[i];
     json["models"].push_back({{"model", report.model_names[i]},

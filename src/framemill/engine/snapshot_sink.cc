@@ -38,7 +38,7 @@ Result<void> replace_file(const std::string& path, const std::vector<std::uint8_
 }  // namespace
 
 Result<std::unique_ptr<SnapshotSink>> SnapshotSink::create(const std::string& directory,
-                                                           std::vector<CameraNames> cameras) {
+                                                           const CameraDirectory& cameras) {
   std::error_code error;
   std::filesystem::create_directories(directory, error);
   if (error || ::access(directory.c_str(), W_OK) != 0) {
@@ -48,14 +48,14 @@ Result<std::unique_ptr<SnapshotSink>> SnapshotSink::create(const std::string& di
                     "and written to",
                     directory, error ? error.message() : std::strerror(errno)));
   }
-  return std::unique_ptr<SnapshotSink>(new SnapshotSink(directory, std::move(cameras)));
+  return std::unique_ptr<SnapshotSink>(new SnapshotSink(directory, cameras));
 }
 
-SnapshotSink::SnapshotSink(std::string directory, std::vector<CameraNames> cameras)
-    : directory_(std::move(directory)), cameras_(std::move(cameras)) {}
+SnapshotSink::SnapshotSink(std::string directory, const CameraDirectory& cameras)
+    : directory_(std::move(directory)), cameras_(cameras) {}
 
 Result<void> SnapshotSink::write(const Answer& answer) {
-  if (!answer.picture || answer.origin == Origin::kNone) return {};
+  if (!answer.is_snapshot_due || !answer.picture || answer.origin == Origin::kNone) return {};
   const CameraNames& camera = cameras_[answer.camera];
   std::string caption = fmt::format("{}  frame {}  {}", camera.id, answer.stamp.frame_index,
                                     to_string(answer.origin));

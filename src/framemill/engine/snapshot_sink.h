@@ -13,19 +13,19 @@ namespace framemill {
 /// camera, and DIR/<camera>-<frame_index>.jpg each.
 class SnapshotSink final : public ResultSink {
  public:
-  /// Makes the folder. Errors: kInvalidArgument where that fails.
+  /// Makes the folder. `cameras` outlive the sink. Errors: kInvalidArgument where that fails.
   static Result<std::unique_ptr<SnapshotSink>> create(const std::string& directory,
-                                                      std::vector<CameraNames> cameras);
+                                                      const CameraDirectory& cameras);
 
   [[nodiscard]] std::string_view name() const override { return directory_; }
   Result<void> write(const Answer& answer) override;
   Result<void> flush() override { return {}; }
 
  private:
-  SnapshotSink(std::string directory, std::vector<CameraNames> cameras);
+  SnapshotSink(std::string directory, const CameraDirectory& cameras);
 
   const std::string directory_;
-  const std::vector<CameraNames> cameras_;  // by CameraIndex
+  const CameraDirectory& cameras_;
 };
 
 }  // namespace framemill

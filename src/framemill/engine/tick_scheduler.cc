@@ -173,7 +173,9 @@ void TickScheduler::use_results(double media_s) {
     if (event.result) {
       use(std::move(*event.result));
     } else {
-      settle_carried(options_, event.lane, std::move(event.job), at_media_time(media_s));
+      const ScheduledCamera& camera = options_.cameras[event.job.camera];
+      settle_carried(options_.audits, camera, event.lane, std::move(event.job),
+                     at_media_time(media_s));
     }
   }
 }
@@ -228,7 +230,7 @@ void TickScheduler::decide(std::span<Waiting> frames, double media_s) {
     is_cut_owed_[frames[i].camera] = sampled_[i].is_scene_start && !is_inferred_[i];
     if (!is_inferred_[i]) {
       const FrameStamp& stamp = frames[i].frame.stamp;
-      settle_carried(options_, frames[i].lane,
+      settle_carried(options_.audits, camera, frames[i].lane,
                      {.camera = frames[i].camera,
                       .seq = stamp.seq,
                       .frame_index = stamp.frame_index,

@@ -44,4 +44,13 @@ Duration LatencyHistogram::percentile(double p) const {
   return max_;
 }
 
+std::int64_t LatencyHistogram::count_up_to(Duration bound) const {
+  if (bound >= max_) return count_;
+  const double us = std::max(1.0, static_cast<double>(bound.count()) / 1e3);
+  const auto buckets = std::min<std::int64_t>(kBucketCount, std::lround(std::log(us) / kLogGrowth));
+  std::int64_t seen = 0;
+  for (std::int64_t i = 0; i < buckets; ++i) seen += buckets_[static_cast<std::size_t>(i)];
+  return seen;
+}
+
 }  // namespace framemill

@@ -21,6 +21,8 @@ class LatencyHistogram {
   /// The latency that the share `p` (0..1) of the samples does not exceed, within 1 %, never above
   /// max(); zero without samples.
   [[nodiscard]] Duration percentile(double p) const;
+  /// How many samples do not exceed `bound`, taken as if it lay within 1 % of where it does.
+  [[nodiscard]] std::int64_t count_up_to(Duration bound) const;
 
  private:
   static constexpr int kBucketCount = 2100;  // ln(1e9) / ln(1.01) = 2083

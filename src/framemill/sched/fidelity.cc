@@ -118,10 +118,18 @@ FidelityFigure FidelityMeter::figure(std::uint64_t seed) const {
 FidelityBook::FidelityBook(std::span<const std::uint32_t> group_of_camera) {
   cameras_.reserve(group_of_camera.size());
   for (const std::uint32_t group : group_of_camera) {
-    CHECK(group < group_of_camera.size());
-    cameras_.push_back({.meter = {}, .group = group});
-    if (group >= groups_.size()) groups_.resize(group + std::size_t{1});
+    add_camera(group);
   }
+}
+
+void FidelityBook::add_camera(std::uint32_t group) {
+  cameras_.push_back({.meter = {}, .group = group});
+  if (group >= groups_.size()) groups_.resize(group + std::size_t{1});
+}
+
+void FidelityBook::remove_camera(CameraIndex camera) {
+  CHECK(camera < cameras_.size());
+  cameras_[camera].meter = {};
 }
 
 template <typename Record>
@@ -153,11 +161,24 @@ FidelityFigure FidelityBook::of_group(std::uint32_t group, std::uint64_t seed) c
   return groups_[group].figure(seed);
 }
 
+bool FidelityBook::has_own_figure(const FidelityMeter& meter) {
+  const bool is_exact = meter.frames() > 0 && meter.exact_frames() == meter.frames();
+  return is_exact || meter.audits() >= kAuditsOfItsOwn;
+}
+
+FidelityFigure FidelityBook::point_of_camera(CameraIndex camera) const {
+  CHECK(camera < cameras_.size());
+  const auto& [meter, group] = cameras_[camera];
+  if (has_own_figure(meter)) return meter.point_figure();
+  FidelityFigure figure = groups_[group].point_figure();
+  figure.is_of_group = true;
+  return figure;
+}
+
 FidelityFigure FidelityBook::of_camera(CameraIndex camera, std::uint64_t seed) const {
   CHECK(camera < cameras_.size());
   const auto& [meter, group] = cameras_[camera];
-  const bool is_exact = meter.frames() > 0 && meter.exact_frames() == meter.frames();
-  if (is_exact || meter.audits() >= kAuditsOfItsOwn) return meter.figure(seed);
+  if (has_own_figure(meter)) return meter.figure(seed);
   FidelityFigure figure = groups_[group].figure(seed);
   figure.is_of_group = true;
   return figure;

@@ -105,8 +105,13 @@ class FidelityBook {
   /// From so many audits on a camera shows a figure of its own.
   static constexpr std::int64_t kAuditsOfItsOwn = 150;
 
-  /// The group of each camera, numbered from 0 without gaps.
+  /// The group of each camera.
   explicit FidelityBook(std::span<const std::uint32_t> group_of_camera);
+
+  /// One more camera; its index is the number of those before it.
+  void add_camera(std::uint32_t group);
+  /// Frees what was known of it alone; its group and the whole keep its part.
+  void remove_camera(CameraIndex camera);
 
   // As the members of FidelityMeter.
   void count_exact(CameraIndex camera, std::int64_t sure);
@@ -117,6 +122,9 @@ class FidelityBook {
 
   [[nodiscard]] FidelityFigure total(std::uint64_t seed = 1) const { return total_.figure(seed); }
   [[nodiscard]] FidelityFigure of_group(std::uint32_t group, std::uint64_t seed = 1) const;
+  /// Like total() and of_camera(), without the interval (low = high = value) and its millisecond.
+  [[nodiscard]] FidelityFigure point_total() const { return total_.point_figure(); }
+  [[nodiscard]] FidelityFigure point_of_camera(CameraIndex camera) const;
   /// Its own figure with enough audits, or where all its frames are exact; else its group's.
   [[nodiscard]] FidelityFigure of_camera(CameraIndex camera, std::uint64_t seed = 1) const;
   [[nodiscard]] const FidelityMeter& total_meter() const { return total_; }
@@ -128,6 +136,7 @@ class FidelityBook {
   };
   template <typename Record>
   void record(CameraIndex camera, Record record);
+  [[nodiscard]] static bool has_own_figure(const FidelityMeter& meter);
 
   std::vector<Place> cameras_;
   std::vector<FidelityMeter> groups_;

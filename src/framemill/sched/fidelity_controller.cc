@@ -41,6 +41,13 @@ FidelityController::FidelityController(const FidelityControllerOptions& options)
   share_ = std::clamp(share_wanted(), options.share_min, options.share_max);
 }
 
+void FidelityController::set_bounds(double share_min, double share_max) {
+  CHECK(share_min > 0 && share_min <= share_max && share_max <= 1);
+  options_.share_min = share_min;
+  options_.share_max = share_max;
+  share_ = std::clamp(share_, share_min, share_max);
+}
+
 void FidelityController::count_exact(std::int64_t sure) {
   window_.count_exact(sure);
   ++window_inferred_;

@@ -43,6 +43,9 @@ class FidelityController {
 
   explicit FidelityController(const FidelityControllerOptions& options);
 
+  /// The budget changes, since cameras came or went: 0 < share_min <= share_max <= 1.
+  void set_bounds(double share_min, double share_max);
+
   // The sampled frames and audits, as for FidelityMeter. `is_inferred`: by a cheaper rung.
   void count_exact(std::int64_t sure);
   void count_inexact(bool is_inferred = false);
@@ -72,7 +75,7 @@ class FidelityController {
   void close_window();
   [[nodiscard]] double speed_seen() const;  // k from inferences alone
 
-  const FidelityControllerOptions options_;
+  FidelityControllerOptions options_;  // the bounds may change
   double share_;
   State state_ = State::kLearning;
 

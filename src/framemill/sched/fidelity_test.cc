@@ -246,5 +246,19 @@ TEST(FidelityBook, ACameraWithFewAuditsShowsItsGroup) {
   EXPECT_EQ(book.total_meter().frames(), 299 + 12);
 }
 
+TEST(FidelityBook, CamerasComeAndGoAndTheWholeKeepsTheirPart) {
+  const std::vector<std::uint32_t> groups{0};
+  FidelityBook book(groups);
+  book.add_camera(2);  // a group that nobody was in
+  book.count_inexact(1);
+  book.add_audit(1, counts_of(2, 4, 1, 1));
+  EXPECT_EQ(book.of_camera(1).audits, 1);
+  EXPECT_EQ(book.point_of_camera(1).value, book.of_camera(1).value);
+  EXPECT_EQ(book.point_total().low, book.point_total().high);
+  book.remove_camera(1);
+  EXPECT_EQ(book.total().audits, 1);
+  EXPECT_EQ(book.of_group(2).audits, 1);
+}
+
 }  // namespace
 }  // namespace framemill

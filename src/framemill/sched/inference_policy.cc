@@ -35,6 +35,12 @@ void InferencePolicy::set_adaptive_share(double share) {
   adaptive_share_ = share;
 }
 
+void InferencePolicy::add_camera(const PolicyCamera& camera) {
+  options_.cameras.push_back(camera);
+  hold_.emplace_back();
+  need_.add_camera();
+}
+
 bool InferencePolicy::is_inferred(const SampledFrame& frame) {
   switch (options_.cameras[frame.camera].policy) {
     case PolicyKind::kFull:

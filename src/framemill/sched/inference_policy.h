@@ -59,6 +59,12 @@ class InferencePolicy {
 
   /// Adaptive cameras: the share from now on, 0 < share <= 1; what was saved stays.
   void set_adaptive_share(double share);
+  /// The share from the budget, of policy hold as well; 0 < share <= 1.
+  void set_share(double share) { options_.share = share; }
+  /// One more camera; its index is the number of those before it.
+  void add_camera(const PolicyCamera& camera);
+  /// How many cameras draw on the budget now, >= 1: those that were removed keep their index.
+  void set_camera_count(std::size_t cameras) { tokens_.set_cameras(cameras); }
 
   /// Pace live: for the next sampled frame of a camera, in order. In any window of n sampled frames
   /// of a camera hold infers at most share * n + 1, plus one per scene start; the first frame of a
@@ -94,7 +100,7 @@ class InferencePolicy {
     std::int64_t since_start = 0;  ///< frames since the scene began; 0: the next one begins it
   };
 
-  const InferencePolicyOptions options_;
+  InferencePolicyOptions options_;  // cameras may be added
   double adaptive_share_;
   std::vector<HoldState> hold_;
   NeedModel need_;

@@ -63,6 +63,12 @@ LadderPolicy::LadderPolicy(LadderOptions options)
   CHECK(options_.overloaded_windows >= 1 && options_.spare_windows >= 1);
 }
 
+void LadderPolicy::add_camera(const LadderCamera& camera) {
+  CHECK(camera.ladder < options_.ladders.size());
+  options_.cameras.push_back(camera);
+  cameras_.emplace_back().audits.resize(options_.ladders[camera.ladder].quality.size());
+}
+
 std::size_t LadderPolicy::rung_of(CameraIndex camera) const {
   CHECK(camera < cameras_.size());
   return cameras_[camera].rung;

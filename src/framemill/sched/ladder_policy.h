@@ -93,6 +93,8 @@ class LadderPolicy {
   static constexpr double kPriorDetections = 100;
 
   explicit LadderPolicy(LadderOptions options);
+  /// One more, on the best rung; its index is the number of those before it.
+  void add_camera(const LadderCamera& camera);
 
   /// `cost[ladder][rung]`: device time of one inference (service time of a batch over its frames),
   /// > 0; unknown ones (0) are not used. `capacity`: device seconds a second, such as the number of
@@ -144,7 +146,7 @@ class LadderPolicy {
                  std::vector<std::size_t>& rungs) const;
   void apply(TimePoint now, std::span<const std::size_t> rungs, std::vector<RungChange>& changes);
 
-  const LadderOptions options_;
+  LadderOptions options_;  // cameras may be added
   std::vector<Camera> cameras_;
   std::vector<std::vector<AgreementCounts>> audits_;  // by ladder and rung
   std::deque<double> past_;  // occupancies of the last windows with the present rungs, newest last

@@ -52,10 +52,7 @@ void look_at(TimePoint at, std::optional<TimePoint>& wake_at) {
 
 LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
     : options_(std::move(options)),
-      // One inference a camera at a time is fair and keeps answers in order; with fewer cameras
-      // than parallel requests that would leave the device idle.
-      in_flight_per_camera_((options_.batches_max + options_.cameras.size() - 1) /
-                            options_.cameras.size()),
+      camera_count_(options_.cameras.size()),
       mailboxes_(options_.cameras.size()),
       occupied_((options_.cameras.size() + kWordBits - 1) / kWordBits),
       inference_policy_(options_.inference),
@@ -75,6 +72,44 @@ LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
   CHECK(options_.batches_max >= 1);
   adaptive_count_ = static_cast<std::size_t>(std::ranges::count_if(
       options_.cameras, [](const auto& camera) { return camera.policy == PolicyKind::kAdaptive; }));
+  update_camera_count();
+}
+
+void LiveDispatch::update_camera_count() {
+  const std::size_t cameras = std::max<std::size_t>(1, camera_count_);
+  // One inference a camera at a time is fair and keeps answers in order; with fewer cameras than
+  // parallel requests that would leave the device idle.
+  in_flight_per_camera_ = (options_.batches_max + cameras - 1) / cameras;
+  inference_policy_.set_camera_count(cameras);
+}
+
+void LiveDispatch::add_camera(const DispatchCamera& camera) {
+  options_.cameras.push_back(camera);
+  mailboxes_.emplace_back();
+  occupied_.resize((mailboxes_.size() + kWordBits - 1) / kWordBits);
+  inference_policy_.add_camera({camera.policy, camera.priority});
+  if (ladder_) ladder_->add_camera({.ladder = camera.model, .priority = camera.priority});
+  ++camera_count_;
+  if (camera.policy == PolicyKind::kAdaptive) ++adaptive_count_;
+  update_camera_count();
+}
+
+void LiveDispatch::remove_camera(CameraIndex camera) {
+  CHECK(!mailboxes_[camera].waiting);
+  end_camera(camera);
+  --camera_count_;
+  if (is_adaptive(camera)) --adaptive_count_;
+  update_camera_count();
+}
+
+bool LiveDispatch::is_idle(CameraIndex camera) const {
+  const Mailbox& mailbox = mailboxes_[camera];
+  return !mailbox.waiting && mailbox.in_flight == 0 && !mailbox.awaited;
+}
+
+void LiveDispatch::set_share(double share) {
+  options_.inference.share = share;
+  inference_policy_.set_share(share);
 }
 
 template <typename See>
@@ -340,7 +375,7 @@ bool LiveDispatch::is_worth_a_token(const SampledFrame& sampled) {
   const auto better = static_cast<std::size_t>(
       std::ranges::count_if(recent_worths_, [&](double other) { return other > worth; }));
   // About each camera's last frame, this one's left out.
-  const std::size_t others = std::min(adaptive_count_, kWorthsMax) - 1;
+  const std::size_t others = std::min(std::max<std::size_t>(1, adaptive_count_), kWorthsMax) - 1;
   recent_worths_.push_back(worth);
   if (recent_worths_.size() > others) recent_worths_.pop_front();
   if (!inference_policy_.has_budget(InferenceCause::kNeed)) return false;

@@ -105,6 +105,15 @@ class LiveDispatch {
   LiveDispatch(const LiveDispatch&) = delete;  // its batch policy points into it
   LiveDispatch& operator=(const LiveDispatch&) = delete;
 
+  /// One more camera; its index is the number of those before it.
+  void add_camera(const DispatchCamera& camera);
+  /// The camera is gone; nothing of it may wait. What is at a model still comes back.
+  void remove_camera(CameraIndex camera);
+  /// Nothing of the camera waits or is at a model.
+  [[nodiscard]] bool is_idle(CameraIndex camera) const;
+  /// The share that the budget comes to, 0 < share <= 1; see set_adaptive_share() as well.
+  void set_share(double share);
+
   // Lanes are numbered from 0 in the order of add_lane().
   [[nodiscard]] std::size_t lane_count() const { return knees_.size(); }
   /// `batch_max`: what its model takes at once.
@@ -244,8 +253,11 @@ class LiveDispatch {
   /// came lately. Nothing waits for one: an answer that is carried has no reason to come late.
   [[nodiscard]] bool is_worth_a_token(const SampledFrame& sampled);
 
-  const LiveDispatchOptions options_;
-  const std::size_t in_flight_per_camera_;
+  void update_camera_count();
+
+  LiveDispatchOptions options_;  // cameras may be added
+  std::size_t camera_count_;     ///< without those that were removed
+  std::size_t in_flight_per_camera_;
   std::vector<Mailbox> mailboxes_;
   std::vector<std::uint64_t> occupied_;  ///< bit by camera: a frame waits or is awaited
   InferencePolicy inference_policy_;

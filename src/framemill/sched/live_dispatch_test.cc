@@ -190,5 +190,42 @@ TEST(LiveDispatch, EveryFrameIsNamedExactlyOnce) {
   }
 }
 
+TEST(LiveDispatch, CamerasComeAndGo) {
+  Tested tested(options_of(1, PolicyKind::kFull));
+  tested.dispatch.add_camera({.policy = PolicyKind::kAdaptive, .slo = 200ms, .period = 100ms});
+  EXPECT_TRUE(tested.dispatch.is_idle(1));
+  EXPECT_EQ(tested.arrive(1, 0, 0ms), std::nullopt);
+  EXPECT_FALSE(tested.dispatch.is_idle(1));
+  EXPECT_EQ(tested.decide(0ms).batch, (std::vector<SentFrame>{{1, 0, 0, true}}));
+  EXPECT_EQ(tested.arrive(1, 1, 100ms), std::nullopt);
+  EXPECT_EQ(tested.dispatch.withdraw(1), 1);
+  tested.dispatch.remove_camera(1);
+  EXPECT_FALSE(tested.dispatch.is_idle(1)) << "a frame of it is at the model";
+  EXPECT_TRUE(tested.dispatch.claim(1, 0));
+  tested.complete(1, 130ms);
+  EXPECT_TRUE(tested.dispatch.is_idle(1));
+  EXPECT_TRUE(tested.dispatch.is_drained());
+  // The other one goes on as before, and a third gets the next index.
+  EXPECT_EQ(tested.arrive(0, 0, 200ms), std::nullopt);
+  EXPECT_EQ(tested.decide(200ms).batch, (std::vector<SentFrame>{{0, 0, 0, false}}));
+  tested.dispatch.add_camera({.policy = PolicyKind::kHold, .slo = 200ms});
+  EXPECT_EQ(tested.arrive(2, 0, 200ms), std::nullopt);
+}
+
+TEST(LiveDispatch, AShareHoldsForCamerasThatCame) {
+  Tested tested(options_of(1, PolicyKind::kHold));
+  tested.dispatch.set_share(.25);
+  tested.dispatch.add_camera({.policy = PolicyKind::kHold, .slo = 200ms});
+  int inferred = 0;
+  for (int i = 0; i < 40; ++i) {
+    const Duration now = i * 100ms;
+    if (tested.arrive(1, i, now)) continue;
+    ++inferred;
+    ASSERT_EQ(tested.decide(now).batch.size(), 1U);
+    tested.complete(1, now + 30ms);
+  }
+  EXPECT_NEAR(inferred, 10, 1);
+}
+
 }  // namespace
 }  // namespace framemill

@@ -19,6 +19,8 @@ namespace framemill {
 class NeedModel {
  public:
   explicit NeedModel(std::size_t cameras);
+  /// One more; its index is the number of those before it.
+  void add_camera() { cameras_.emplace_back(); }
 
   /// >= 0; grows with age, drift and unexplained motion.
   [[nodiscard]] double need(CameraIndex camera, const ObjectDoubt& doubt) const;

@@ -19,6 +19,15 @@ std::int64_t gain_of(double budget) {
   return std::max<std::int64_t>(1, static_cast<std::int64_t>(parts));
 }
 
+std::int64_t capacity_of(std::size_t cameras) {
+  CHECK(cameras >= 1);
+  return std::max(kToken,
+                  static_cast<std::int64_t>(std::min(cameras, kCamerasMax)) * (kToken / 10));
+}
+
+/// Half of the burst, as far as a whole token remains beside it.
+std::int64_t reserve_of(std::int64_t capacity) { return std::min(capacity - kToken, capacity / 2); }
+
 double in_tokens(std::int64_t parts) {
   return static_cast<double>(parts) / static_cast<double>(kToken);
 }
@@ -26,17 +35,21 @@ double in_tokens(std::int64_t parts) {
 }  // namespace
 
 TokenBucket::TokenBucket(double budget, std::size_t cameras, int borrow_max)
-    : capacity_(std::max(
-          kToken, static_cast<std::int64_t>(std::min(cameras, kCamerasMax)) * (kToken / 10))),
-      reserve_(std::min(capacity_ - kToken, capacity_ / 2)),
+    : capacity_(capacity_of(cameras)),
+      reserve_(reserve_of(capacity_)),
       borrow_max_(borrow_max * kToken),
       gain_(gain_of(budget)),
       level_(capacity_) {
-  CHECK(cameras >= 1);
   CHECK(borrow_max >= 0 && borrow_max <= 1000);
 }
 
 void TokenBucket::set_budget(double budget) { gain_ = gain_of(budget); }
+
+void TokenBucket::set_cameras(std::size_t cameras) {
+  capacity_ = capacity_of(cameras);
+  reserve_ = reserve_of(capacity_);
+  level_ = std::min(level_, capacity_);
+}
 
 void TokenBucket::earn(std::int64_t sampled_frames) {
   CHECK(sampled_frames >= 0);

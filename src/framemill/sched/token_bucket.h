@@ -51,6 +51,9 @@ class TokenBucket {
   /// Changes the share from now on; the tokens stay. 0 < budget <= 1.
   void set_budget(double budget);
 
+  /// Changes the number of cameras, and with it the burst; tokens above it are lost. cameras >= 1.
+  void set_cameras(std::size_t cameras);
+
   /// So many sampled frames came in; >= 0. Tokens left from before above the burst are lost.
   void earn(std::int64_t sampled_frames = 1);
 

@@ -393,5 +393,19 @@ TEST(LeastBudget, FollowsTheTable) {
   }
 }
 
+TEST(TokenBucket, TheBurstFollowsTheNumberOfCameras) {
+  TokenBucket bucket(.5, 10);
+  EXPECT_DOUBLE_EQ(bucket.burst(), 1);
+  bucket.set_cameras(40);
+  EXPECT_DOUBLE_EQ(bucket.burst(), 4);
+  EXPECT_DOUBLE_EQ(bucket.level(), 1);  // more room, no gift
+  bucket.earn(100);
+  EXPECT_DOUBLE_EQ(bucket.level(), 4.5);
+  bucket.set_cameras(20);
+  EXPECT_DOUBLE_EQ(bucket.level(), 2);
+  bucket.set_cameras(1);
+  EXPECT_DOUBLE_EQ(bucket.burst(), 1);
+}
+
 }  // namespace
 }  // namespace framemill

@@ -246,8 +246,7 @@ void draw_caption(cv::Mat& image, const std::string& text, int height,
 
 /// The picture as OpenCV wants it. Same conversion as the models see, so range and matrix are
 /// respected.
-cv::Mat to_bgr(const Picture& picture) {
-  const Size size = picture.size;
+cv::Mat to_bgr(const Picture& picture, Size size) {
   cv::Mat image(size.height, size.width, CV_8UC3);
   const auto width = static_cast<std::size_t>(size.width);
   std::vector<float> colors(3 * width);
@@ -270,12 +269,25 @@ cv::Mat to_bgr(const Picture& picture) {
 Result<std::vector<std::uint8_t>> draw_jpeg(const Picture& picture,
                                             std::span<const Detection> detections,
                                             std::span<const std::string> labels,
-                                            const std::string& caption) {
+                                            const std::string& caption, int width_max) {
   CHECK(picture.size.width > 0 && picture.size.height > 0 && picture.planes[0].data != nullptr);
   std::vector<std::uint8_t> jpeg;
+  Size size = picture.size;
+  std::vector<Detection> scaled;
+  if (width_max > 0 && size.width > width_max) {
+    const float scale = static_cast<float>(width_max) / static_cast<float>(size.width);
+    size = {width_max,
+            std::max(1, static_cast<int>(std::lround(scale * static_cast<float>(size.height))))};
+    scaled.assign(detections.begin(), detections.end());
+    for (Detection& detection : scaled) {
+      Box& box = detection.box;
+      box = {box.x1 * scale, box.y1 * scale, box.x2 * scale, box.y2 * scale};
+    }
+    detections = scaled;
+  }
   try {  // OpenCV reports by exception
-    cv::Mat image = to_bgr(picture);
-    const Dimensions dimensions(picture.size);
+    cv::Mat image = to_bgr(picture, size);
+    const Dimensions dimensions(size);
     const std::string text =
         shortened(drawable(caption), image.cols - 4 * dimensions.padding, dimensions);
     const int bar = text.empty() ? 0 : std::min(dimensions.bar_height(), image.rows);

@@ -1,0 +1,145 @@
+#pragma once
+
+// What an Engine is made of; for engine*.cc alone.
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "framemill/base/mutex.h"
+#include "framemill/engine/engine.h"
+#include "framemill/engine/frame_scheduler.h"
+
+namespace framemill {
+
+struct Engine::State {
+  /// A camera of the run as it is now. One that is changed gets a new index, ledger and session.
+  struct Camera {
+    CameraIndex index = 0;
+    CameraSettings settings;
+    std::size_t model = 0;
+    PolicyKind policy = PolicyKind::kFull;
+    CameraPosition first;
+    AnswerLedger* ledger = nullptr;          ///< one of `ledgers`
+    std::unique_ptr<CameraSession> session;  ///< null before start()
+    /// What was counted under its id by indices before this one; null: nothing.
+    std::unique_ptr<CameraCounts> counts_before;
+    SourceCounts source_before;
+  };
+  /// An index that is no longer used, until nothing of it is on its way any more.
+  struct Retired {
+    std::unique_ptr<Camera> camera;
+    bool is_replaced = false;  ///< its counts go on under its id
+  };
+  /// Cameras that are gone, all together.
+  struct Removed {
+    std::int64_t cameras = 0;
+    std::array<CameraCounts, 3> counts;  ///< by Priority
+    std::vector<std::array<std::int64_t, kInferencePurposeNames.size()>> inferences;  ///< by model
+    SourceCounts source;
+  };
+
+  State(const RunSettings& run_settings, const Clock& run_clock, EngineHooks run_hooks)
+      : settings(run_settings), clock(run_clock), hooks(std::move(run_hooks)) {}
+
+  // Constant after create().
+  const RunSettings settings;  ///< as the run began: its cameras may have changed
+  const Clock& clock;
+  const EngineHooks hooks;
+  std::string run_id;
+  WallTime started_at;
+  TimePoint started_mono;
+  ProcessUsage usage_at_start;
+  Pace pace = Pace::kLive;
+  Environment environment;
+  std::vector<std::vector<std::size_t>> ladders;  ///< by model, see FrameSchedulerOptions
+
+  std::atomic<bool> is_stopped_early{false};
+  std::atomic<bool> is_device_hung{false};
+  std::atomic<double> share{1.0};
+  Mutex changes_mu;  ///< held through a change of cameras, so that there is one at a time
+  mutable Mutex mu;
+  CondVar changed;
+  bool is_stop_requested GUARDED_BY(mu) = false;
+  bool are_sources_done GUARDED_BY(mu) = false;
+  bool is_finishing GUARDED_BY(mu) = false;  ///< no change of cameras any more
+  std::optional<RunReport> final_report GUARDED_BY(mu);
+  std::vector<Retired> retired GUARDED_BY(mu);
+  std::unique_ptr<Removed> removed GUARDED_BY(mu);  ///< null: none
+  /// Of ids that are not in use: where their frames had got to.
+  std::map<CameraId, CameraPosition> last_positions GUARDED_BY(mu);
+
+  // Everything below synchronizes itself. In this order of destruction, last first: sessions feed
+  // the scheduler, which feeds the pool, which feeds the ledgers, which feed the sinks.
+  CameraDirectory names;
+  std::vector<std::unique_ptr<SinkRunner>> sinks;
+  GrowingList<std::unique_ptr<AnswerLedger>> ledgers;  ///< by CameraIndex; retired ones are light
+  std::unique_ptr<AuditDesk> audits;
+  std::unique_ptr<DetectorPool> pool;
+  std::unique_ptr<FrameScheduler> scheduler;
+  std::vector<std::unique_ptr<Camera>> cameras GUARDED_BY(mu);  ///< in the order of configuration
+  std::thread waiter;       ///< tells wait() when the scheduler has nothing left
+  std::thread housekeeper;  ///< ends retired cameras; at pace live
+
+  Result<void> load_models();
+  Result<void> open_sinks();
+  Result<void> make_cameras() EXCLUDES(mu);
+  /// What of `camera` depends on its model: errors kInvalidArgument. No effect.
+  Result<std::vector<bool>> wanted_classes(const CameraSettings& camera) const;
+  [[nodiscard]] std::size_t model_of(const CameraSettings& camera) const;
+  /// Gives the camera its index, name and ledger.
+  Result<std::unique_ptr<Camera>> make_camera(const CameraSettings& camera,
+                                              const CameraPosition& first);
+  [[nodiscard]] ScheduledCamera scheduled(const Camera& camera) const;
+  void start_session(Camera& camera, Duration start_delay);
+  /// The share that the budget comes to with these cameras, and what it may be at least.
+  struct ShareBounds {
+    double share = 1.0;
+    double least = 0;
+  };
+  [[nodiscard]] ShareBounds share_bounds(const std::vector<CameraSettings>& all) const;
+  /// What is to be held, and within which bounds; empty where nothing is.
+  std::optional<FidelityControllerOptions> fidelity_target(const ShareBounds& bounds) const;
+  /// The largest batch that will be asked for.
+  [[nodiscard]] std::size_t batch_max() const;
+  /// Service time of batches of `batch`: adds it to `times`, returns the least that was seen.
+  Result<Duration> measure(LaneIndex lane, std::size_t batch, ServiceTimes& times);
+  /// Tries ever larger batches, see knee_frames(), for about kKneePatience.
+  Result<std::size_t> measure_knee(LaneIndex lane, ServiceTimes& times);
+  /// Warms all rungs of all models up, and leaves out those that are not cheaper.
+  void prepare_models(FrameSchedulerOptions& options);
+  /// Warms the lane up; what was measured goes into `options`.
+  Result<void> prepare_lane(LaneIndex lane, FrameSchedulerOptions& options);
+  void publish(Answer&& answer);
+  void stop(bool is_early) EXCLUDES(mu);
+
+  // Changes of cameras while the run goes on; changes_mu is held.
+  /// Whether there may be changes now, and `wanted` may be the cameras of the run. No effect.
+  Result<void> check_change(const std::vector<CameraSettings>& wanted) const EXCLUDES(mu);
+  [[nodiscard]] std::vector<CameraSettings> current_settings() const EXCLUDES(mu);
+  Result<void> add(const CameraSettings& camera) EXCLUDES(mu);
+  Result<void> change(const CameraSettings& camera) EXCLUDES(mu);
+  void remove(const CameraId& id) EXCLUDES(mu);
+  /// Has the session of camera `id` act; false from it: the camera has ended.
+  Result<void> redirect(const CameraId& id, const std::function<bool(CameraSession&)>& act)
+      EXCLUDES(changes_mu, mu);
+  /// Stops its session and takes what waits of it from the scheduler.
+  void silence(Camera& camera);
+  void update_shares() EXCLUDES(mu);
+  /// Ends retired cameras one by one until finish().
+  void keep_house() EXCLUDES(mu);
+  /// Whether nothing of a retired camera, whose session has ended, is on its way.
+  [[nodiscard]] bool is_idle(const Camera& camera) const;
+
+  RunReport make_report(ReportDetail detail) const REQUIRES(mu);
+  CameraReport report_of(const Camera& camera, const SchedulerStatus& status,
+                         ReportDetail detail) const REQUIRES(mu);
+};
+
+}  // namespace framemill

@@ -1,0 +1,102 @@
+#include "framemill/metrics/host_meter.h"
+
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "framemill/metrics/gpu_meter.h"
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+
+class HostMeterTest : public testing::Test {
+ protected:
+  void write(const std::string& name, const std::string& text) {
+    const std::filesystem::path file = root_ / name;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << text;
+  }
+  ~HostMeterTest() override { std::filesystem::remove_all(root_); }
+  const std::filesystem::path root_ =
+      std::filesystem::temp_directory_path() /
+      ("framemill-host-" +
+       std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+};
+
+TEST_F(HostMeterTest, ReadsSharesSinceTheLastReading) {
+  write("proc/stat", "cpu  100 0 100 800 0 0 0 0 0 0\ncpu0 1 1 1 1\n");
+  write("proc/self/stat", "7 (a ) b) S 1 1 1 0 -1 0 0 0 0 0 100 50 0 0 20 0 3 0\n");
+  write("proc/self/status", "VmPeak: 9 kB\nVmRSS:\t  2048 kB\n");
+  write("proc/meminfo", "MemTotal: 1000 kB\nMemFree: 1 kB\nMemAvailable: 400 kB\n");
+  write("proc/self/task/7/x", "");
+  write("proc/self/task/8/x", "");
+  ManualClock clock;
+  HostMeter meter(clock, root_);
+  HostReading reading = meter.read();
+  EXPECT_FALSE(reading.cpu_utilization);
+  EXPECT_FALSE(reading.process_cpu_cores);
+  EXPECT_EQ(reading.process_rss_bytes, 2048 * 1024);
+  EXPECT_EQ(reading.memory_total_bytes, 1000 * 1024);
+  EXPECT_EQ(reading.memory_used_bytes, 600 * 1024);
+  EXPECT_EQ(reading.process_threads, 2);
+  clock.advance(1s);
+  write("proc/stat", "cpu  130 0 120 850 0 0 0 0 0 0\n");
+  write("proc/self/stat", "7 (a ) b) S 1 1 1 0 -1 0 0 0 0 0 180 120 0 0 20 0 3 0\n");
+  reading = meter.read();
+  EXPECT_NEAR(reading.cpu_utilization.value_or(-1), .5, 1e-9);
+  EXPECT_NEAR(reading.process_cpu_cores.value_or(-1), 1.5, 1e-9);
+}
+
+TEST_F(HostMeterTest, WhatIsNotThereIsNone) {
+  ManualClock clock;
+  HostMeter meter(clock, root_);
+  for (int i = 0; i < 2; ++i) {
+    const HostReading reading = meter.read();
+    EXPECT_FALSE(reading.cpu_utilization);
+    EXPECT_FALSE(reading.process_cpu_cores);
+    EXPECT_EQ(reading.memory_total_bytes, 0);
+  }
+}
+
+TEST(HostMeter, ReadsThisMachine) {
+  const SystemClock clock;
+  HostMeter meter(clock);
+  const HostReading reading = meter.read();
+  EXPECT_GT(reading.process_rss_bytes, 1 << 20);
+  EXPECT_GT(reading.memory_total_bytes, reading.process_rss_bytes);
+  EXPECT_GE(reading.process_threads, 1);
+  EXPECT_GE(reading.process_descriptors, 3);
+}
+
+TEST(GpuMeter, WithoutTheLibraryThereAreNoDevices) {
+  GpuMeter none("libno-such-library.so.1");
+  EXPECT_TRUE(none.read().empty());
+  // A library, but another one.
+  GpuMeter other("libm.so.6");
+  EXPECT_TRUE(other.read().empty());
+}
+
+TEST(GpuMeter, ReadsWhatEachDeviceTells) {
+  GpuMeter meter(FRAMEMILL_FAKE_NVML);
+  for (int round = 0; round < 2; ++round) {
+    const std::vector<GpuReading> readings = meter.read();
+    ASSERT_EQ(readings.size(), 2U);
+    EXPECT_EQ(readings[0].device, "GPU.0");
+    EXPECT_EQ(readings[0].name, "Fake H200");
+    EXPECT_NEAR(readings[0].utilization.value_or(-1), .87, 1e-9);
+    EXPECT_EQ(readings[0].memory_total_bytes, std::int64_t{16} << 30);
+    EXPECT_EQ(readings[0].memory_used_bytes, std::int64_t{4} << 30);
+    EXPECT_EQ(readings[0].temperature_c, 61);
+    EXPECT_EQ(readings[0].power_w, 312.5);
+    EXPECT_EQ(readings[1].device, "GPU.1");
+    EXPECT_FALSE(readings[1].utilization);
+    EXPECT_TRUE(readings[1].memory_used_bytes);
+    EXPECT_FALSE(readings[1].temperature_c);
+    EXPECT_FALSE(readings[1].power_w);
+  }
+}
+
+}  // namespace
+}  // namespace framemill

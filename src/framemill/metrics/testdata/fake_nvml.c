@@ -1,0 +1,48 @@
+/* Two devices with the binary interface of NVML: one that tells everything, one that refuses what older cards do not have. */
+#include <string.h>
+
+static int ready = 0;
+enum { kSuccess = 0, kUninitialized = 1, kInvalidArgument = 2, kNotSupported = 3 };
+static char devices[2];
+
+int nvmlInit_v2(void) { ready = 1; return kSuccess; }
+int nvmlShutdown(void) { ready = 0; return kSuccess; }
+int nvmlDeviceGetCount_v2(unsigned* count) {
+  if (!ready) return kUninitialized;
+  *count = 2;
+  return kSuccess;
+}
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, void** device) {
+  if (index > 1) return kInvalidArgument;
+  *device = &devices[index];
+  return kSuccess;
+}
+int nvmlDeviceGetName(void* device, char* name, unsigned length) {
+  const char* text = device == &devices[0] ? "Fake H200" : "Fake T4";
+  if (strlen(text) + 1 > length) return kInvalidArgument;
+  strcpy(name, text);
+  return kSuccess;
+}
+int nvmlDeviceGetUtilizationRates(void* device, unsigned* rates) {
+  if (device != &devices[0]) return kNotSupported;
+  rates[0] = 87;
+  rates[1] = 40;
+  return kSuccess;
+}
+int nvmlDeviceGetMemoryInfo(void* device, unsigned long long* memory) {
+  (void)device;
+  memory[0] = 16ULL << 30; /* total, free, used */
+  memory[1] = 12ULL << 30;
+  memory[2] = 4ULL << 30;
+  return kSuccess;
+}
+int nvmlDeviceGetTemperature(void* device, unsigned sensor, unsigned* celsius) {
+  if (device != &devices[0] || sensor != 0) return kNotSupported;
+  *celsius = 61;
+  return kSuccess;
+}
+int nvmlDeviceGetPowerUsage(void* device, unsigned* milliwatts) {
+  if (device != &devices[0]) return kNotSupported;
+  *milliwatts = 312500;
+  return kSuccess;
+}

@@ -1,0 +1,358 @@
+#include "framemill/server/api_json.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <type_traits>
+#include <variant>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "framemill/base/url.h"
+#include "framemill/config/duration.h"
+#include "framemill/config/setting_value.h"
+#include "framemill/config/settings_tables.h"
+#include "framemill/engine/answer_json.h"
+#include "framemill/engine/report_json.h"
+
+namespace framemill {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename T>
+Json or_null(const std::optional<T>& value) {
+  if (!value) return nullptr;
+  if constexpr (std::is_floating_point_v<T>) {
+    return rounded(*value);
+  } else {
+    return *value;
+  }
+}
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json rates_json(const FrameRates& rates) {
+  return {{"captured_per_s", rounded(rates.captured)}, {"sampled_per_s", rounded(rates.sampled)},
+          {"answered_per_s", rounded(rates.answered)}, {"inferred_per_s", rounded(rates.inferred)},
+          {"carried_per_s", rounded(rates.carried)},   {"overdue_per_s", rounded(rates.overdue)},
+          {"lost_per_s", rounded(rates.lost)}};
+}
+
+/// The value alone; null where it is not known.
+Json fidelity_value(const std::optional<FidelityFigure>& figure) {
+  if (!figure || figure->state != FidelityState::kKnown) return nullptr;
+  return rounded(figure->value);
+}
+
+Json polygons_json(const std::vector<std::vector<RelativePoint>>& polygons) {
+  Json json = Json::array();
+  for (const auto& polygon : polygons) {
+    Json points = Json::array();
+    for (const RelativePoint& point : polygon) points.push_back({point.x, point.y});
+    json.push_back(std::move(points));
+  }
+  return json;
+}
+
+/// The value of one row; null: not set, or not to be shown.
+Json setting_json(const Setting<CameraSettings>& row, const CameraSettings& settings) {
+  if (row.text == TextKind::kSecret) return nullptr;
+  const std::vector<std::string_view> choices = split_choices(row.choices);
+  return std::visit(
+      [&](const auto& field) -> Json {
+        using Field = std::decay_t<decltype(field)>;
+        if constexpr (std::is_same_v<Field, TextOrList<CameraSettings>>) {
+          return nullptr;
+        } else {
+          const auto& value = settings.*field;
+          using Value = std::decay_t<decltype(value)>;
+          if constexpr (std::is_same_v<Value, std::string>) {
+            return row.text == TextKind::kUrl ? Json(redact(strip_credentials(value)))
+                                              : text_or_null(value);
+          } else if constexpr (std::is_same_v<Value, Duration>) {
+            return format_duration(value);
+          } else if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
+            return value.empty() ? Json(nullptr) : Json(value);
+          } else if constexpr (std::is_same_v<Value, std::vector<std::vector<RelativePoint>>>) {
+            return value.empty() ? Json(nullptr) : polygons_json(value);
+          } else if constexpr (std::is_enum_v<Value>) {
+            return std::string(choices[static_cast<std::size_t>(value)]);
+          } else if constexpr (std::is_same_v<Value, std::optional<PolicyKind>> ||
+                               std::is_same_v<Value, std::optional<MotionMethod>>) {
+            return value ? Json(std::string(choices[static_cast<std::size_t>(*value)]))
+                         : Json(nullptr);
+          } else if constexpr (std::is_same_v<Value, std::optional<double>>) {
+            return or_null(value);
+          } else if constexpr (std::is_same_v<Value, bool>) {
+            return value;
+          } else if constexpr (std::is_arithmetic_v<Value>) {
+            return value;
+          } else {
+            return nullptr;
+          }
+        }
+      },
+      row.field);
+}
+
+/// Memory that the process and others may fill before the kernel swaps or kills.
+constexpr double kMemoryShare = .85;
+constexpr double kCpuShare = .9;
+
+/// A resource, in shares of it.
+struct Headroom {
+  const char* name;
+  double limit;   ///< that may be used at most
+  double own;     ///< that the cameras of now use
+  double others;  ///< that somebody else uses
+  /// How many times the cameras of now fit beside them.
+  [[nodiscard]] double room() const {
+    return own > 0 ? std::max(0.0, limit - others - own) / own : 0;
+  }
+};
+
+}  // namespace
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json camera_settings_json(const CameraSettings& settings) {
+  Json json;
+  for (const Setting<CameraSettings>& row : kCameraSettings) {
+    if (row.key == "username" || row.key == "password") continue;
+    if (row.key == "rate" && settings.every > 0) continue;
+    if (row.key == "every" && settings.every == 0) continue;
+    Json value = setting_json(row, settings);
+    if (!value.is_null()) json[std::string(row.key)] = std::move(value);
+  }
+  return json;
+}
+
+Json camera_stats_json(const RunFigures& figures, std::size_t i, int open_alarms) {
+  const CameraReport& camera = figures.report.cameras[i];
+  const CameraFigures& now = figures.cameras[i];
+  Json troubles = Json::array();
+  for (const CameraTrouble& trouble : now.troubles)
+    troubles.push_back({{"kind", trouble.kind}, {"text", trouble.text}});
+  return {{"id", camera.id},
+          {"state", to_string(camera.status.state)},
+          {"rates", rates_json(now.rates)},
+          {"p95_ms", or_null(now.p95_ms)},
+          {"fidelity", fidelity_value(camera.fidelity)},
+          {"need", nullptr},
+          {"share_inferred", or_null(now.share_inferred)},
+          {"alarms", open_alarms},
+          {"troubles", std::move(troubles)}};
+}
+
+Json camera_json(const RunFigures& figures, std::size_t i, const CameraSettings* settings,
+                 int open_alarms) {
+  const CameraReport& camera = figures.report.cameras[i];
+  const StreamFacts& facts = camera.status.facts;
+  return {{"id", camera.id},
+          {"index", camera.index},
+          {"state", to_string(camera.status.state)},
+          {"last_error", camera.status.last_error},
+          {"priority", to_string(camera.priority)},
+          {"policy", to_string(camera.policy)},
+          {"slo_ms", to_ms(camera.slo)},
+          {"model", camera.model},
+          {"rung", camera.rung},
+          {"rung_changes", camera.rung_changes},
+          {"source",
+           {{"codec", facts.codec},
+            {"width", facts.size.width},
+            {"height", facts.size.height},
+            {"frame_rate_hz", rounded(facts.frame_rate_hz)},
+            {"reconnects", camera.status.reconnects},
+            {"frames_decoded", camera.status.source.frames_decoded},
+            {"decode_errors", camera.status.source.decode_errors}}},
+          {"stats", camera_stats_json(figures, i, open_alarms)},
+          {"counts", counts_json(camera.counts)},
+          {"fidelity", fidelity_json(camera.fidelity)},
+          {"settings", settings != nullptr ? camera_settings_json(*settings) : Json(nullptr)}};
+}
+
+Json device_json(const DeviceFigures& device) {
+  Json json{{"device", device.device},
+            {"name", device.name},
+            {"utilization", or_null(device.utilization)},
+            {"in_parallel", device.in_parallel},
+            {"batch_frames", device.batch_frames},
+            {"batch_mean", or_null(device.batch_mean)},
+            {"inferences_per_s", rounded(device.inferences_per_s)},
+            {"service_ms", or_null(device.service_ms)},
+            {"memory_bytes", nullptr},
+            {"memory_total_bytes", nullptr},
+            {"temperature_celsius", nullptr},
+            {"power_watts", nullptr}};
+  if (device.gpu) {
+    json["memory_bytes"] = or_null(device.gpu->memory_used_bytes);
+    json["memory_total_bytes"] = or_null(device.gpu->memory_total_bytes);
+    json["temperature_celsius"] = or_null(device.gpu->temperature_c);
+    json["power_watts"] = or_null(device.gpu->power_w);
+  }
+  return json;
+}
+
+Json host_json(const RunFigures& figures) {
+  const HostReading& host = figures.host;
+  return {{"cpu_utilization", or_null(host.cpu_utilization)},
+          {"cpu_count", figures.report.environment.cpu_count},
+          {"memory_used_bytes", host.memory_used_bytes},
+          {"memory_total_bytes", host.memory_total_bytes},
+          {"process_cpu_cores", or_null(host.process_cpu_cores)},
+          {"process_rss_bytes", host.process_rss_bytes},
+          {"process_threads", host.process_threads},
+          {"process_descriptors", host.process_descriptors}};
+}
+
+Json run_json(const RunFigures& figures) {
+  const RunReport& report = figures.report;
+  constexpr std::array kStates{CameraState::kConnecting, CameraState::kUp,     CameraState::kFrozen,
+                               CameraState::kDown,       CameraState::kPaused, CameraState::kEnded,
+                               CameraState::kFailed};
+  Json cameras{{"total", report.cameras.size()}};
+  for (const CameraState state : kStates) {
+    cameras[std::string(to_string(state))] = std::ranges::count(
+        report.cameras, state, [](const CameraReport& camera) { return camera.status.state; });
+  }
+  Json devices = Json::array();
+  for (const DeviceFigures& device : figures.devices) devices.push_back(device_json(device));
+  Json sinks = Json::array();
+  for (const SinkCounts& sink : report.sinks) {
+    Json entry{{"sink", sink.name}, {"written", sink.written}, {"lost", sink.lost}};
+    if (!sink.last_error.empty()) entry["error"] = sink.last_error;
+    sinks.push_back(std::move(entry));
+  }
+  return {{"run", report.run_id},
+          {"version", FRAMEMILL_VERSION},
+          {"started_at", format_wall_time(report.started_at)},
+          {"now", format_wall_time(figures.at)},
+          {"wall_s", rounded(to_seconds(report.wall))},
+          {"pace", report.pace == Pace::kFast ? "fast" : "live"},
+          {"policy", to_string(report.policy)},
+          {"budget",
+           {{"share", or_null(report.budget.share)},
+            {"per_second", or_null(report.budget.per_second)}}},
+          {"can_change", report.pace == Pace::kLive},
+          {"cameras", std::move(cameras)},
+          {"stats", {{"rates", rates_json(figures.total)}, {"p95_ms", or_null(figures.p95_ms)}}},
+          {"counts", counts_json(report.total)},
+          {"fidelity", fidelity_json(report.fidelity)},
+          {"fidelity_target", target_json(report.fidelity_target)},
+          {"host", host_json(figures)},
+          {"devices", std::move(devices)},
+          {"sinks", std::move(sinks)}};
+}
+
+Json plan_json(const RunFigures& figures) {
+  const RunReport& report = figures.report;
+  const auto cameras =
+      static_cast<double>(std::ranges::count_if(report.cameras, [](const CameraReport& camera) {
+        return camera.status.state == CameraState::kUp;
+      }));
+  Json devices = Json::array();
+  for (const DeviceFigures& device : figures.devices) devices.push_back(device_json(device));
+  const double sampled = figures.total.sampled;
+  const DeviceFigures* const device = figures.devices.empty() ? nullptr : &figures.devices.front();
+  const double inferences = device != nullptr ? device->inferences_per_s : 0;
+  std::optional<double> capacity;
+  if (device != nullptr && device->service_ms && *device->service_ms > 0) {
+    capacity = static_cast<double>(device->in_parallel) * device->batch_mean.value_or(1) /
+               (*device->service_ms / 1e3);
+  }
+  std::optional<double> share_affordable;
+  if (capacity && sampled > 0) share_affordable = std::min(1.0, *capacity / sampled);
+  // What each camera of now takes of a resource, it is assumed that one more takes as well.
+  std::vector<Headroom> resources;
+  const HostReading& host = figures.host;
+  if (device != nullptr && device->utilization && *device->utilization > 0)
+    resources.push_back({"device", kCpuShare, *device->utilization, 0});
+  if (host.cpu_utilization && host.process_cpu_cores && *host.process_cpu_cores > 0) {
+    const double own = *host.process_cpu_cores / std::max(1U, report.environment.cpu_count);
+    resources.push_back({"cpu", kCpuShare, own, std::max(0.0, *host.cpu_utilization - own)});
+  }
+  if (host.memory_total_bytes > 0 && host.process_rss_bytes > 0) {
+    const auto total = static_cast<double>(host.memory_total_bytes);
+    const double own = static_cast<double>(host.process_rss_bytes) / total;
+    resources.push_back({"memory", kMemoryShare, own,
+                         std::max(0.0, static_cast<double>(host.memory_used_bytes) / total - own)});
+  }
+  const auto binding = std::ranges::min_element(resources, {}, &Headroom::room);
+  std::optional<std::int64_t> more;
+  std::string explanation = "no camera delivers frames, so there is nothing to measure by";
+  const bool is_known = cameras > 0 && binding != resources.end();
+  if (is_known) {
+    more = static_cast<std::int64_t>(std::floor(cameras * binding->room()));
+    explanation = fmt::format(
+        "{:.0f} cameras use {:.0f} % of the {}{}; about {} more like them keep it below {:.0f} % "
+        "while {:.0f} % of the frames are inferred",
+        cameras, 100 * binding->own, binding->name,
+        binding->others > .01 ? fmt::format(", others {:.0f} %", 100 * binding->others) : "", *more,
+        100 * binding->limit, 100 * figures.share_inferred.value_or(1));
+  }
+  return {{"window_s", rounded(figures.window_s)},
+          {"devices", std::move(devices)},
+          {"host", host_json(figures)},
+          {"cameras", static_cast<std::int64_t>(cameras)},
+          {"sampled_per_s", rounded(sampled)},
+          {"inferences_per_s", rounded(inferences)},
+          {"capacity_per_s", or_null(capacity)},
+          {"share_inferred", or_null(figures.share_inferred)},
+          {"share_affordable", or_null(share_affordable)},
+          {"cameras_more", or_null(more)},
+          {"binding", is_known ? binding->name : "none"},
+          {"explanation", explanation}};
+}
+
+Json event_json(const RunEvent& event) {
+  return {{"id", event.id},     {"at", format_wall_time(event.at)},
+          {"kind", event.kind}, {"camera", text_or_null(event.camera)},
+          {"text", event.text}, {"by", text_or_null(event.by)}};
+}
+
+Json alarm_json(const AlarmView& alarm) {
+  const auto time = [](const std::optional<WallTime>& at) {
+    return at ? Json(format_wall_time(*at)) : Json(nullptr);
+  };
+  const AlarmEvent& raised = alarm.raised;
+  return {{"alarm_id", raised.alarm_id},
+          {"state", to_string(alarm.state)},
+          {"severity", to_string(raised.severity)},
+          {"camera", text_or_null(raised.camera_id)},
+          {"rule", raised.rule},
+          {"kind", raised.kind},
+          {"message", raised.message},
+          {"raised_at", format_wall_time(raised.at)},
+          {"acknowledged_at", time(alarm.acknowledged_at)},
+          {"acknowledged_by", text_or_null(alarm.acknowledged_by)},
+          {"cleared_at", time(alarm.cleared_at)},
+          {"seq", or_null(raised.seq)},
+          {"has_picture", !raised.picture_path.empty()}};
+}
+
+Json stats_message(const RunFigures& figures, const std::map<std::string, int>& open_alarms) {
+  Json cameras = Json::array();
+  for (std::size_t i = 0; i < figures.cameras.size(); ++i) {
+    const auto open = open_alarms.find(figures.report.cameras[i].id);
+    cameras.push_back(camera_stats_json(figures, i, open == open_alarms.end() ? 0 : open->second));
+  }
+  Json devices = Json::array();
+  for (const DeviceFigures& device : figures.devices) devices.push_back(device_json(device));
+  return {{"type", "stats"},
+          {"at", format_wall_time(figures.at)},
+          {"cameras", std::move(cameras)},
+          {"total",
+           {{"rates", rates_json(figures.total)},
+            {"p95_ms", or_null(figures.p95_ms)},
+            {"fidelity", fidelity_value(figures.report.fidelity)},
+            {"share_inferred", or_null(figures.share_inferred)}}},
+          {"devices", std::move(devices)},
+          {"host", host_json(figures)}};
+}
+
+}  // namespace framemill

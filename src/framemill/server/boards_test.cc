@@ -1,0 +1,176 @@
+// What is remembered of a run: answers, events, alarms.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "framemill/server/alarm_board.h"
+#include "framemill/server/answer_board.h"
+#include "framemill/server/event_log.h"
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+
+Answer answer_of(CameraIndex camera, std::int64_t seq, Duration latency = 10ms) {
+  Answer answer;
+  answer.camera = camera;
+  answer.stamp.seq = seq;
+  answer.stamp.captured_mono = TimePoint(std::chrono::milliseconds(100 * seq));
+  answer.origin = Origin::kInferred;
+  answer.latency = latency;
+  return answer;
+}
+
+std::vector<std::int64_t> seqs(const std::vector<BoardEntry>& entries) {
+  std::vector<std::int64_t> result;
+  for (const BoardEntry& entry : entries) result.push_back(entry.answer->stamp.seq);
+  return result;
+}
+
+TEST(AnswerBoard, KeepsTheNewestOfEachCamera) {
+  AnswerBoard board(1000, 3);
+  for (int i = 0; i < 10; ++i) board.take(answer_of(0, i));
+  board.take(answer_of(1, 0));
+  EXPECT_THAT(seqs(board.newest({.camera = 0})), ElementsAre(9, 8, 7));
+  EXPECT_THAT(seqs(board.newest({.camera = 1})), ElementsAre(0));
+  EXPECT_EQ(board.newest({}).size(), 4U);
+  board.forget(0);
+  EXPECT_EQ(board.newest({}).size(), 1U);
+}
+
+TEST(AnswerBoard, IsBoundedOverAllCameras) {
+  AnswerBoard board(100, 50);
+  for (CameraIndex camera = 0; camera < 20; ++camera)
+    for (int i = 0; i < 50; ++i) board.take(answer_of(camera, i));
+  for (CameraIndex camera = 0; camera < 20; ++camera) board.take(answer_of(camera, 50));
+  EXPECT_LE(board.newest({.limit = 10'000}).size(), 100U);
+  EXPECT_EQ(board.newest({.camera = 7})[0].answer->stamp.seq, 50);
+}
+
+TEST(AnswerBoard, PagesMissNothingWhileAnswersCome) {
+  AnswerBoard board(1000, 300);
+  for (int i = 0; i < 100; ++i) board.take(answer_of(static_cast<CameraIndex>(i % 3), i));
+  std::vector<std::int64_t> seen;
+  BoardQuery query{.limit = 7};
+  while (true) {
+    const std::vector<BoardEntry> page = board.newest(query);
+    if (page.empty()) break;
+    for (const std::int64_t seq : seqs(page)) seen.push_back(seq);
+    query.before = page.back().number;
+    board.take(answer_of(0, 1000));
+  }
+  ASSERT_EQ(seen.size(), 100U);
+  for (std::size_t i = 0; i < seen.size(); ++i)
+    EXPECT_EQ(seen[i], 99 - static_cast<std::int64_t>(i));
+}
+
+TEST(AnswerBoard, KnowsTheLatencyOfTheLastSeconds) {
+  AnswerBoard board(1000, 300);
+  const auto p95 = [&](TimePoint since) {
+    std::vector<Duration> latencies;
+    board.add_latencies(0, since, latencies);
+    return p95_of(latencies);
+  };
+  EXPECT_FALSE(p95(TimePoint{}));
+  for (int i = 0; i < 100; ++i)
+    board.take(answer_of(0, i, std::chrono::milliseconds(i < 50 ? 1000 : i)));
+  EXPECT_EQ(p95(TimePoint(5000ms)), 97ms);  // 48th of 50
+  EXPECT_EQ(p95(TimePoint{}), 1000ms);
+}
+
+TEST(AnswerBoard, LetsGoOfPictures) {
+  AnswerBoard board(10, 10);
+  Answer pictured = answer_of(0, 5);
+  pictured.picture = std::make_shared<const Picture>();
+  const std::weak_ptr<const Picture> picture = pictured.picture;
+  board.take(pictured);
+  pictured.picture.reset();
+  board.take(answer_of(0, 6));
+  ASSERT_TRUE(board.picture(0));
+  EXPECT_EQ(board.picture(0)->stamp.seq, 5);
+  board.forget_pictures(TimePoint(500ms));
+  EXPECT_TRUE(board.picture(0));
+  board.forget_pictures(TimePoint(501ms));
+  EXPECT_FALSE(board.picture(0));
+  EXPECT_TRUE(picture.expired());
+}
+
+TEST(EventLog, KeepsTheLastOnesAndPagesThroughThem) {
+  ManualClock clock;
+  EventLog log(clock, 10);
+  for (int i = 1; i <= 25; ++i) log.add(i % 2 == 0 ? "even" : "odd", "gate-1", std::to_string(i));
+  std::vector<std::int64_t> ids;
+  for (const RunEvent& event : log.newest({.kind = "even"})) ids.push_back(event.id);
+  EXPECT_THAT(ids, ElementsAre(24, 22, 20, 18, 16));
+  EXPECT_EQ(log.newest({.before = 20, .limit = 1})[0].id, 19);
+  EXPECT_TRUE(log.newest({.camera = "gate-2"}).empty());
+}
+
+AlarmEvent event_of(std::string id, AlarmState state, std::string camera = "gate-1") {
+  AlarmEvent event;
+  event.alarm_id = std::move(id);
+  event.state = state;
+  event.camera_id = std::move(camera);
+  event.rule = "dock";
+  event.by = state == AlarmState::kAcknowledged ? "anna" : "";
+  return event;
+}
+
+TEST(AlarmBoard, FollowsAnAlarmThroughItsLife) {
+  AlarmBoard board(100);
+  board.take(event_of("01", AlarmState::kRaised));
+  board.take(event_of("01", AlarmState::kRaised));  // delivered at least once
+  EXPECT_EQ(board.open_counts()["gate-1"], 1);
+  EXPECT_EQ(board.find("01")->state, AlarmState::kRaised);
+  board.take(event_of("01", AlarmState::kAcknowledged));
+  EXPECT_EQ(board.find("01")->acknowledged_by, "anna");
+  EXPECT_EQ(board.open_counts()["gate-1"], 1);
+  board.take(event_of("01", AlarmState::kCleared));
+  board.take(event_of("01", AlarmState::kAcknowledged));  // late: it stays cleared
+  EXPECT_EQ(board.find("01")->state, AlarmState::kCleared);
+  EXPECT_TRUE(board.open_counts().empty());
+  EXPECT_EQ(board.raised_counts().begin()->second, 1);
+}
+
+TEST(AlarmBoard, AsksTheRulesToAcknowledge) {
+  AlarmBoard board(100);
+  board.take(event_of("01", AlarmState::kRaised));
+  EXPECT_EQ(board.acknowledge("02", "anna").error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(board.acknowledge("01", "anna").error().code(), ErrorCode::kUnavailable);
+  int asked = 0;
+  board.set_acknowledge([&](const std::string& id, const std::string& by) -> Result<void> {
+    ++asked;
+    AlarmEvent event = event_of(id, AlarmState::kAcknowledged);
+    event.by = by;
+    board.take(event);
+    return {};
+  });
+  const Result<AlarmView> done = board.acknowledge("01", "ben");
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->acknowledged_by, "ben");
+  ASSERT_TRUE(board.acknowledge("01", "carl"));
+  EXPECT_EQ(asked, 1);
+}
+
+TEST(AlarmBoard, PagesFiltersAndForgetsClearedOnesFirst) {
+  AlarmBoard board(3);
+  board.take(event_of("01", AlarmState::kRaised));
+  board.take(event_of("02", AlarmState::kRaised));
+  board.take(event_of("02", AlarmState::kCleared));
+  board.take(event_of("03", AlarmState::kRaised, "gate-2"));
+  board.take(event_of("04", AlarmState::kRaised));
+  EXPECT_FALSE(board.find("02"));
+  const auto ids = [](const std::vector<AlarmView>& alarms) {
+    std::vector<std::string> result;
+    for (const AlarmView& alarm : alarms) result.push_back(alarm.raised.alarm_id);
+    return result;
+  };
+  EXPECT_THAT(ids(board.newest({})), ElementsAre("04", "03", "01"));
+  EXPECT_THAT(ids(board.newest({.before = "04", .limit = 1})), ElementsAre("03"));
+  EXPECT_THAT(ids(board.newest({.camera = "gate-2"})), ElementsAre("03"));
+  EXPECT_TRUE(board.newest({.state = AlarmState::kCleared}).empty());
+}
+
+}  // namespace
+}  // namespace framemill

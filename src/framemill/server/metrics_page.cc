@@ -1,0 +1,228 @@
+#include "framemill/server/metrics_page.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "framemill/metrics/prometheus_text.h"
+
+namespace framemill {
+namespace {
+
+using Type = PrometheusText::Type;
+
+/// Around the usual deadlines: 33 ms is a frame, 100 and 200 ms are what cameras promise.
+constexpr std::array kLatencyBounds{.005, .01, .02, .033, .05, .075, .1,
+                                    .15,  .2,  .3,  .5,   .75, 1.0,  2.0};
+constexpr std::array kPriorities{Priority::kCritical, Priority::kNormal, Priority::kBackground};
+constexpr std::array kOrigins{Origin::kInferred, Origin::kPropagated, Origin::kReused};
+
+void write_frames(PrometheusText& page, const RunReport& report) {
+  page.family("framemill_frames_captured_total", Type::kCounter,
+              "Frames that the camera delivered.");
+  for (const CameraReport& camera : report.cameras)
+    page.sample({{"camera", camera.id}}, static_cast<double>(camera.counts.captured));
+  page.family("framemill_frames_total", Type::kCounter,
+              "Captured frames by what became of them; the sum and those in flight are all.");
+  for (const CameraReport& camera : report.cameras) {
+    for (std::size_t i = 0; i < kOutcomeCount; ++i) {
+      page.sample({{"camera", camera.id}, {"outcome", kOutcomeNames[i]}},
+                  static_cast<double>(camera.counts.outcomes[i]));
+    }
+  }
+  page.family("framemill_frames_in_flight", Type::kGauge,
+              "Sampled frames that have no answer yet, over all cameras.");
+  page.sample(static_cast<double>(report.total.in_flight));
+  page.family("framemill_answers_overdue_total", Type::kCounter,
+              "Answers published after their deadline.");
+  for (const CameraReport& camera : report.cameras)
+    page.sample({{"camera", camera.id}}, static_cast<double>(camera.counts.overdue));
+}
+
+void write_latency(PrometheusText& page, const RunReport& report) {
+  page.family("framemill_answer_latency_seconds", Type::kHistogram,
+              "From the capture of a frame to the hand-over of its answer; cameras that were "
+              "removed included.");
+  for (const Priority priority : kPriorities) {
+    for (std::size_t origin = 0; origin < kOrigins.size(); ++origin) {
+      LatencyHistogram latency = report.removed[static_cast<std::size_t>(priority)].latency[origin];
+      for (const CameraReport& camera : report.cameras) {
+        if (camera.priority == priority) latency.merge(camera.counts.latency[origin]);
+      }
+      if (latency.count() == 0) continue;
+      page.histogram({{"priority", to_string(priority)}, {"origin", to_string(kOrigins[origin])}},
+                     latency, kLatencyBounds);
+    }
+  }
+}
+
+void write_cameras(PrometheusText& page, const RunReport& report) {
+  page.family("framemill_camera_up", Type::kGauge,
+              "1 while frames come from the camera and change, else 0.");
+  for (const CameraReport& camera : report.cameras) {
+    page.sample({{"camera", camera.id}}, camera.status.state == CameraState::kUp ? 1 : 0);
+  }
+  page.family("framemill_camera_state", Type::kGauge, "1 for the state that the camera is in.");
+  for (const CameraReport& camera : report.cameras) {
+    page.sample({{"camera", camera.id}, {"state", to_string(camera.status.state)}}, 1);
+  }
+  page.family("framemill_camera_slo_seconds", Type::kGauge, "The latency promised.");
+  for (const CameraReport& camera : report.cameras)
+    page.sample({{"camera", camera.id}, {"priority", to_string(camera.priority)}},
+                to_seconds(camera.slo));
+  page.family("framemill_camera_reconnects_total", Type::kCounter, "Times it was connected anew.");
+  for (const CameraReport& camera : report.cameras)
+    page.sample({{"camera", camera.id}}, static_cast<double>(camera.status.reconnects));
+  page.family("framemill_decode_errors_total", Type::kCounter,
+              "Frames or packets of the camera that could not be decoded.");
+  for (const CameraReport& camera : report.cameras)
+    page.sample({{"camera", camera.id}}, static_cast<double>(camera.status.source.decode_errors));
+  page.family("framemill_fidelity_ratio", Type::kGauge,
+              "Agreement of the answers with the model on the same frames, where it is known.");
+  for (const CameraReport& camera : report.cameras) {
+    if (camera.fidelity && camera.fidelity->state == FidelityState::kKnown)
+      page.sample({{"camera", camera.id}}, camera.fidelity->value);
+  }
+  if (report.fidelity_target) {
+    page.family("framemill_fidelity_target_ratio", Type::kGauge,
+                "The fidelity that is to be held.");
+    page.sample(report.fidelity_target->target);
+  }
+}
+
+void write_inferences(PrometheusText& page, const RunReport& report) {
+  // By model, not by rung: which rung ran is in the answers.
+  struct Series {
+    std::string variant, device;
+    std::array<std::int64_t, kInferencePurposeNames.size()> counts{};
+  };
+  std::map<std::string, Series> models;
+  for (std::size_t i = 0; i < report.models.size(); ++i)
+    models[report.model_names[i]] = {report.models[i].name, report.models[i].device, {}};
+  for (std::size_t i = 0; i < report.removed_inferences.size(); ++i)
+    models[report.model_names[i]].counts = report.removed_inferences[i];
+  for (const CameraReport& camera : report.cameras) {
+    Series& series = models[camera.model];
+    for (std::size_t i = 0; i < series.counts.size(); ++i)
+      series.counts[i] += camera.counts.inferences[i];
+  }
+  page.family("framemill_inferences_total", Type::kCounter,
+              "Inferences, by what they were for; the variant is that of the model itself.");
+  for (const auto& [model, series] : models) {
+    for (std::size_t i = 0; i < series.counts.size(); ++i) {
+      page.sample({{"model", model},
+                   {"variant", series.variant},
+                   {"device", series.device},
+                   {"purpose", kInferencePurposeNames[i]}},
+                  static_cast<double>(series.counts[i]));
+    }
+  }
+}
+
+void write_devices(PrometheusText& page, const RunFigures& figures) {
+  const auto gauge = [&](std::string_view name, std::string_view help, auto value_of) {
+    if (std::ranges::none_of(figures.devices,
+                             [&](const DeviceFigures& d) { return value_of(d).has_value(); }))
+      return;
+    page.family(name, Type::kGauge, help);
+    for (const DeviceFigures& device : figures.devices) {
+      if (const auto value = value_of(device))
+        page.sample({{"device", device.device}}, static_cast<double>(*value));
+    }
+  };
+  gauge("framemill_batch_size", "Frames to a batch on average since the start.",
+        [](const DeviceFigures& d) { return d.batch_mean; });
+  gauge("framemill_device_utilization_ratio", "Share of the last second that the device was busy.",
+        [](const DeviceFigures& d) { return d.utilization; });
+  gauge("framemill_device_memory_bytes", "Memory of the device in use.",
+        [](const DeviceFigures& d) {
+          return d.gpu ? d.gpu->memory_used_bytes : std::optional<std::int64_t>();
+        });
+  gauge("framemill_device_temperature_celsius", "Temperature of the device.",
+        [](const DeviceFigures& d) {
+          return d.gpu ? d.gpu->temperature_c : std::optional<double>();
+        });
+  gauge("framemill_device_power_watts", "Power that the device draws.",
+        [](const DeviceFigures& d) { return d.gpu ? d.gpu->power_w : std::optional<double>(); });
+}
+
+void write_host(PrometheusText& page, const RunReport& report, const RunFigures& figures) {
+  const HostReading& host = figures.host;
+  if (host.cpu_utilization) {
+    page.family("framemill_host_cpu_utilization_ratio", Type::kGauge,
+                "Share of all cores that was busy in the last second.");
+    page.sample(*host.cpu_utilization);
+  }
+  page.family("framemill_host_memory_used_bytes", Type::kGauge, "Memory of the machine in use.");
+  page.sample(static_cast<double>(host.memory_used_bytes));
+  page.family("framemill_host_memory_total_bytes", Type::kGauge, "Memory of the machine.");
+  page.sample(static_cast<double>(host.memory_total_bytes));
+  page.family("framemill_process_cpu_seconds_total", Type::kCounter,
+              "Processor time since the start of the run.");
+  page.sample(to_seconds(report.usage.cpu_user + report.usage.cpu_system));
+  page.family("framemill_process_resident_memory_bytes", Type::kGauge, "Memory of the process.");
+  page.sample(static_cast<double>(host.process_rss_bytes));
+  page.family("framemill_process_threads", Type::kGauge, "Threads of the process.");
+  page.sample(static_cast<double>(host.process_threads));
+  page.family("framemill_process_open_descriptors", Type::kGauge,
+              "Files and connections that the process holds open.");
+  page.sample(static_cast<double>(host.process_descriptors));
+  page.family("framemill_run_start_time_seconds", Type::kGauge, "When the run began.");
+  page.sample(static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                      report.started_at.time_since_epoch())
+                                      .count()) /
+              1e3);
+}
+
+void write_sinks(PrometheusText& page, const RunReport& report) {
+  if (report.sinks.empty()) return;
+  page.family("framemill_sink_written_total", Type::kCounter, "Answers that the sink took.");
+  for (const SinkCounts& sink : report.sinks)
+    page.sample({{"sink", sink.name}}, static_cast<double>(sink.written));
+  page.family("framemill_sink_lost_total", Type::kCounter, "Answers that the sink never got.");
+  for (const SinkCounts& sink : report.sinks)
+    page.sample({{"sink", sink.name}}, static_cast<double>(sink.lost));
+}
+
+void write_alarms(PrometheusText& page, const AlarmBoard& alarms) {
+  const auto raised = alarms.raised_counts();
+  if (raised.empty()) return;
+  page.family("framemill_alarms_total", Type::kCounter, "Alarms raised.");
+  for (const auto& [series, count] : raised) {
+    const auto& [camera, rule, severity] = series;
+    page.sample({{"camera", camera}, {"rule", rule}, {"severity", to_string(severity)}},
+                static_cast<double>(count));
+  }
+}
+
+}  // namespace
+
+std::string metrics_page(const RunReport& report, const RunFigures& figures,
+                         const AlarmBoard& alarms, const ServerFigures& server) {
+  PrometheusText page;
+  page.family("framemill_build_info", Type::kGauge, "1, with the version.");
+  page.sample({{"version", FRAMEMILL_VERSION}}, 1);
+  write_frames(page, report);
+  write_latency(page, report);
+  write_cameras(page, report);
+  write_inferences(page, report);
+  write_devices(page, figures);
+  write_host(page, report, figures);
+  write_sinks(page, report);
+  write_alarms(page, alarms);
+  page.family("framemill_http_requests_total", Type::kCounter, "Requests to this server.");
+  page.sample(static_cast<double>(server.http.requests));
+  page.family("framemill_http_refused_total", Type::kCounter,
+              "Requests and connections refused by a limit.");
+  page.sample(static_cast<double>(server.http.refused));
+  page.family("framemill_http_connections", Type::kGauge, "Connections open.");
+  page.sample(static_cast<double>(server.http.connections));
+  page.family("framemill_stream_clients", Type::kGauge, "WebSockets open.");
+  page.sample(static_cast<double>(server.http.sockets));
+  page.family("framemill_stream_dropped_total", Type::kCounter,
+              "Messages that clients of the stream were too slow for.");
+  page.sample(static_cast<double>(server.stream_dropped));
+  return page.text();
+}
+
+}  // namespace framemill

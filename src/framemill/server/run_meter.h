@@ -1,0 +1,118 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "framemill/base/clock.h"
+#include "framemill/base/mutex.h"
+#include "framemill/engine/engine.h"
+#include "framemill/metrics/gpu_meter.h"
+#include "framemill/metrics/host_meter.h"
+#include "framemill/server/answer_board.h"
+
+namespace framemill {
+
+/// Frames a second.
+struct FrameRates {
+  double captured = 0, sampled = 0, answered = 0, inferred = 0, carried = 0, overdue = 0, lost = 0;
+};
+
+/// Why a camera is not as it should be.
+struct CameraTrouble {
+  std::string kind;  ///< as in the OpenAPI file
+  std::string text;  ///< for people: what it is, and what helps
+};
+
+/// What changes from second to second of one camera.
+struct CameraFigures {
+  FrameRates rates;
+  std::optional<double> p95_ms;          ///< over the last 10 s
+  std::optional<double> share_inferred;  ///< likewise
+  std::vector<CameraTrouble> troubles;
+};
+
+/// What changes from second to second of a device.
+struct DeviceFigures {
+  std::string device, name;
+  std::optional<double> utilization;  ///< 0..1 of what runs in parallel, over the last second
+  std::size_t in_parallel = 1;
+  std::size_t batch_frames = 1;
+  std::optional<double> batch_mean;
+  double inferences_per_s = 0;
+  std::optional<double> service_ms;  ///< of a batch, over the last 10 s
+  std::optional<GpuReading> gpu;
+};
+
+/// A run at one moment.
+struct RunFigures {
+  WallTime at;
+  double window_s = 0;  ///< what the slower figures look back on
+  RunReport report;
+  std::vector<CameraFigures> cameras;  ///< as report.cameras
+  FrameRates total;
+  std::optional<double> p95_ms, share_inferred;
+  std::vector<DeviceFigures> devices;
+  HostReading host;
+};
+
+/// Looks at a run once a second. Thread-safety: all members, any thread.
+class RunMeter {
+ public:
+  /// `board` outlives the meter. `on_look`: called with each second's figures, from its thread.
+  RunMeter(const Clock& clock, const AnswerBoard& board,
+           std::function<void(const RunFigures&)> on_look);
+  RunMeter(const RunMeter&) = delete;
+  ~RunMeter();
+
+  /// Begins; `engine` outlives stop().
+  void start(const Engine& engine);
+  void stop();
+  /// The newest figures; null before the first. At most a second old.
+  [[nodiscard]] std::shared_ptr<const RunFigures> figures() const EXCLUDES(mu_);
+  /// Looks now: after a change that is to be seen at once.
+  void look() EXCLUDES(look_mu_, mu_);
+
+ private:
+  /// What is compared between two looks, of one camera.
+  struct Counts {
+    double captured = 0, sampled = 0, answered = 0, inferred = 0, carried = 0, overdue = 0,
+           lost = 0, decode_errors = 0;
+  };
+  struct Look {
+    TimePoint at;
+    std::map<std::string, Counts> cameras;
+    Counts total;
+    double inference_s = 0;
+    double batches = 0;
+    double inferences = 0;
+  };
+
+  void run();
+  static Counts counts_of(const CameraReport& camera);
+  static FrameRates rates(const Counts& now, const Counts& before, double seconds);
+  static std::vector<CameraTrouble> troubles(const CameraReport& camera, const RunReport& report,
+                                             const Counts& now, const Counts& before,
+                                             double seconds, double rate_wanted);
+
+  const Clock& clock_;
+  const AnswerBoard& board_;
+  const std::function<void(const RunFigures&)> on_look_;
+  const Engine* engine_ = nullptr;               // set by start()
+  Mutex look_mu_;                                ///< one look at a time
+  std::deque<Look> looks_ GUARDED_BY(look_mu_);  ///< a second apart, oldest first
+  HostMeter host_ GUARDED_BY(look_mu_);
+  GpuMeter gpu_ GUARDED_BY(look_mu_);
+  mutable Mutex mu_;
+  CondVar stopping_;
+  bool is_stopping_ GUARDED_BY(mu_) = false;
+  std::shared_ptr<const RunFigures> figures_ GUARDED_BY(mu_);
+  std::thread thread_;  // last member
+};
+
+}  // namespace framemill
