@@ -18,6 +18,8 @@ test_packages=(
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
   sqlite3 mosquitto python3-paho-mqtt python3-pymodbus python3-serial-asyncio openssl
 )
+# The dashboard is bundled by node; another one in PATH than Debian's will do.
+command -v npm >/dev/null || build_packages+=(nodejs npm)
 wanted=("${build_packages[@]}")
 [ "${1:-all}" = build ] || wanted+=("${test_packages[@]}")
 
@@ -48,5 +50,15 @@ if [ "$(cat .deps/openvino.pin 2>/dev/null)" != "$pin" ]; then
   mkdir -p .deps
   unzip -q "$wheel_dir"/openvino-*.whl 'openvino/cmake/*' 'openvino/include/*' 'openvino/libs/*' -d .deps
   echo "$pin" > .deps/openvino.pin
+fi
+# The modules of the dashboard lie outside the source tree. Their install scripts are not run: none is needed.
+pin=$(cat web/package.json web/package-lock.json web/.npmrc | sha256sum | cut -c1-16)
+if [ "$(cat .deps/web/pin 2>/dev/null)" != "$pin" ]; then
+  echo "setup: fetching the modules of the dashboard"
+  rm -rf .deps/web
+  mkdir -p .deps/web
+  cp web/package.json web/package-lock.json web/.npmrc .deps/web/
+  (cd .deps/web && npm ci --ignore-scripts --loglevel=error)
+  echo "$pin" > .deps/web/pin
 fi
 echo "setup: ready"

@@ -1,0 +1,34 @@
+import assert from "node:assert/strict";
+import {test} from "node:test";
+import * as format from "../src/format.ts";
+
+test("what is not known is never shown as a number", () => {
+  for (const show of [format.per_second, format.milliseconds, format.percent, format.fidelity, format.bytes, format.count]) {
+    assert.equal(show(null), format.UNKNOWN);
+    assert.equal(show(undefined), format.UNKNOWN);
+    assert.notEqual(show(0), format.UNKNOWN);
+  }
+});
+
+test("fidelity is rounded down, so that 1 means all of it", () => {
+  assert.equal(format.fidelity(0.9999), "0.999");
+  assert.equal(format.fidelity(1), "1.000");
+  assert.equal(format.fidelity(0.95), "0.950");
+});
+
+test("durations and sizes", () => {
+  assert.equal(format.duration(0), "0 s");
+  assert.equal(format.duration(99_000), "99 s");
+  assert.equal(format.duration(100_000), "1 min");
+  assert.equal(format.duration(3 * 3600_000 + 20 * 60_000), "3 h 20 min");
+  assert.equal(format.duration(-5), "0 s", "clocks differ");
+  assert.equal(format.bytes(999), "999 B");
+  assert.equal(format.bytes(25_276_502_016), "25.3 GB");
+  assert.equal(format.count(1234567), "1\u2009234\u2009567");
+});
+
+test("a moment names the date unless it is today", () => {
+  const noon = new Date(2026, 5, 15, 12, 0, 0).getTime();
+  assert.equal(format.moment(new Date(2026, 5, 15, 9, 5, 3).toISOString(), noon), "09:05:03");
+  assert.equal(format.moment(new Date(2026, 5, 14, 9, 5, 3).toISOString(), noon), "2026-06-14 09:05:03");
+});
