@@ -49,8 +49,7 @@ Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(JsonLinesOptions op
                       options.path, std::strerror(errno)));
     }
   }
-  std::unique_ptr<JsonLinesSink> sink(
-      new JsonLinesSink(fd, std::move(options), cameras));
+  std::unique_ptr<JsonLinesSink> sink(new JsonLinesSink(fd, std::move(options), cameras));
   sink->file_bytes_ = bytes;
   return sink;
 }
