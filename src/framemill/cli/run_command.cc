@@ -193,7 +193,10 @@ int run_command(const std::vector<std::string>& args) {
     if (!listening) return report_usage_error(listening.error());
     server = std::move(*listening);
     EngineHooks hooks;
-    if (server) hooks.on_answer = [&server](const Answer& answer) { server->take_answer(answer); };
+    if (server) {
+      hooks.on_answer = [&server](const Answer& answer) { server->take_answer(answer); };
+      hooks.on_alarm = [&server](const AlarmEvent& event) { server->take_alarm(event); };
+    }
     Result<std::unique_ptr<Engine>> created =
         Engine::create(options->settings, clock, std::move(hooks));
     if (!created) return report_usage_error(created.error());
@@ -211,8 +214,14 @@ int run_command(const std::vector<std::string>& args) {
       });
   engine->start();
   if (server) {
-    server->attach(*engine, options->settings.defaults,
-                   [&reloader]() -> Result<CameraChanges> { return reloader->reload(); });
+    server->attach(
+        *engine, options->settings.defaults,
+        [&reloader]() -> Result<CameraChanges> { return reloader->reload(); },
+        [&engine](const std::string& id, const std::string& by) -> Result<void> {
+          const Result<Alarm> done = engine->alarms().acknowledge(id, by);
+          if (!done) return fail(done.error());
+          return {};
+        });
     spdlog::info("listening at http://{}/", server->address());
   }
   {

@@ -135,6 +135,7 @@ Result<void> Engine::State::make_alarms() {
   AlarmDeskHooks desk_hooks;
   desk_hooks.emit = [this](const AlarmEvent& event) {
     for (const auto& sink : sinks) sink->offer_alarm(event);
+    if (hooks.on_alarm) hooks.on_alarm(event);
   };
   desk_hooks.settled = [this] {
     std::int64_t least = std::numeric_limits<std::int64_t>::max();

@@ -106,6 +106,8 @@ struct EngineHooks {
   /// Called for each answer, in frame order for each camera, from several threads at once for
   /// several cameras; must not call back.
   std::function<void(const Answer&)> on_answer;
+  /// Called for each change of an alarm, in order, at least once, from one thread.
+  std::function<void(const AlarmEvent&)> on_alarm;
 };
 
 /// What a change of the configuration did.

@@ -196,6 +196,10 @@ class FakeOutlet final : public Outlet {
 
 class SpooledSinkTest : public SpoolTest {
  protected:
+  void SetUp() override {
+    SpoolTest::SetUp();
+    cameras_.append({"gate-1", {}});
+  }
   std::unique_ptr<SpooledSink> open_sink(const std::string& run) {
     Result<std::unique_ptr<SpooledSink>> sink =
         SpooledSink::create({.name = "peer",
@@ -204,7 +208,7 @@ class SpooledSinkTest : public SpoolTest {
                              .retry_min = 1ms,
                              .retry_max = 2ms,
                              .finish_patience = 30s},
-                            std::make_unique<FakeOutlet>(peer_), {{"gate-1", {}}});
+                            std::make_unique<FakeOutlet>(peer_), cameras_);
     EXPECT_TRUE(sink);
     return std::move(*sink);
   }
@@ -213,6 +217,7 @@ class SpooledSinkTest : public SpoolTest {
     answer.stamp.seq = seq;
     return answer;
   }
+  CameraDirectory cameras_;
   Peer peer_;
 };
 

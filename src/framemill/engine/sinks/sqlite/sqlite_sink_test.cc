@@ -17,14 +17,15 @@ class SqliteSinkTest : public testing::Test {
   void SetUp() override {
     folder_ = testing::TempDir() + "sqlite_sink_XXXXXX";
     ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
+    cameras_.append({"gate-1", {"person"}});
+    cameras_.append({"gate-2", {"person"}});
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::unique_ptr<SqliteSink> open(SqliteSinkOptions options = {}) {
     options.path = folder_ + "/events.db";
     options.run_id = "RUN";
-    Result<std::unique_ptr<SqliteSink>> sink =
-        SqliteSink::create(options, {{"gate-1", {"person"}}, {"gate-2", {"person"}}});
+    Result<std::unique_ptr<SqliteSink>> sink = SqliteSink::create(options, cameras_);
     EXPECT_TRUE(sink) << (sink ? "" : sink.error().message());
     return std::move(*sink);
   }
@@ -44,6 +45,7 @@ class SqliteSinkTest : public testing::Test {
     return *(*database)->query_integer(sql);
   }
   std::string folder_;
+  CameraDirectory cameras_;
 };
 
 TEST_F(SqliteSinkTest, KeepsAnswersAndAlarmsOnce) {
@@ -107,7 +109,7 @@ TEST_F(SqliteSinkTest, AnotherProgramsDatabaseIsLeftAlone) {
     ASSERT_TRUE((*other)->run("CREATE TABLE accounts(id)"));
   }
   const Result<std::unique_ptr<SqliteSink>> sink =
-      SqliteSink::create({.path = folder_ + "/events.db"}, {});
+      SqliteSink::create({.path = folder_ + "/events.db"}, cameras_);
   ASSERT_FALSE(sink);
   EXPECT_THAT(sink.error().message(), testing::HasSubstr("another program"));
 }
@@ -115,7 +117,7 @@ TEST_F(SqliteSinkTest, AnotherProgramsDatabaseIsLeftAlone) {
 TEST_F(SqliteSinkTest, AFileThatIsNoDatabaseIsRefused) {
   std::ofstream(folder_ + "/events.db") << std::string(5000, 'x');
   const Result<std::unique_ptr<SqliteSink>> sink =
-      SqliteSink::create({.path = folder_ + "/events.db"}, {});
+      SqliteSink::create({.path = folder_ + "/events.db"}, cameras_);
   ASSERT_FALSE(sink);
   EXPECT_EQ(sink.error().code(), ErrorCode::kInvalidArgument);
 }
