@@ -16,6 +16,8 @@ constexpr double kGapPeriods = 3;
 constexpr Duration kPeriodMin = std::chrono::milliseconds(1);
 /// Expected wrong detections until which a camera is believed to be like all others.
 constexpr double kPriorWrong = 3;
+/// Sure objects in view of a camera that shows next to none.
+constexpr double kSureMin = .5;
 /// How long the busiest stretch is, or as long as the trace.
 constexpr double kBusiestSeconds = 10;
 
@@ -62,15 +64,21 @@ void SceneTraceBuilder::add(const DispatchRecord& record) {
     camera.wrong += static_cast<double>((counts.wanted - counts.found) +
                                         (counts.sure_given - counts.sure_right));
     camera.expected += expected_wrong(learned->doubt);
+    camera.wanted += static_cast<double>(counts.wanted);
+    camera.looks += 1;
   }
 }
 
 Result<SceneTrace> SceneTraceBuilder::finish() {
   double wrong = 0;
   double expected = 0;
+  double wanted = 0;
+  double looks = 0;
   for (const Camera& camera : cameras_) {
     wrong += camera.wrong;
     expected += camera.expected;
+    wanted += camera.wanted;
+    looks += camera.looks;
   }
   const double of_all = expected > 0 ? wrong / expected : 1;
   SceneTrace trace;
@@ -93,6 +101,9 @@ Result<SceneTrace> SceneTraceBuilder::finish() {
     lay_on_grid(camera.frames, traced);
     if (camera.is_adaptive) {
       const double ratio = (camera.wrong + kPriorWrong * of_all) / (camera.expected + kPriorWrong);
+      traced.sure_objects = camera.looks > 0 ? camera.wanted / camera.looks
+                            : looks > 0      ? wanted / looks
+                                             : 1;
       share_out_doubt(camera, ratio, traced);
     }
     trace.cameras.push_back(std::move(traced));
@@ -154,7 +165,8 @@ void SceneTraceBuilder::share_out_doubt(const Camera& camera, double wrong_of_ex
     const double expected = expected_wrong(
         {.age = 1, .objects = doubt.objects, .drift = each.drift, .unexplained = each.unexplained});
     // A wrong detection misses an object and gives another: half a loss each of one's fidelity.
-    each.loss = std::min(1.0, wrong_of_expected * expected / (2 * std::max(1.0, doubt.objects)));
+    each.loss =
+        std::min(1.0, wrong_of_expected * expected / (2 * std::max(kSureMin, traced.sure_objects)));
     for (std::size_t j = i > known ? known + 1 : i; j <= i; ++j) {
       TracedFrame& frame = traced.frames[j];
       frame.objects = each.objects;

@@ -28,6 +28,7 @@ struct TracedCamera {
   CameraId id;
   Duration period{0};       ///< mean between its frames; > 0
   bool has_motion = false;  ///< its frames tell of objects and what is lost; policy adaptive only
+  double sure_objects = 0;  ///< that the model found in a frame, on average: what fidelity counts
   std::vector<TracedFrame> frames;
 };
 
@@ -74,6 +75,8 @@ class SceneTraceBuilder {
     std::vector<Frame> frames;
     double wrong = 0;  ///< found by the model, and what was expected then
     double expected = 0;
+    double wanted = 0;  ///< sure objects, summed over so many looks
+    double looks = 0;
   };
 
   static void lay_on_grid(const std::vector<Frame>& frames, TracedCamera& traced);

@@ -116,6 +116,7 @@ TEST(SceneTraceBuilder, WhatTheModelFoundWrongSetsTheLoss) {
   EXPECT_NEAR(trace.cameras[0].frames[1].loss, 2 * expected / 8, .005 * expected);
   EXPECT_NEAR(trace.cameras[1].frames[1].loss, 0, .005 * expected);
   EXPECT_EQ(trace.busiest_camera, 0U);
+  EXPECT_EQ(trace.cameras[0].sure_objects, 4);
 }
 
 TEST(SceneTraceBuilder, FindsWhereMostIsLost) {
@@ -181,7 +182,7 @@ const ClassFigures& normal(const DeviceFigures& figures) {
 /// One camera, `frames` of which each loses `loss` and came `delay` after its capture.
 std::shared_ptr<SceneTrace> even_trace(std::size_t frames, double loss, Duration delay) {
   auto trace = std::make_shared<SceneTrace>();
-  TracedCamera camera{.id = "c", .period = 100ms, .has_motion = true};
+  TracedCamera camera{.id = "c", .period = 100ms, .has_motion = true, .sure_objects = 3};
   camera.frames.assign(frames, {.delay = delay, .objects = 3, .drift = loss * 6, .loss = loss});
   trace->cameras = {camera};
   trace->busiest_camera = 0;
@@ -225,6 +226,24 @@ TEST(TracedCameras, FidelityFollowsTheLossThatWasRecorded) {
   const double more = 1 - fidelity(.02);
   EXPECT_NEAR(more / some, 2, .25);
   EXPECT_GT(some, .005);
+}
+
+TEST(TracedCameras, ACameraWithMoreObjectsCountsForMore) {
+  // As fidelity pools detections: of two cameras one has three of four objects and loses them.
+  auto trace = even_trace(50, .02, 0ms);
+  trace->cameras.push_back(trace->cameras.front());
+  for (TracedFrame& frame : trace->cameras.back().frames) frame.loss = frame.drift = 0;
+  const auto lost = [&](double weight) {
+    SimulatedDevice device = device_of(20, PolicyKind::kAdaptive, trace);
+    device.share = .2;
+    for (SimulatedCamera& camera : device.cameras) {
+      camera.weight = *camera.traced == 0 ? weight : 2 - weight;
+    }
+    const ClassFigures figures = normal(simulate_device(device));
+    return 1 - figures.fidelity_sum / static_cast<double>(figures.sampled);
+  };
+  EXPECT_GT(lost(1.5) - lost(1), .002);
+  EXPECT_NEAR(lost(1.5) - lost(1), lost(1) - lost(.5), 1e-9) << "no decision hangs on it";
 }
 
 TEST(TracedCameras, ASceneStartIsInferred) {

@@ -357,7 +357,8 @@ class DeviceSimulation {
       return;
     }
     ++(policy == PolicyKind::kAdaptive ? figures.propagated : figures.reused);
-    figures.fidelity_sum += carried_fidelity(sums.loss - state.key.loss);
+    figures.fidelity_sum +=
+        1 - device_.cameras[index].weight * (1 - carried_fidelity(sums.loss - state.key.loss));
     if (policy == PolicyKind::kAdaptive && device_.audit_share > 0) {
       (void)audits_.consider(index, seq, now_);
     }
@@ -493,9 +494,12 @@ class DeviceSimulation {
   void learn(const BatchFrame& frame) {
     const Camera& state = cameras_[frame.camera];
     const ObjectDoubt doubt = doubt_of(state, frame.sums);
-    const double wrong = (frame.sums.loss - state.key.loss) * doubt.objects;
+    const double objects = has_traced_motion(frame.camera)
+                               ? std::max(1.0, played_by(frame.camera).camera.sure_objects)
+                               : doubt.objects;
+    const double wrong = (frame.sums.loss - state.key.loss) * objects;
     const double whole = std::floor(wrong);
-    const auto wanted = static_cast<std::int64_t>(doubt.objects);
+    const auto wanted = static_cast<std::int64_t>(objects);
     const std::int64_t missed =
         static_cast<std::int64_t>(whole) + (random_.uniform() < wrong - whole ? 1 : 0);
     AgreementCounts counts;

@@ -52,6 +52,7 @@ struct SimulatedCamera {
   /// Place in SimulatedDevice::trace: its frames come when that camera's came, and where it has
   /// motion also move as that camera's did.
   std::optional<std::size_t> traced;
+  double weight = 1;  ///< of what it loses in the fidelity of its class: its objects over the mean
 };
 
 /// From `at` on; until the next one.

@@ -128,6 +128,15 @@ Result<std::vector<std::size_t>> find_traced(const CameraGroup& group, const Sce
       group.name)));
 }
 
+/// Fidelity counts detections, so cameras with more objects count for more: those of `camera` over
+/// the mean of `all`.
+double weight_of(std::size_t camera, const std::vector<std::size_t>& all, const SceneTrace& trace) {
+  double sum = 0;
+  for (const std::size_t other : all) sum += trace.cameras[other].sure_objects;
+  if (sum <= 0) return 1;
+  return trace.cameras[camera].sure_objects * static_cast<double>(all.size()) / sum;
+}
+
 /// Devices side by side on all cores.
 std::vector<DeviceFigures> run_all(const std::vector<SimulatedDevice>& devices) {
   std::vector<DeviceFigures> figures(devices.size());
@@ -286,7 +295,10 @@ Result<SimulatedSite> make_site(const Workload& workload, std::span<const Device
       traced = *std::move(found);
     }
     for (std::int64_t n = 0; n < workload.cameras[i].count; ++n) {
-      if (trace) camera.traced = traced[static_cast<std::size_t>(n) % traced.size()];
+      if (trace) {
+        camera.traced = traced[static_cast<std::size_t>(n) % traced.size()];
+        camera.weight = weight_of(*camera.traced, traced, *trace);
+      }
       site.devices[to++ % count].cameras.push_back(camera);
     }
   }
