@@ -30,6 +30,7 @@ struct AlarmEvent {
   std::string message;                ///< for people: "2 persons in zone dock"
   WallTime at;                        ///< of this change; for a raise, capture time of its frame
   std::optional<std::int64_t> seq;    ///< of the sampled frame that raised it; none without one
+  std::string run;                    ///< the run that raised it, which `seq` counts in
   std::string by;                     ///< who acknowledged; empty: nobody, or the rule itself
   std::string picture_path;           ///< JPEG at the raise; empty: none
 };

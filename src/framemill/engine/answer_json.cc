@@ -99,9 +99,9 @@ void append_detections_json(std::string& out, std::span<const Detection> detecti
   out.push_back(']');
 }
 
-void append_alarm_json(std::string& out, const AlarmEvent& event, std::string_view run_id) {
+void append_alarm_json(std::string& out, const AlarmEvent& event) {
   out += R"({"schema":"framemill.alarm/1","run":)";
-  append_quoted(out, run_id);
+  append_quoted(out, event.run);
   const auto text = [&](std::string_view key, std::string_view value) {
     fmt::format_to(std::back_inserter(out), R"(,"{}":)", key);
     append_quoted(out, value);

@@ -33,6 +33,6 @@ void append_detections_json(std::string& out, std::span<const Detection> detecti
                             const CameraNames& camera);
 
 /// Appends one line of the contract `framemill.alarm/1` (docs/alarms.md), newline included.
-void append_alarm_json(std::string& out, const AlarmEvent& event, std::string_view run_id);
+void append_alarm_json(std::string& out, const AlarmEvent& event);
 
 }  // namespace framemill

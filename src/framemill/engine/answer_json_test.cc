@@ -83,5 +83,31 @@ TEST(WallTime, IsUtcWithMilliseconds) {
   EXPECT_EQ(format_wall_time(WallTime(951782399999ms)), "2000-02-28T23:59:59.999Z");
 }
 
+TEST(AlarmJson, SaysWhatIsKnown) {
+  AlarmEvent event;
+  event.alarm_id = "A1";
+  event.state = AlarmState::kAcknowledged;
+  event.severity = AlarmSeverity::kCritical;
+  event.camera_id = "gate-1";
+  event.rule = "intruder";
+  event.kind = "presence";
+  event.message = "1 \"person\"";
+  event.at = WallTime(std::chrono::milliseconds(4));
+  event.seq = 7;
+  event.run = "RUN";
+  event.by = "kim";
+  std::string text;
+  append_alarm_json(text, event);
+  EXPECT_EQ(text,
+            R"({"schema":"framemill.alarm/1","run":"RUN","alarm_id":"A1","state":"acknowledged",)"
+            R"("severity":"critical","camera":"gate-1","rule":"intruder","kind":"presence",)"
+            R"("message":"1 \"person\"","at":"1970-01-01T00:00:00.004Z","seq":7,"by":"kim"})"
+            "\n");
+  AlarmEvent plain;
+  text.clear();
+  append_alarm_json(text, plain);
+  EXPECT_NE(text.find(R"("camera":null)"), std::string::npos) << "of the whole run";
+}
+
 }  // namespace
 }  // namespace framemill

@@ -504,6 +504,7 @@ RunReport Engine::finish() {
     if (s.is_device_hung) spdlog::error("a batch has not come back from its device");
   }
   s.alarms->stop();
+  for (auto& sink : s.sinks) sink->request_stop();  // all at once: each may take a second or two
   for (auto& sink : s.sinks) sink->stop();
   if (s.trace) s.trace->stop();
   s.alarms->settle();

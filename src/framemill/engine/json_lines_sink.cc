@@ -76,7 +76,7 @@ Result<void> JsonLinesSink::write(const Answer& answer) {
 
 Result<void> JsonLinesSink::write_alarm(const AlarmEvent& event) {
   if (Result<void> made = make_room(); !made) return made;
-  append_alarm_json(buffer_, event, options_.run_id);
+  append_alarm_json(buffer_, event);
   return {};
 }
 

@@ -44,13 +44,17 @@ void SinkRunner::offer_status(std::shared_ptr<const RunStatus> status) {
   if (sink_->wants_status()) (void)queue_.try_push(Item(std::move(status)));
 }
 
-void SinkRunner::stop() {
+void SinkRunner::request_stop() {
   {
     const MutexLock lock(mu_);
     is_stopping_ = true;
   }
   stopping_.notify_all();
   queue_.close();
+}
+
+void SinkRunner::stop() {
+  request_stop();
   if (thread_.joinable()) thread_.join();
 }
 

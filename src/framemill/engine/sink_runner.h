@@ -53,7 +53,10 @@ class SinkRunner {
   void offer_alarm(const AlarmEvent& event);
   /// Lost where the queue is full: the next one says it all.
   void offer_status(std::shared_ptr<const RunStatus> status);
-  /// Refuses new answers; those queued are still written, as far as the sink takes them in time.
+  /// Refuses new answers and lets the thread end once it has written those that are queued. Returns
+  /// at once; idempotent.
+  void request_stop();
+  /// request_stop(), and waits; the sink writes what it takes in time.
   void stop();
   [[nodiscard]] SinkCounts counts() const EXCLUDES(mu_);
   /// How many of the alarms offered so far, in their order, are where they belong. Those of a sink

@@ -79,6 +79,7 @@ AlarmEvent event_of(const Alarm& alarm, AlarmState state, WallTime at, const std
   event.message = alarm.message;
   event.at = at;
   event.seq = alarm.seq;
+  event.run = alarm.run;
   event.by = by;
   event.picture_path = alarm.picture_path;
   return event;
@@ -138,7 +139,7 @@ Result<void> AlarmBook::load() {
   last_number_ = std::max(*last, *confirmed);
   Statement rows = database_->prepare(
       "SELECT e.number,e.state,e.at_ms,e.by," + std::string("a.id,a.severity,a.camera,a.rule,") +
-      "a.kind,a.message,a.seq,a.picture FROM events e JOIN alarms a ON a.id=e.alarm_id "
+      "a.kind,a.message,a.seq,a.picture,a.run FROM events e JOIN alarms a ON a.id=e.alarm_id "
       "WHERE e.number>? ORDER BY e.number");
   rows.bind(0, confirmed_);
   while (true) {
@@ -154,6 +155,7 @@ Result<void> AlarmBook::load() {
     alarm.message = rows.text(9);
     alarm.seq = rows.optional_integer(10);
     alarm.picture_path = rows.text(11);
+    alarm.run = rows.text(12);
     fresh_.push_back({rows.integer(0), event_of(alarm, static_cast<AlarmState>(rows.integer(1)),
                                                 from_milliseconds(rows.integer(2)), rows.text(3))});
   }

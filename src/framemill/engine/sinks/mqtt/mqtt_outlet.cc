@@ -1,13 +1,14 @@
 #include "framemill/engine/sinks/mqtt/mqtt_outlet.h"
 
 #include <algorithm>
-#include <vector>
+#include <set>
 
 #include <MQTTClient.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "framemill/base/mutex.h"
 #include "framemill/base/url.h"
 #include "framemill/engine/answer_json.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr int kQos = 1;
 constexpr int kKeepAliveS = 20;
+constexpr int kConnectMaxS = 3;
 
 /// What Paho's address is made of: tcp://host:port or ssl://host:port.
 std::string address_of(const std::string& url) {
@@ -38,9 +40,40 @@ struct MqttOutlet::Client {
   ~Client() {
     if (handle != nullptr) MQTTClient_destroy(&handle);
   }
+  /// Waits until at most `most` messages are on their way; false: not before `until`, or not any
+  /// more.
+  bool wait(std::size_t most, std::chrono::steady_clock::time_point until,
+            const std::atomic<bool>& is_interrupted) {
+    const MutexLock lock(mu);
+    while (open.size() > most && !is_lost && !is_interrupted) {
+      const auto now = std::chrono::steady_clock::now();
+      if (now >= until) return false;
+      changed.wait_until(mu, std::min(until, now + std::chrono::milliseconds(100)));
+    }
+    return open.size() <= most && !is_lost;
+  }
+  void add(MQTTClient_deliveryToken token) {
+    const MutexLock lock(mu);
+    if (early.erase(token) == 0) open.insert(token);
+  }
+  void acknowledge(MQTTClient_deliveryToken token) {
+    const MutexLock lock(mu);
+    if (open.erase(token) == 0) early.insert(token);
+    changed.notify_all();
+  }
+  void forget() {
+    const MutexLock lock(mu);
+    open.clear();
+    early.clear();
+  }
+
   MQTTClient handle = nullptr;
-  std::vector<MQTTClient_deliveryToken> open;  ///< published, not yet acknowledged
-  std::atomic<bool> is_lost{false};            ///< set by Paho's thread
+  std::size_t window = 1;            ///< messages on their way at most, as the broker allows
+  std::atomic<bool> is_lost{false};  ///< set by Paho's thread, too
+  Mutex mu;
+  CondVar changed;
+  std::set<MQTTClient_deliveryToken> open GUARDED_BY(mu);   ///< published, not yet acknowledged
+  std::set<MQTTClient_deliveryToken> early GUARDED_BY(mu);  ///< acknowledged before add()
 };
 
 MqttOutlet::MqttOutlet(MqttOptions options)
@@ -76,14 +109,18 @@ Result<std::unique_ptr<MqttOutlet>> MqttOutlet::create(MqttOptions options) {
         MQTTClient_free(topic);
         return 1;
       },
-      nullptr);
+      // Paho's own waiting looks ten times a second only, which would be the limit of all.
+      [](void* client, MQTTClient_deliveryToken token) {
+        static_cast<Client*>(client)->acknowledge(token);
+      });
   return outlet;
 }
 
 Result<void> MqttOutlet::connect() {
   if (!client_->is_lost && MQTTClient_isConnected(client_->handle)) return {};
   client_->is_lost = false;
-  client_->open.clear();
+  client_->forget();
+  client_->window = batch_max();
   shown_.clear();
   is_announced_ = false;
 
@@ -110,7 +147,9 @@ Result<void> MqttOutlet::connect() {
   options.keepAliveInterval = kKeepAliveS;
   options.reliable = 0;  // more than one message may be on its way
   options.maxInflightMessages = static_cast<int>(batch_max());
-  options.connectTimeout = static_cast<int>(std::max(1.0, to_seconds(options_.timeout)));
+  // Paho cannot be interrupted while it connects, and a run has to end within seconds.
+  options.connectTimeout =
+      std::clamp(static_cast<int>(to_seconds(options_.timeout)), 1, kConnectMaxS);
   options.will = &will;
   if (!options_.username.empty()) {
     options.username = options_.username.c_str();
@@ -124,6 +163,11 @@ Result<void> MqttOutlet::connect() {
     options.MQTTVersion = MQTTVERSION_5;
     MQTTResponse response = MQTTClient_connect5(client_->handle, &options, nullptr, nullptr);
     code = response.reasonCode;
+    if (code == MQTTCLIENT_SUCCESS && response.properties != nullptr) {
+      const int most =
+          MQTTProperties_getNumericValue(response.properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM);
+      if (most > 0) client_->window = std::min(client_->window, static_cast<std::size_t>(most));
+    }
     if (code > 0) reason = MQTTReasonCode_toString(response.reasonCode);
     MQTTResponse_free(response);
   } else {
@@ -146,6 +190,8 @@ Result<void> MqttOutlet::connect() {
 
 Result<void> MqttOutlet::publish(const std::string& topic, std::string_view payload,
                                  bool is_retained) {
+  const auto until = std::chrono::steady_clock::now() + options_.timeout;
+  if (!client_->wait(client_->window - 1, until, is_interrupted_)) return not_acknowledged();
   MQTTClient_message message = MQTTClient_message_initializer;
   message.payload = const_cast<char*>(payload.data());  // Paho only reads it
   message.payloadlen = static_cast<int>(payload.size());
@@ -166,22 +212,18 @@ Result<void> MqttOutlet::publish(const std::string& topic, std::string_view payl
     return fail(ErrorCode::kUnavailable,
                 fmt::format("{}: the connection broke ({})", place(), code));
   }
-  client_->open.push_back(token);
+  client_->add(token);
   return {};
+}
+
+Failure MqttOutlet::not_acknowledged() {
+  client_->is_lost = true;  // a new connection: what was acknowledged is not known
+  return fail(ErrorCode::kUnavailable, fmt::format("{}: does not acknowledge", place()));
 }
 
 Result<void> MqttOutlet::wait_for_all() {
   const auto until = std::chrono::steady_clock::now() + options_.timeout;
-  for (const MQTTClient_deliveryToken token : client_->open) {
-    while (MQTTClient_waitForCompletion(client_->handle, token, 100) != MQTTCLIENT_SUCCESS) {
-      const bool is_late = std::chrono::steady_clock::now() >= until;
-      if (!client_->is_lost && !is_late && !is_interrupted_) continue;
-      client_->is_lost = true;  // a new connection: what was acknowledged is not known
-      client_->open.clear();
-      return fail(ErrorCode::kUnavailable, fmt::format("{}: does not acknowledge", place()));
-    }
-  }
-  client_->open.clear();
+  if (!client_->wait(0, until, is_interrupted_)) return not_acknowledged();
   return {};
 }
 
@@ -267,11 +309,14 @@ Result<void> MqttOutlet::announce(const RunStatus& status) {
 }
 
 void MqttOutlet::close() {
-  if (MQTTClient_isConnected(client_->handle) == 0) return;
+  if (client_->is_lost || MQTTClient_isConnected(client_->handle) == 0) return;
   // Leaving in good order sends no last will, so the same is said here.
-  if (!client_->is_lost && publish(options_.topic + "/status", "offline", true) &&
-      !client_->open.empty())
-    MQTTClient_waitForCompletion(client_->handle, client_->open.back(), 300);
+  const std::atomic<bool> is_free{false};
+  is_interrupted_ = false;
+  if (publish(options_.topic + "/status", "offline", true)) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
+    (void)client_->wait(0, until, is_free);
+  }
   MQTTClient_disconnect(client_->handle, 200);
 }
 

@@ -49,6 +49,7 @@ class MqttOutlet final : public Outlet {
   /// Waits until the broker has acknowledged all that was published.
   Result<void> wait_for_all();
   Result<void> publish(const std::string& topic, std::string_view payload, bool is_retained);
+  Failure not_acknowledged();
   Result<void> announce(const RunStatus& status);
   [[nodiscard]] std::string place() const;
 

@@ -61,7 +61,7 @@ Result<void> SpooledSink::write_alarm(const AlarmEvent& event) {
   message.key = fmt::format("{}/{}", event.alarm_id, to_string(event.state));
   message.camera = event.camera_id;
   message.rule = event.rule;
-  append_alarm_json(message.body, event, options_.run_id);
+  append_alarm_json(message.body, event);
   message.body.pop_back();
   if (Result<void> appended = alarms_->append(format_message(message)); !appended) return appended;
   return {};

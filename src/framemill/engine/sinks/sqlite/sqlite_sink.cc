@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS minutes(
   PRIMARY KEY(camera, at_ms)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS alarm_events(
   alarm_id TEXT NOT NULL, state TEXT NOT NULL, at_ms INTEGER NOT NULL, severity TEXT NOT NULL,
-  camera TEXT NOT NULL, rule TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL, seq INTEGER,
+  camera TEXT NOT NULL, rule TEXT NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL,
+  run TEXT NOT NULL, seq INTEGER,
   by TEXT NOT NULL, picture TEXT NOT NULL, PRIMARY KEY(alarm_id, state)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS alarm_events_at ON alarm_events(at_ms);
 CREATE INDEX IF NOT EXISTS alarm_events_camera ON alarm_events(camera, at_ms);
@@ -62,8 +63,8 @@ struct SqliteSink::Statements {
             "INSERT INTO minutes VALUES(?1,?2,?3,?4,?5,?6,?7,?7) ON CONFLICT(camera, at_ms) DO "
             "UPDATE SET answered=answered+?3, unanswered=unanswered+?4, overdue=overdue+?5, "
             "inferred=inferred+?6, objects=objects+?7, objects_max=max(objects_max,?7)")),
-        alarm(
-            database.prepare("INSERT OR IGNORE INTO alarm_events VALUES(?,?,?,?,?,?,?,?,?,?,?)")) {}
+        alarm(database.prepare(
+            "INSERT OR IGNORE INTO alarm_events VALUES(?,?,?,?,?,?,?,?,?,?,?,?)")) {}
   Statement answer, minute, alarm;
 };
 
@@ -214,9 +215,10 @@ Result<void> SqliteSink::insert(const AlarmEvent& event) {
       .bind(5, std::string_view(event.rule))
       .bind(6, std::string_view(event.kind))
       .bind(7, std::string_view(event.message))
-      .bind(8, event.seq)
-      .bind(9, std::string_view(event.by))
-      .bind(10, std::string_view(event.picture_path));
+      .bind(8, std::string_view(event.run))
+      .bind(9, event.seq)
+      .bind(10, std::string_view(event.by))
+      .bind(11, std::string_view(event.picture_path));
   newest_ms_ = std::max(newest_ms_, to_milliseconds(event.at));
   return statements_->alarm.run();
 }
