@@ -10,6 +10,8 @@ function(framemill_dashboard)
   file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/web")
   find_program(PYTHON_FOR_BUILD python3 REQUIRED)
   set(${DASHBOARD_OUTPUT} "${out}" PARENT_SCOPE)
+  # A target of its own, so that it waits for no library.
+  add_custom_target(framemill_dashboard_files DEPENDS "${out}")
   if(NOT FRAMEMILL_DASHBOARD)
     add_custom_command(OUTPUT "${out}" COMMAND "${PYTHON_FOR_BUILD}" "${web}/embed_files.py" "${web}/plain" "${out}"
                        DEPENDS "${web}/embed_files.py" "${web}/plain/index.html" VERBATIM)

@@ -14,7 +14,7 @@ build_packages=(
   libsqlite3-dev libpaho-mqtt-dev libcurl4-openssl-dev libssl-dev libmodbus-dev
 )
 test_packages=(
-  ffmpeg python3-gi python3-numpy python3-yaml prometheus gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
+  chromium ffmpeg python3-gi python3-numpy python3-yaml prometheus gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
   sqlite3 mosquitto python3-paho-mqtt python3-pymodbus python3-serial-asyncio openssl
 )
@@ -60,5 +60,15 @@ if [ "$(cat .deps/web/pin 2>/dev/null)" != "$pin" ]; then
   cp web/package.json web/package-lock.json web/.npmrc .deps/web/
   (cd .deps/web && npm ci --ignore-scripts --loglevel=error)
   echo "$pin" > .deps/web/pin
+fi
+# The browser's tests are driven by Playwright; the browser itself is Debian's.
+if [ "${1:-all}" != build ]; then
+  pin=$(sha256sum tests/e2e/dashboard_requirements.txt | cut -c1-16)
+  if [ "$(cat .deps/playwright.pin 2>/dev/null)" != "$pin" ]; then
+    echo "setup: fetching Playwright"
+    rm -rf .deps/playwright
+    /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --target .deps/playwright -r tests/e2e/dashboard_requirements.txt
+    echo "$pin" > .deps/playwright.pin
+  fi
 fi
 echo "setup: ready"

@@ -7,7 +7,7 @@ import {store, useTopics} from "./store.ts";
 import {FILTERS, page_of, SORTS, wall_order, type Filter, type Sort} from "./wall_order.ts";
 import {level_of, why} from "./why.ts";
 
-const SIZES: [string, string, number][] = [["s", "Small", 190], ["m", "Medium", 300], ["l", "As large as fits", 400]];
+const SIZES: [string, string, number][] = [["s", "Small", 190], ["m", "Medium", 300], ["l", "As large as fits", 250]];
 /** More pictures than this on one page would each come too seldom. */
 const PER_PAGE_MAX = 60;
 
