@@ -46,6 +46,13 @@ AlarmView AlarmBoard::take(const AlarmEvent& event) {
   return view;
 }
 
+void AlarmBoard::restore(AlarmView alarm) {
+  const MutexLock lock(mu_);
+  if (alarms_.size() >= alarms_max_) return;
+  std::string id = alarm.raised.alarm_id;
+  alarms_.try_emplace(std::move(id), std::move(alarm));
+}
+
 void AlarmBoard::set_acknowledge(Acknowledge acknowledge) {
   const MutexLock lock(mu_);
   acknowledge_ = std::move(acknowledge);

@@ -36,6 +36,8 @@ class AlarmBoard {
 
   /// What the rules said; events of an alarm come in order, repetitions do no harm.
   AlarmView take(const AlarmEvent& event) EXCLUDES(mu_);
+  /// An alarm of an earlier run. It counts as none of this one's raises.
+  void restore(AlarmView alarm) EXCLUDES(mu_);
   void set_acknowledge(Acknowledge acknowledge) EXCLUDES(mu_);
 
   struct Query {
