@@ -146,10 +146,16 @@ class TracedDispatch : private LiveDispatch {
   TracedDispatch(LiveDispatchOptions options, TimePoint now, DispatchRecorder recorder)
       : LiveDispatch(std::move(options), now), recorder_(std::move(recorder)) {}
 
+  // Changes of cameras are not recorded: the engine refuses them while a trace is written.
+  using LiveDispatch::add_camera;
+  using LiveDispatch::remove_camera;
+  using LiveDispatch::set_share;
+
   using LiveDispatch::batches_in_flight;
   using LiveDispatch::has_ladder;
   using LiveDispatch::is_adaptive;
   using LiveDispatch::is_drained;
+  using LiveDispatch::is_idle;
   using LiveDispatch::is_ladder_due;
   using LiveDispatch::knee_max;
   using LiveDispatch::lane_count;

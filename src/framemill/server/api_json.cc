@@ -56,45 +56,84 @@ Json polygons_json(const std::vector<std::vector<RelativePoint>>& polygons) {
   return json;
 }
 
-/// The value of one row; null: not set, or not to be shown.
-Json setting_json(const Setting<CameraSettings>& row, const CameraSettings& settings) {
+template <typename Value>
+struct IsOptional : std::false_type {};
+template <typename Value>
+struct IsOptional<std::optional<Value>> : std::true_type {};
+
+Json point_json(const RelativePoint& point) { return {point.x, point.y}; }
+
+Json zones_json(const std::vector<ZoneSettings>& zones) {
+  Json json = Json::object();
+  for (const ZoneSettings& zone : zones) json[zone.name] = polygons_json({zone.points})[0];
+  return json;
+}
+
+Json lines_json(const std::vector<LineSettings>& lines) {
+  Json json = Json::object();
+  for (const LineSettings& line : lines)
+    json[line.name] = Json::array({point_json(line.from), point_json(line.to)});
+  return json;
+}
+
+Json rules_json(const std::vector<RuleSettings>& rules);
+
+/// The value of one setting; null: not set, or not to be shown.
+template <typename Value, typename Settings>
+Json value_json(const Value& value, const Setting<Settings>& row) {
+  if constexpr (std::is_same_v<Value, std::string>) {
+    return row.text == TextKind::kUrl ? Json(redact(strip_credentials(value)))
+                                      : text_or_null(value);
+  } else if constexpr (std::is_same_v<Value, Duration>) {
+    return format_duration(value);
+  } else if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
+    return value.empty() ? Json(nullptr) : Json(value);
+  } else if constexpr (std::is_same_v<Value, std::vector<std::vector<RelativePoint>>>) {
+    return value.empty() ? Json(nullptr) : polygons_json(value);
+  } else if constexpr (std::is_same_v<Value, std::vector<ZoneSettings>>) {
+    return value.empty() ? Json(nullptr) : zones_json(value);
+  } else if constexpr (std::is_same_v<Value, std::vector<LineSettings>>) {
+    return value.empty() ? Json(nullptr) : lines_json(value);
+  } else if constexpr (std::is_same_v<Value, std::vector<RuleSettings>>) {
+    return value.empty() ? Json(nullptr) : rules_json(value);
+  } else if constexpr (std::is_enum_v<Value>) {
+    return std::string(split_choices(row.choices)[static_cast<std::size_t>(value)]);
+  } else if constexpr (IsOptional<Value>::value) {
+    return value ? value_json(*value, row) : Json(nullptr);
+  } else if constexpr (std::is_arithmetic_v<Value>) {
+    return value;
+  } else {
+    return nullptr;
+  }
+}
+
+template <typename Settings>
+Json setting_json(const Setting<Settings>& row, const Settings& settings) {
   if (row.text == TextKind::kSecret) return nullptr;
-  const std::vector<std::string_view> choices = split_choices(row.choices);
   return std::visit(
       [&](const auto& field) -> Json {
-        using Field = std::decay_t<decltype(field)>;
-        if constexpr (std::is_same_v<Field, TextOrList<CameraSettings>>) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(field)>, TextOrList<Settings>>) {
           return nullptr;
         } else {
-          const auto& value = settings.*field;
-          using Value = std::decay_t<decltype(value)>;
-          if constexpr (std::is_same_v<Value, std::string>) {
-            return row.text == TextKind::kUrl ? Json(redact(strip_credentials(value)))
-                                              : text_or_null(value);
-          } else if constexpr (std::is_same_v<Value, Duration>) {
-            return format_duration(value);
-          } else if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
-            return value.empty() ? Json(nullptr) : Json(value);
-          } else if constexpr (std::is_same_v<Value, std::vector<std::vector<RelativePoint>>>) {
-            return value.empty() ? Json(nullptr) : polygons_json(value);
-          } else if constexpr (std::is_enum_v<Value>) {
-            return std::string(choices[static_cast<std::size_t>(value)]);
-          } else if constexpr (std::is_same_v<Value, std::optional<PolicyKind>> ||
-                               std::is_same_v<Value, std::optional<MotionMethod>>) {
-            return value ? Json(std::string(choices[static_cast<std::size_t>(*value)]))
-                         : Json(nullptr);
-          } else if constexpr (std::is_same_v<Value, std::optional<double>>) {
-            return or_null(value);
-          } else if constexpr (std::is_same_v<Value, bool>) {
-            return value;
-          } else if constexpr (std::is_arithmetic_v<Value>) {
-            return value;
-          } else {
-            return nullptr;
-          }
+          return value_json(settings.*field, row);
         }
       },
       row.field);
+}
+
+/// What differs from a rule of which nothing but id and kind is said.
+Json rules_json(const std::vector<RuleSettings>& rules) {
+  const RuleSettings plain;
+  Json json = Json::array();
+  for (const RuleSettings& rule : rules) {
+    Json& entry = json.emplace_back(Json::object());
+    for (const Setting<RuleSettings>& row : kRuleSettings) {
+      Json value = setting_json(row, rule);
+      if (!value.is_null() && value != setting_json(row, plain))
+        entry[std::string(row.key)] = std::move(value);
+    }
+  }
+  return json;
 }
 
 /// Memory that the process and others may fill before the kernel swaps or kills.

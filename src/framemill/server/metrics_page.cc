@@ -179,6 +179,10 @@ void write_sinks(PrometheusText& page, const RunReport& report) {
   page.family("framemill_sink_written_total", Type::kCounter, "Answers that the sink took.");
   for (const SinkCounts& sink : report.sinks)
     page.sample({{"sink", sink.name}}, static_cast<double>(sink.written));
+  page.family("framemill_sink_spooled_bytes", Type::kGauge,
+              "On disk, not delivered yet; 0 for a sink without a spool.");
+  for (const SinkCounts& sink : report.sinks)
+    page.sample({{"sink", sink.name}}, static_cast<double>(sink.spool.waiting_bytes));
   page.family("framemill_sink_lost_total", Type::kCounter, "Answers that the sink never got.");
   for (const SinkCounts& sink : report.sinks)
     page.sample({{"sink", sink.name}}, static_cast<double>(sink.lost));
