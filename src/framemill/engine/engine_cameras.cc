@@ -30,6 +30,19 @@ constexpr std::size_t kRetiredMax = 256;
 /// Indices of one run: what stays of a retired one is about a kilobyte.
 constexpr std::size_t kIndicesMax = 200'000;
 
+/// Keeps the run from ending while cameras are exchanged.
+class RunKeptOpen {
+ public:
+  explicit RunKeptOpen(FrameScheduler& scheduler) : scheduler_(scheduler) {
+    scheduler_.begin_changes();
+  }
+  RunKeptOpen(const RunKeptOpen&) = delete;
+  ~RunKeptOpen() { scheduler_.end_changes(); }
+
+ private:
+  FrameScheduler& scheduler_;
+};
+
 std::string place_of(const CameraSettings& camera) { return fmt::format("cameras[{}]", camera.id); }
 
 }  // namespace
@@ -290,6 +303,7 @@ Result<void> Engine::State::change(const CameraSettings& settings_of_camera) {
     }
   }
   CHECK(old != nullptr);  // only changes take it away, and there is one at a time
+  const RunKeptOpen open(*scheduler);
   silence(*old);
   // Lines of a camera leave in frame order: the last of the old index before the first of the new.
   wait_for_last_answers(*old->ledger);
@@ -330,6 +344,7 @@ void Engine::State::remove(const CameraId& id) {
     }
   }
   CHECK(old != nullptr);
+  const RunKeptOpen open(*scheduler);
   silence(*old);
   alarms->remove_camera(old->index);
   {
@@ -557,6 +572,7 @@ Result<CameraChanges> Engine::reconfigure(const RunSettings& before, const RunSe
   }
   if (result.added.empty() && result.changed.empty() && result.removed.empty()) return result;
   if (Result<void> checked = s.check_change(wanted); !checked) return fail(checked.error());
+  const RunKeptOpen open(*s.scheduler);
   for (const CameraId& id : result.removed) s.remove(id);
   for (const CameraSettings& camera : to_change) {
     if (s.is_ending()) break;  // what is left changes nothing any more

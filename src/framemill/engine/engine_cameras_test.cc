@@ -1,6 +1,7 @@
 // Cameras that come, change and go while a run goes on: counts stay whole, lines stay in order, and
 // no other camera notices.
 #include <algorithm>
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -153,6 +154,24 @@ TEST(LiveCameras, AChangeGoesOnUnderTheSameId) {
   EXPECT_EQ(report.cameras[0].counts.sampled(), run.answers_of("first"));
   EXPECT_EQ(report.removed_cameras, 0);
   EXPECT_GE(run.lines()["first"].back().stamp.epoch, 1);
+}
+
+TEST(LiveCameras, ARunWithOneCameraOutlivesItsChanges) {
+  LiveEngine run({synthetic("only")});
+  std::atomic<bool> is_over{false};
+  std::thread waiter([&] {
+    run->wait();
+    is_over = true;
+  });
+  run.wait_for_answers("only", 1);
+  for (int i = 0; i < 200 && !is_over; ++i) {
+    ASSERT_TRUE(run->change_camera(synthetic("only", i % 2 == 0 ? 25 : 50)));
+  }
+  run.wait_for_answers("only", 1);
+  EXPECT_FALSE(is_over);
+  run->request_stop();
+  waiter.join();
+  run.finish();
 }
 
 TEST(LiveCameras, OneThatComesBackGoesOnCounting) {

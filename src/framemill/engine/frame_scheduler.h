@@ -79,6 +79,10 @@ class FrameScheduler {
   [[nodiscard]] virtual SchedulerStatus status() const { return {}; }
 
   // Cameras that come and go while the run goes on: at pace live only.
+  /// While cameras are exchanged there may be none that goes on: that does not end the run. Each
+  /// begin_changes() is followed by an end_changes(); they nest.
+  virtual void begin_changes() { CHECK(false); }
+  virtual void end_changes() { CHECK(false); }
   /// One more camera; its index is the number of those before it.
   virtual void add_camera(const ScheduledCamera& /*camera*/) { CHECK(false); }
   /// The camera, whose session is quiet, is gone: what waits of it is settled.

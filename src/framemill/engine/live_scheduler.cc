@@ -136,6 +136,19 @@ void LiveScheduler::end_camera(CameraIndex camera) {
   changed_.notify_all();
 }
 
+void LiveScheduler::begin_changes() {
+  const MutexLock lock(mu_);
+  ++changes_;
+}
+
+void LiveScheduler::end_changes() {
+  {
+    const MutexLock lock(mu_);
+    --changes_;
+  }
+  changed_.notify_all();
+}
+
 void LiveScheduler::add_camera(const ScheduledCamera& camera) {
   {
     const MutexLock lock(mu_);
@@ -379,7 +392,7 @@ void LiveScheduler::wait_until_done() {
     const auto is_removed = [](const Mailbox& m) { return m.is_removed; };
     const bool have_all_ended =
         std::ranges::all_of(mailboxes_, has_gone) && !std::ranges::all_of(mailboxes_, is_removed);
-    if (have_all_ended && dispatch_.is_drained()) return;
+    if (have_all_ended && changes_ == 0 && dispatch_.is_drained()) return;
     changed_.wait(mu_);
   }
 }

@@ -27,6 +27,8 @@ class LiveScheduler final : public FrameScheduler {
   void stop(Duration patience) override EXCLUDES(mu_);
   void wait_until_done() override EXCLUDES(mu_);
   [[nodiscard]] SchedulerStatus status() const override EXCLUDES(mu_);
+  void begin_changes() override EXCLUDES(mu_);
+  void end_changes() override EXCLUDES(mu_);
   void add_camera(const ScheduledCamera& camera) override EXCLUDES(mu_);
   void remove_camera(CameraIndex camera) override EXCLUDES(mu_);
   [[nodiscard]] bool is_idle(CameraIndex camera) const override EXCLUDES(mu_);
@@ -77,6 +79,7 @@ class LiveScheduler final : public FrameScheduler {
   std::vector<Mailbox> mailboxes_ GUARDED_BY(mu_);
   std::vector<Size> size_of_model_ GUARDED_BY(mu_);  ///< of the newest picture
   std::uint64_t news_ GUARDED_BY(mu_) = 0;  ///< counts what makes a decision worth repeating
+  int changes_ GUARDED_BY(mu_) = 0;         ///< begun and not ended
   bool is_stopped_ GUARDED_BY(mu_) = false;
   DispatchDecision decision_ GUARDED_BY(mu_);  ///< reused from look to look
   std::thread thread_;                         // last member

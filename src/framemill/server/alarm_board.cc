@@ -1,6 +1,7 @@
 #include "framemill/server/alarm_board.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include <fmt/format.h>
@@ -106,10 +107,20 @@ Result<AlarmView> AlarmBoard::acknowledge(const std::string& alarm_id, const std
   if (!acknowledge) {
     return fail(ErrorCode::kUnavailable, "the run: it is starting or ending; try again");
   }
-  // The rules answer with an event, which comes back by take().
   if (const Result<void> done = acknowledge(alarm_id, by); !done) return fail(done.error());
+  // The rules answer with an event, which comes back by take(); whoever asked need not wait for it,
+  // and must not be told after it that the alarm is still raised.
   const MutexLock lock(mu_);
-  return alarms_.at(alarm_id);
+  const auto found = alarms_.find(alarm_id);
+  if (found == alarms_.end())
+    return fail(ErrorCode::kNotFound, "the alarm was forgotten meanwhile");
+  AlarmView& alarm = found->second;
+  if (alarm.state == AlarmState::kRaised) {
+    alarm.state = AlarmState::kAcknowledged;
+    alarm.acknowledged_at = WallTime(std::chrono::system_clock::now().time_since_epoch());
+    alarm.acknowledged_by = by;
+  }
+  return alarm;
 }
 
 std::map<AlarmBoard::Series, std::int64_t> AlarmBoard::raised_counts() const {
