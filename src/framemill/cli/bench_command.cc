@@ -18,11 +18,11 @@
 
 #include "framemill/base/clock.h"
 #include "framemill/base/mutex.h"
+#include "framemill/base/replace_file.h"
 #include "framemill/cli/bench_page.h"
 #include "framemill/cli/bench_report.h"
 #include "framemill/cli/compare_progress.h"
 #include "framemill/cli/log_to_stderr.h"
-#include "framemill/cli/replace_file.h"
 #include "framemill/cli/signal_watch.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/validate.h"

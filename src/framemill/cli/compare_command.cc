@@ -19,6 +19,7 @@
 
 #include "framemill/base/clock.h"
 #include "framemill/base/mutex.h"
+#include "framemill/base/replace_file.h"
 #include "framemill/cli/compare_clips.h"
 #include "framemill/cli/compare_figures.h"
 #include "framemill/cli/compare_options.h"
@@ -26,7 +27,6 @@
 #include "framemill/cli/compare_progress.h"
 #include "framemill/cli/compare_report.h"
 #include "framemill/cli/log_to_stderr.h"
-#include "framemill/cli/replace_file.h"
 #include "framemill/cli/signal_watch.h"
 #include "framemill/engine/engine.h"
 

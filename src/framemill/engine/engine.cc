@@ -389,8 +389,13 @@ void Engine::State::publish(Answer&& answer) {
   if (hooks.on_answer) hooks.on_answer(answer);
   audits->count_answer(answer);
   alarms->take(answer);
-  for (std::size_t i = 0; i + 1 < sinks.size(); ++i) sinks[i]->offer(Answer(answer));
-  if (!sinks.empty()) sinks.back()->offer(std::move(answer));
+  SinkRunner* last = nullptr;  // gets the answer itself, the others a copy
+  for (const auto& sink : sinks) {
+    if (!sink->wants_answers()) continue;
+    if (last != nullptr) last->offer(Answer(answer));
+    last = sink.get();
+  }
+  if (last != nullptr) last->offer(std::move(answer));
 }
 
 void Engine::State::stop(bool is_early) {

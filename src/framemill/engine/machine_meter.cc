@@ -10,6 +10,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "framemill/metrics/cpu_ticks.h"
+
 namespace framemill {
 namespace {
 
@@ -40,17 +42,11 @@ bool is_processor_sensor(const std::string& name) {
   return std::ranges::find(kNames, name) != kNames.end();
 }
 
-/// Busy time of all cores since the machine started: the first line of /proc/stat without idle and
-/// waiting for disks.
+/// Busy time of all cores since the machine started.
 std::optional<Duration> read_machine_cpu(const std::filesystem::path& root) {
-  std::ifstream file(root / "proc/stat");
-  std::string name;
-  double user = 0, nice = 0, system = 0, idle = 0, io = 0, irq = 0, soft = 0, steal = 0;
-  if (!(file >> name >> user >> nice >> system >> idle >> io >> irq >> soft >> steal) ||
-      name != "cpu")
-    return std::nullopt;
-  const auto ticks = static_cast<double>(sysconf(_SC_CLK_TCK));
-  return from_seconds((user + nice + system + irq + soft + steal) / ticks);
+  const std::optional<CpuTicks> ticks = read_cpu_ticks(root);
+  if (!ticks) return std::nullopt;
+  return from_seconds(ticks->busy / static_cast<double>(sysconf(_SC_CLK_TCK)));
 }
 
 }  // namespace

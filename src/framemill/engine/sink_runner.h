@@ -45,6 +45,8 @@ class SinkRunner {
   SinkRunner(const SinkRunner&) = delete;  // the thread holds `this`: no copy, no move
   ~SinkRunner();
 
+  /// Whether offer() has any use: an answer need not be copied else.
+  [[nodiscard]] bool wants_answers() const { return sink_->wants_answers(); }
   /// Never blocks with WhenFull::kLose. A sink that wants no answers, or no pictures with them,
   /// gets none.
   void offer(Answer&& answer);

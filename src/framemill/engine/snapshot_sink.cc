@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "framemill/engine/replace_file.h"
+#include "framemill/base/replace_file.h"
 #include "framemill/vision/annotate.h"
 
 namespace framemill {

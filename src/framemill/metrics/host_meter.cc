@@ -7,24 +7,10 @@
 
 #include <unistd.h>
 
+#include "framemill/metrics/cpu_ticks.h"
+
 namespace framemill {
 namespace {
-
-struct Ticks {
-  double busy = 0;
-  double total = 0;
-};
-
-std::optional<Ticks> read_ticks(const std::filesystem::path& root) {
-  std::ifstream file(root / "proc/stat");
-  std::string name;
-  double user = 0, nice = 0, system = 0, idle = 0, io = 0, irq = 0, soft = 0, steal = 0;
-  if (!(file >> name >> user >> nice >> system >> idle >> io >> irq >> soft >> steal) ||
-      name != "cpu")
-    return std::nullopt;
-  const double busy = user + nice + system + irq + soft + steal;
-  return Ticks{busy, busy + idle + io};
-}
 
 /// User and system time of this process, in seconds.
 std::optional<double> read_process_s(const std::filesystem::path& root) {
@@ -72,7 +58,7 @@ HostMeter::HostMeter(const Clock& clock, std::filesystem::path root)
 HostReading HostMeter::read() {
   HostReading reading;
   const TimePoint now = clock_.now();
-  if (const std::optional<Ticks> ticks = read_ticks(root_)) {
+  if (const std::optional<CpuTicks> ticks = read_cpu_ticks(root_)) {
     if (last_total_ && ticks->total > *last_total_) {
       reading.cpu_utilization = (ticks->busy - *last_busy_) / (ticks->total - *last_total_);
     }

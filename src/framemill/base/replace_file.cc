@@ -1,4 +1,4 @@
-#include "framemill/cli/replace_file.h"
+#include "framemill/base/replace_file.h"
 
 #include <cerrno>
 #include <cstring>
@@ -10,10 +10,11 @@
 
 namespace framemill {
 
-Result<void> replace_file(const std::string& path, const std::string& text) {
+Result<void> replace_file(const std::string& path, std::span<const std::uint8_t> bytes) {
   const std::string part = path + ".part";
   std::ofstream file(part, std::ios::binary | std::ios::trunc);
-  file << text;
+  file.write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
   file.close();
   std::error_code error;
   if (file) std::filesystem::rename(part, path, error);
@@ -22,6 +23,10 @@ Result<void> replace_file(const std::string& path, const std::string& text) {
   std::filesystem::remove(part, error);
   return fail(ErrorCode::kResourceExhausted,
               fmt::format("{}: cannot be written: {}", path, reason));
+}
+
+Result<void> replace_file(const std::string& path, std::string_view text) {
+  return replace_file(path, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
 }
 
 Result<void> check_replaceable(const std::string& path) {
