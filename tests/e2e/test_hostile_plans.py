@@ -89,17 +89,14 @@ class HostilePlansTest(FramemillTest):
                 (edited(frames_per_s=0), "frames_per_s"),
                 (whole.replace('"frames_per_s": 66', '"frames_per_s": NaN, "x": 66'), "p.json"),
                 (edited(service_ms=[1e300] * 101), "service_ms"),
-                (edited(service_ms=[0] * 101), "service_ms"),
                 (edited(knee_batch=10**18), "knee_batch"),
                 (edited(host_bytes=-1), "host_bytes"),
                 (edited(points=[]), "points")):
             self.assert_refused(VERBS, SITE, text, says)
         self.assert_refused(VERBS, SITE.replace("m.onnx", "other.onnx"), whole, "other.onnx")
 
-    def test_a_profile_of_another_machine_is_named(self):
-        done = self.run_verb("plan", SITE, signed(profile()))
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("test", done.stdout + done.stderr)
+    def test_batches_that_take_no_time_are_none(self):
+        self.assert_refused(["simulate"], SITE, edited(service_ms=[0] * 101), "framemill bench")
 
     def test_verify_refuses_the_profile_of_another_file(self):
         self.assert_refused(["verify"], SITE, signed(profile()), "is not the file that the profile")
