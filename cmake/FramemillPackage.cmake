@@ -54,14 +54,13 @@ set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "many-camera YOLO detection, every frame a
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
 set(CPACK_DEBIAN_PACKAGE_SECTION video)
-set(CPACK_DEBIAN_PACKAGE_DESCRIPTION
-"many-camera YOLO detection, every frame answered
- Runs YOLO detectors on many RTSP cameras at once. Each sampled frame gets
- exactly one answer by its deadline, or the reason why there is none; scarce
- inference goes to the frames that need it most.
- .
- With a dashboard, an HTTP API, alarms, and sinks for SQLite, MQTT, webhooks
- and Modbus/TCP. The OpenVINO runtime is included.")
+set(CPACK_DEBIAN_PACKAGE_DESCRIPTION  # CPack puts the summary before it, and a space before each line
+"Runs YOLO detectors on many RTSP cameras at once. Each sampled frame gets
+exactly one answer by its deadline, or the reason why there is none; scarce
+inference goes to the frames that need it most.
+.
+With a dashboard, an HTTP API, alarms, and sinks for SQLite, MQTT, webhooks
+and Modbus/TCP. The OpenVINO runtime is included.")
 set(CPACK_DEBIAN_PACKAGE_DEPENDS adduser)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "intel-opencl-icd, mosquitto, prometheus")
