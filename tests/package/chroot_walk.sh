@@ -45,7 +45,7 @@ repack() { # repack VERSION OUT
   sed -i "s/^Version: .*/Version: $1/" "$tree/DEBIAN/control"
   echo "# default of version $1" >>"$tree/etc/framemill/site.yaml"
   (cd "$tree" && find usr etc lib -type f -print0 | sort -z | xargs -0 md5sum >DEBIAN/md5sums)
-  dpkg-deb -b --root-owner-group -Zgzip "$tree" "$2" >/dev/null
+  dpkg-deb -b --root-owner-group -Znone "$tree" "$2" >/dev/null
 }
 
 step "a fresh Debian 12"
