@@ -19,6 +19,7 @@ class Postgres:
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="framemill-postgres-"))
         self.port = free_port()
         self.is_durable = is_durable
+        self.is_up = False
         self.user = pwd.getpwnam("postgres").pw_name if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         if os.getuid() == 0:
             shutil.chown(self.folder, self.user)
@@ -41,12 +42,17 @@ class Postgres:
                               text=True, cwd=self.folder)
 
     def start(self, options=""):
+        """Nothing where it runs already."""
+        if self.is_up:
+            return
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 {'' if self.is_durable else '-c fsync=off'} {options}"
         self.run("pg_ctl", "start", "-w", "-D", self.data, "-l", self.folder / "log", "-o", options)
+        self.is_up = True
 
     def stop(self, mode="immediate"):
         """immediate: as if it had been killed."""
         self.run("pg_ctl", "stop", "-D", self.data, "-m", mode, check=False)
+        self.is_up = False
 
     def end(self):
         self.stop()

@@ -12,7 +12,7 @@ PATIENCE = 120 if framemill.IS_SLOW_BUILD else 60
 
 
 class DiskTest(PlantTest):
-    """The disk is a tmpfs of 12 MB at self.disk; results and the log lie elsewhere."""
+    """The disk is a tmpfs of 24 MB at self.disk; results and the log lie elsewhere."""
 
     def setUp(self):
         super().setUp()
@@ -20,7 +20,7 @@ class DiskTest(PlantTest):
             self.skipTest("mounting a small disk needs root")
         self.disk = self.folder / "disk"
         self.disk.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(self.disk)], capture_output=True, text=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(self.disk)], capture_output=True, text=True)
         if done.returncode != 0:
             self.skipTest(f"a small disk cannot be mounted here: {done.stderr.strip()}")
         self.addCleanup(subprocess.run, ["umount", "-l", str(self.disk)], check=True)
@@ -41,7 +41,7 @@ class DiskTest(PlantTest):
   - {{type: jsonl, path: disk/all.jsonl, send: all, name: lines}}
   - {{type: webhook, url: "http://127.0.0.1:{receiver_port}/", send: all, batch: 1}}
   - {{type: jsonl, path: alarms.jsonl, send: alarms, name: elsewhere}}
-""")
+""", extra="alarms: {pictures_mb: 10}")
         config.write_text(config.read_text().replace("data: data", "data: disk/data"))
         return config
 

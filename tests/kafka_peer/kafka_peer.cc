@@ -6,8 +6,9 @@
 //
 // stdout: the bootstrap servers; then a JSON line for each message: topic, partition, offset, key,
 // the header `idempotency-key`, and the value as it is (the messages of the tests are JSON).
-// stdin, a command a line: `down`, `up` (all brokers), `error TOPIC CODE` (a Kafka error code that
-// each produce request for the topic is answered with; 0: none). Ends with stdin.
+// stdin, a command a line: `down`, `up` (all brokers), `error TOPIC CODE` (what is said of the
+// topic when it is asked for, a Kafka error code; 0: none), `refuse COUNT CODE` (the answer to the
+// next COUNT produce requests). Ends with stdin.
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +17,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <fmt/format.h>
 #include <librdkafka/rdkafka.h>
@@ -123,11 +125,18 @@ int main(int argc, char** argv) {
   std::thread consumer([&] { consume(bootstrap, argc - 2, argv + 2, is_over); });
   for (std::string line; std::getline(std::cin, line);) {
     std::istringstream words(line);
-    std::string command, topic;
+    std::string command, what;
     int code = 0;
-    words >> command >> topic >> code;
+    words >> command >> what >> code;
+    if (command == "refuse") {
+      constexpr std::int16_t kProduce = 0;
+      const std::vector<rd_kafka_resp_err_t> errors(std::stoul(what),
+                                                    static_cast<rd_kafka_resp_err_t>(code));
+      rd_kafka_mock_push_request_errors_array(cluster.get(), kProduce, errors.size(),
+                                              errors.data());
+    }
     if (command == "error") {
-      rd_kafka_mock_topic_set_error(cluster.get(), topic.c_str(),
+      rd_kafka_mock_topic_set_error(cluster.get(), what.c_str(),
                                     static_cast<rd_kafka_resp_err_t>(code));
       continue;
     }

@@ -382,8 +382,8 @@ class Checker {
 
   void check_sink_url(const SinkSettings& sink, std::size_t i) {
     if (sink.type == "postgres") return check_postgres(sink, i);
-    const std::string_view plain = sink.type == "webhook" ? "http" : sink.type;
-    const std::string safe = std::string(plain) + "s";
+    const std::string plain = sink.type == "webhook" ? "http" : sink.type;
+    const std::string safe = plain + "s";
     const std::string scheme = url_scheme(sink.url);
     if (sink.url.empty())
       add("sinks", i, "url", fmt::format("is missing; write {}://HOST", plain));
