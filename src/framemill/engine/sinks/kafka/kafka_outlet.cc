@@ -106,6 +106,7 @@ class KafkaOutlet::Producer {
   }
 
   void begin() {
+    rd_kafka_poll(handle_, 0);  // what was said while nothing was sent is of the past
     outstanding_ = 0;
     are_all_down_ = false;
     error_ = RD_KAFKA_RESP_ERR_NO_ERROR;
