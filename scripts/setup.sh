@@ -11,13 +11,14 @@ build_packages=(
   libopencv-core-dev libopencv-imgproc-dev libopencv-imgcodecs-dev libopencv-video-dev
   libboost1.81-dev libcli11-dev libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev
-  libsqlite3-dev libpaho-mqtt-dev libcurl4-openssl-dev libssl-dev libmodbus-dev
+  libsqlite3-dev libpaho-mqtt-dev libcurl4-openssl-dev libssl-dev libmodbus-dev libpq-dev librdkafka-dev
   dpkg-dev file
 )
 test_packages=(
   chromium ffmpeg python3-gi python3-numpy python3-yaml prometheus gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
-  sqlite3 mosquitto python3-paho-mqtt python3-pymodbus python3-serial-asyncio openssl lintian systemd
+  sqlite3 mosquitto python3-paho-mqtt python3-pymodbus python3-serial-asyncio openssl postgresql-15
+  lintian systemd
 )
 # The dashboard is bundled by node; another one in PATH than Debian's will do.
 command -v npm >/dev/null || build_packages+=(nodejs npm)
