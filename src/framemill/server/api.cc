@@ -73,12 +73,12 @@ const std::vector<Api::Route>& Api::routes() {
        "/api/v1/results",
        Role::kView,
        &Api::list_results,
-       {"camera", "origin", "label", "since", "until", "limit", "cursor"}},
+       {"camera", "origin", "label", "since", "until", "source", "limit", "cursor"}},
       {"GET",
        "/api/v1/events",
        Role::kView,
        &Api::list_events,
-       {"camera", "kind", "limit", "cursor"}},
+       {"camera", "kind", "since", "until", "limit", "cursor"}},
       {"GET",
        "/api/v1/alarms",
        Role::kView,
@@ -87,14 +87,19 @@ const std::vector<Api::Route>& Api::routes() {
       {"GET", "/api/v1/alarms/{}", Role::kView, &Api::get_alarm, {}},
       {"GET", "/api/v1/alarms/{}/picture.jpg", Role::kView, &Api::get_alarm_picture, {}},
       {"POST", "/api/v1/alarms/{}/acknowledge", Role::kOperate, &Api::acknowledge_alarm, {}, true},
+      {"GET", "/api/v1/config", Role::kView, &Api::get_config, {}},
       {"POST", "/api/v1/config/reload", Role::kAdmin, &Api::reload_config, {}, true},
+      {"POST", "/api/v1/config/save", Role::kAdmin, &Api::save_config, {}, true},
       {"GET", "/api/v1/stream", Role::kView, &Api::get_stream, {}},
   };
   return kRoutes;
 }
 
-void Api::attach(Engine& engine, CameraSettings defaults) {
+void Api::attach(Engine& engine, CameraSettings defaults, ConfigActions config,
+                 AnswerHistory* history) {
   set_defaults(std::move(defaults));
+  config_ = std::move(config);
+  history_ = history;
   engine_ = &engine;
 }
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "framemill/config/load_settings.h"
+#include "framemill/config/setting_value.h"
 #include "framemill/server/api.h"
 #include "framemill/server/api_body.h"
 #include "framemill/server/api_error.h"
@@ -96,7 +97,7 @@ HttpResponse Api::add_camera(const Call& call) {
   if (const Result<void> added = call.engine->add_camera(*camera); !added)
     return error_response(added.error(), "body");
   add_event("camera_added", camera->id, "added", call.who.name);
-  parts_.meter.look();
+  after_change(call);
   return camera_response(call, camera->id, 201);
 }
 
@@ -144,7 +145,7 @@ HttpResponse Api::change_camera(const Call& call) {
   if (const Result<void> changed = call.engine->change_camera(*camera); !changed)
     return error_response(changed.error(), "body");
   add_event("camera_changed", camera->id, "changed", call.who.name);
-  parts_.meter.look();
+  after_change(call);
   return camera_response(call, camera->id, 200);
 }
 
@@ -152,7 +153,7 @@ HttpResponse Api::remove_camera(const Call& call) {
   if (const Result<void> removed = call.engine->remove_camera(call.name); !removed)
     return error_response(removed.error(), call.name);
   add_event("camera_removed", call.name, "removed", call.who.name);
-  parts_.meter.look();
+  after_change(call);
   return {.status = 204};
 }
 
