@@ -2,6 +2,7 @@
 # Installs what framemill is built and tested with, on Debian 12. Idempotent: quick when all is there.
 #   scripts/setup.sh          packages for building, running and testing
 #   scripts/setup.sh build    only those for building and running
+#   scripts/setup.sh fuzz     all, and what tests/fuzz/api_fuzz.py and tests/perf/http_load.py need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,6 +25,7 @@ test_packages=(
 command -v npm >/dev/null || build_packages+=(nodejs npm)
 wanted=("${build_packages[@]}")
 [ "${1:-all}" = build ] || wanted+=("${test_packages[@]}")
+[ "${1:-all}" = fuzz ] && wanted+=(wrk)
 
 missing=()
 for package in "${wanted[@]}"; do
@@ -73,6 +75,15 @@ if [ "${1:-all}" != build ]; then
     rm -rf .deps/playwright
     /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --target .deps/playwright -r tests/e2e/dashboard_requirements.txt
     echo "$pin" > .deps/playwright.pin
+  fi
+fi
+if [ "${1:-all}" = fuzz ]; then
+  pin=$(sha256sum tests/fuzz/api_requirements.txt | cut -c1-16)
+  if [ "$(cat .deps/schemathesis.pin 2>/dev/null)" != "$pin" ]; then
+    echo "setup: fetching schemathesis"
+    rm -rf .deps/schemathesis
+    /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --target .deps/schemathesis -r tests/fuzz/api_requirements.txt
+    echo "$pin" > .deps/schemathesis.pin
   fi
 fi
 echo "setup: ready"

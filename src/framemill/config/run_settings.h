@@ -136,6 +136,10 @@ struct ServerSettings {
   /// "10.0.0.0/8": where cameras added over HTTP may be, besides what is allowed anyway.
   std::vector<std::string> camera_networks;
   std::string audit_log;  ///< one line for each change that was asked for; empty: the log only
+  std::string cert_file, key_file;   ///< PEM; empty: plain HTTP
+  std::string client_ca_file;        ///< PEM; clients need a certificate of it; empty: none
+  bool is_watched = true;            ///< the configuration is read again when its file changes
+  std::string save_changes = "ask";  ///< ask|always|never: into the configuration
   friend bool operator==(const ServerSettings&, const ServerSettings&) = default;
 };
 

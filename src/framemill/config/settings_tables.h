@@ -701,6 +701,37 @@ inline constexpr std::array kServerSettings{
                             .default_text = "the log",
                             .help = "A file that gets one JSON line for each change asked for over "
                                     "HTTP: when, who, what, from where, and what came of it."},
+    Setting<ServerSettings>{.key = "cert_file",
+                            .field = &ServerSettings::cert_file,
+                            .text = TextKind::kPath,
+                            .default_text = "none: plain HTTP",
+                            .help = "The server's certificate in PEM, followed by those that lead "
+                                    "to its authority: HTTPS only. Read again with the "
+                                    "configuration, so that it can be renewed."},
+    Setting<ServerSettings>{.key = "key_file",
+                            .field = &ServerSettings::key_file,
+                            .text = TextKind::kPath,
+                            .default_text = "none",
+                            .help = "The private key of cert_file in PEM, without a password."},
+    Setting<ServerSettings>{
+        .key = "client_ca_file",
+        .field = &ServerSettings::client_ca_file,
+        .text = TextKind::kPath,
+        .default_text = "none",
+        .help = "Authorities of clients in PEM: who has no certificate of one of them is not "
+                "served. Roles are still those of tokens; without tokens such clients may do "
+                "everything."},
+    Setting<ServerSettings>{
+        .key = "watch",
+        .field = &ServerSettings::is_watched,
+        .help = "Whether the configuration, and the files of the certificate, are read again as "
+                "soon as they change, as by SIGHUP. Not at pace fast."},
+    Setting<ServerSettings>{
+        .key = "save_changes",
+        .field = &ServerSettings::save_changes,
+        .choices = "ask|always|never",
+        .help = "Whether cameras that were added, changed or removed over HTTP are written into "
+                "the configuration: when somebody asks for it, after each change, or never."},
 };
 
 /// What the configuration format knows but this version does not do; refused with that message.

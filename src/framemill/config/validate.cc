@@ -434,12 +434,26 @@ class Checker {
     }
     const bool has_token =
         !server.token.empty() || !server.operate_token.empty() || !server.view_token.empty();
+    check_tls(server);
+    // A certificate of the server hides what is said, but lets everybody in.
     if (server.listen != "off" && is_valid_listen(server.listen) && !has_token &&
-        !is_loopback_listen(server.listen))
+        server.client_ca_file.empty() && !is_loopback_listen(server.listen))
       add("server", SettingPlace::kNoIndex, "listen",
-          fmt::format("{} is reached by other machines, and no token is set; write `token: "
-                      "${{FRAMEMILL_TOKEN}}` in `server:`, or listen at 127.0.0.1:8460",
+          fmt::format("{} is reached by other machines, and neither a token nor certificates of "
+                      "clients are asked for; write `token: ${{FRAMEMILL_TOKEN}}` or "
+                      "`client_ca_file:` in `server:`, or listen at 127.0.0.1:8460",
                       quote(server.listen)));
+  }
+
+  void check_tls(const ServerSettings& server) {
+    const auto need = [this](const char* key, const char* other) {
+      add("server", SettingPlace::kNoIndex, key,
+          fmt::format("has no {}; give both, in PEM, or neither", other));
+    };
+    if (!server.cert_file.empty() && server.key_file.empty()) need("cert_file", "key_file");
+    if (!server.key_file.empty() && server.cert_file.empty()) need("key_file", "cert_file");
+    if (!server.client_ca_file.empty() && server.cert_file.empty())
+      need("client_ca_file", "cert_file and key_file");
   }
 
   const RunSettings& settings_;
