@@ -48,8 +48,9 @@ class EachRuntime : public testing::TestWithParam<RuntimeKind> {
 };
 INSTANTIATE_TEST_SUITE_P(All, EachRuntime,
                          testing::Values(RuntimeKind::kOpenVino, RuntimeKind::kOnnxRuntime),
-                         [](const auto& info) {
-                           return info.param == RuntimeKind::kOpenVino ? "OpenVino" : "OnnxRuntime";
+                         [](const testing::TestParamInfo<RuntimeKind>& tested) {
+                           return tested.param == RuntimeKind::kOpenVino ? "OpenVino"
+                                                                         : "OnnxRuntime";
                          });
 
 class OpenVino : public testing::Test {
