@@ -133,9 +133,17 @@ void declare(CLI::App& app, BenchRequest& request) {
       "ends it at once. Exit status: 0 done, 1 the work failed, 2 wrong usage.\n"
       "docs/bench.md says how to read the figures.");
   app.add_option("MODEL", request.model.path, ".onnx or .xml")->required()->option_text("");
+  app.add_option("--runtime", request.model.runtime,
+                 "auto, openvino or onnxruntime. Default: auto.")
+      ->option_text("R")
+      ->check(CLI::IsMember({"auto", "openvino", "onnxruntime"}));
   app.add_option("--device", request.model.device,
-                 "auto, or as the runtime names it: CPU, GPU. Default: auto.")
+                 "auto, or as the runtime names it: CPU, GPU, cuda:0. Default: auto.")
       ->option_text("D");
+  app.add_option("--precision", request.model.precision,
+                 "auto, fp32, fp16 or bf16: arithmetic of floating-point layers. Default: auto.")
+      ->option_text("P")
+      ->check(CLI::IsMember({"auto", "fp32", "fp16", "bf16"}));
   app.add_option("--labels", request.model.labels, "coco, or a file with one label a line.")
       ->option_text("L");
   app.add_option("--head", request.model.head,

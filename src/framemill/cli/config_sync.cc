@@ -8,8 +8,8 @@
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
-#include "framemill/base/thread_name.h"
 #include "framemill/base/replace_file.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/config/edit_cameras.h"
 #include "framemill/config/load_settings.h"
 

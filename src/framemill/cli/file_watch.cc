@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "framemill/base/thread_name.h"
+
 namespace framemill {
 namespace {
 
@@ -123,5 +125,4 @@ void FileWatch::run() {
   }
 }
 
-}  // namespace framemill#include "framemill/base/thread_name.h"
-
+}  // namespace framemill

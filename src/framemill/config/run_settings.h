@@ -24,7 +24,9 @@ struct ModelSettings {
   std::optional<double> score;          ///< 0..1, default .35
   std::optional<double> nms_iou;        ///< 0..1, default .65
   std::string head = "auto";            ///< auto|v8|v5|yolox|yolox_decoded|end2end
-  std::string device = "auto";          ///< auto, or as the runtime names it: CPU, GPU, ...
+  std::string runtime = "auto";         ///< auto|openvino|onnxruntime
+  std::string device = "auto";          ///< auto, or as the runtime names it: CPU, GPU, cuda:0, ...
+  std::string precision = "auto";       ///< auto|fp32|fp16|bf16: of floating-point layers
   std::string color;                    ///< "" (metadata, then rgb), "rgb", "bgr"
   std::string range;                ///< "" (metadata, then unit), "unit" (0..1), "byte" (0..255)
   std::vector<std::string> ladder;  ///< cheaper models of the same classes, best first

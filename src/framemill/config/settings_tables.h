@@ -95,10 +95,23 @@ inline constexpr std::array kModelSettings{
                            .field = &ModelSettings::head,
                            .choices = "auto|v8|v5|yolox|yolox_decoded|end2end",
                            .help = "Layout of the model's output; auto recognises it."},
-    Setting<ModelSettings>{.key = "device",
-                           .field = &ModelSettings::device,
-                           .help = "Where it runs: auto, or a device as the runtime names it (CPU, "
-                                   "GPU, GPU.1, NPU)."},
+    Setting<ModelSettings>{.key = "runtime",
+                           .field = &ModelSettings::runtime,
+                           .choices = "auto|openvino|onnxruntime",
+                           .help = "What runs it; auto is OpenVINO, and ONNX Runtime for its own "
+                                   "devices (cuda, tensorrt, rtx)."},
+    Setting<ModelSettings>{
+        .key = "device",
+        .field = &ModelSettings::device,
+        .help = "Where it runs: auto, or a device as the runtime names it. OpenVINO: CPU, GPU, "
+                "GPU.1, NPU; ONNX Runtime: CPU, cuda:0, tensorrt:0, rtx:0."},
+    Setting<ModelSettings>{
+        .key = "precision",
+        .field = &ModelSettings::precision,
+        .choices = "auto|fp32|fp16|bf16",
+        .help = "Arithmetic of floating-point layers, where the device can do it. auto on a CPU is "
+                "fp32, so that answers are the same on all; bf16 is faster where AMX is, and moves "
+                "scores."},
     Setting<ModelSettings>{.key = "color",
                            .field = &ModelSettings::color,
                            .choices = "rgb|bgr",
