@@ -186,7 +186,8 @@ class DataSetReader {
     }
     YoloPlace place{.yaml = file, .class_names = yaml.class_names};
     const std::string images = join_path(path, "images");
-    if (!files_in(images, is_picture_name).empty() && is_folder(join_path(path, "labels"))) {
+    const bool is_flat = query_.split.empty() && !files_in(images, is_picture_name).empty();
+    if (is_flat && is_folder(join_path(path, "labels"))) {
       place.pictures = images;
       return std::optional(place);
     }
@@ -200,13 +201,15 @@ class DataSetReader {
         return std::optional(place);
       }
     }
+    if (!query_.split.empty())
+      return wrong(
+          fmt::format("{}: has no pictures with labels for --split {}", path, query_.split));
     for (const std::string& each : files_below(path, is_picture_name)) {
       if (!is_file(yolo_labels_of(each)) || !looks_like_yolo(yolo_labels_of(each))) continue;
       place.pictures = path;
       return std::optional(place);
     }
-    if (query_.split.empty()) return std::optional<YoloPlace>();
-    return wrong(fmt::format("{}: has no pictures with labels for --split {}", path, query_.split));
+    return std::optional<YoloPlace>();
   }
 
   /// A text beside a picture may be anything: five values in the first line, or an empty file.
