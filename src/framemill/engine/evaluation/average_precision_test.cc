@@ -32,9 +32,13 @@ ApReport report(const Objects& objects, const Found& detections, std::size_t cla
 TEST(AveragePrecision, OfExactDetectionsIsOne) {
   const ApReport figures = report({{object(0, kHere), object(0, kTiny)}},
                                   {{found(0, .9F, kHere), found(0, .2F, kTiny)}});
-  EXPECT_EQ(figures.by_size[0], (ApFigures{.ap = 1.0, .ap50 = 1.0, .ap75 = 1.0, .recall = 1.0}));
-  EXPECT_THAT(figures.by_size[1].ap, testing::Optional(1.0));
-  EXPECT_THAT(figures.by_size[2].ap, testing::Optional(1.0));
+  const auto is_one = testing::Optional(testing::DoubleNear(1, 1e-9));
+  EXPECT_THAT(figures.by_size[0].ap, is_one);
+  EXPECT_THAT(figures.by_size[0].ap50, is_one);
+  EXPECT_THAT(figures.by_size[0].ap75, is_one);
+  EXPECT_THAT(figures.by_size[0].recall, is_one);
+  EXPECT_THAT(figures.by_size[1].ap, is_one);
+  EXPECT_THAT(figures.by_size[2].ap, is_one);
   EXPECT_EQ(figures.by_size[3].ap, std::nullopt);  // there is no large object
   EXPECT_THAT(figures.objects, testing::ElementsAre(2, 1, 1, 0));
 }

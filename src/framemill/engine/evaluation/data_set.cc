@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -159,6 +160,13 @@ class DataSetReader {
     return {};
   }
 
+  /// Whether one of its splits has to do with `folder`: a YAML one folder up may be another's.
+  static bool names_folder(const DataSetYaml& yaml, const std::string& folder) {
+    return std::ranges::any_of(yaml.splits, [&](const auto& split) {
+      return split.second.find(folder) != std::string::npos;
+    });
+  }
+
   /// The pictures of the split that `yaml` names; empty: they are not where it says.
   [[nodiscard]] std::string pictures_by(const DataSetYaml& yaml, const std::string& file) const {
     const std::string base = folder_of(file);
@@ -182,7 +190,11 @@ class DataSetReader {
       const std::string pictures = pictures_by(yaml, file);
       if (!pictures.empty()) return std::optional(YoloPlace{pictures, file, yaml.class_names});
     } else {
-      std::tie(file, yaml) = find_yaml(folder_of(fs::path(path).lexically_normal().string()));
+      std::tie(file, yaml) = find_yaml(folder_of(path));
+      if (!names_folder(yaml, fs::path(path).filename().string())) {
+        file.clear();
+        yaml = {};
+      }
     }
     YoloPlace place{.yaml = file, .class_names = yaml.class_names};
     const std::string images = join_path(path, "images");
@@ -531,6 +543,10 @@ std::vector<bool> DataSet::used_classes() const {
   return is_used;
 }
 
-Result<DataSet> read_data_set(const DataSetQuery& query) { return DataSetReader(query).read(); }
+Result<DataSet> read_data_set(const DataSetQuery& query) {
+  DataSetQuery plain = query;  // "coco/" has a folder above it, too
+  while (plain.path.size() > 1 && plain.path.back() == '/') plain.path.pop_back();
+  return DataSetReader(plain).read();
+}
 
 }  // namespace framemill

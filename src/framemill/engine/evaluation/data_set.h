@@ -41,7 +41,7 @@ struct DataSet {
 
 /// Finds and reads the labels of a data set; pictures are not opened. In this order:
 ///   YOLO: a YAML with `names` and splits, or images/ beside labels/, or .txt beside each picture;
-///         names from the YAML or classes.txt, there or one folder up
+///         names from the YAML or classes.txt, there or (a YAML that names it) one folder up
 ///   COCO: a .json with images, annotations and categories, in the folder or in annotations/
 ///   VOC:  .xml of each picture in Annotations/, annotations/, xml/, labels/, or beside it
 /// A picture without a YOLO file has no objects (as for its trainer), one without a VOC file is

@@ -70,16 +70,22 @@ TEST_F(DataSetTest, FindsUltralyticsLayoutWithItsYaml) {
 }
 
 TEST_F(DataSetTest, TakesNamesFromOneFolderUp) {
-  put("config.yaml", "val: images/elsewhere\nnames: [cat, dog]\n");
+  put("config.yaml", "val: images/val2017\nnames: [cat, dog]\n");
   put("val2017/images/a.jpg");
   put("val2017/labels/a.txt", kLine);
-  const auto data = read("val2017");
-  ASSERT_TRUE(data) << data.error().message();
-  EXPECT_THAT(data->class_names, ElementsAre("cat", "dog"));
+  for (const char* const name : {"val2017", "val2017/"}) {
+    const auto data = read(name);
+    ASSERT_TRUE(data) << data.error().message();
+    EXPECT_THAT(data->class_names, ElementsAre("cat", "dog"));
+  }
+  put("other/images/a.jpg");
+  put("other/labels/a.txt", kLine);
+  const auto other = read("other");  // the YAML is not about it
+  ASSERT_TRUE(other);
+  EXPECT_THAT(other->class_names, testing::IsEmpty());
   const auto by_yaml = read("config.yaml");
   ASSERT_FALSE(by_yaml);
-  EXPECT_THAT(by_yaml.error().message(),
-              HasSubstr("val: images/elsewhere: there is no such folder"));
+  EXPECT_THAT(by_yaml.error().message(), HasSubstr("val: images/val2017: there is no such folder"));
 }
 
 TEST_F(DataSetTest, FindsLabelsBesidePicturesAndClassesTxt) {
