@@ -46,7 +46,8 @@ EvalReport make_report(const std::string& name, bool is_labelled = true) {
     };
     clean.model = quality(ours);
     clean.reference = quality(theirs);
-    clean.loss = compare_ap(theirs, ours, 50, 1);
+    clean.loss = compare_ap(clean.reference->ap, resample_quality(theirs, 50, 1), clean.model->ap,
+                            resample_quality(ours, 50, 1));
     e.objects = 40;
     report.context.format = LabelFormat::kYolo;
   }

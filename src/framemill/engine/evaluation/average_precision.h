@@ -59,7 +59,7 @@ struct Interval {
                                                              SizeRange range, std::size_t resamples,
                                                              std::uint64_t seed);
 
-/// As many resamples as take about two seconds, `most` at most, 100 at least.
+/// As many resamples as take about a second, `most` at most, 100 at least.
 [[nodiscard]] std::size_t affordable_resamples(const MatchTable& table, std::size_t most);
 
 /// The middle 95 % of `values`; none below ten values.

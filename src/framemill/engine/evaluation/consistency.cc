@@ -114,30 +114,34 @@ AgreementReport compare_detections(std::span<const std::vector<Detection>> refer
   return sums.finish();
 }
 
-ApLoss compare_ap(const MatchTable& reference, const MatchTable& given, std::size_t resamples,
-                  std::uint64_t seed) {
-  CHECK(reference.picture_count == given.picture_count);
-  const ApReport a = average_precision(reference), b = average_precision(given);
+ApResamples resample_quality(const MatchTable& table, std::size_t most, std::uint64_t seed) {
+  constexpr std::size_t kPicturesLeast = 10;
+  if (table.picture_count < kPicturesLeast) return {};
+  const std::size_t resamples = affordable_resamples(table, most);
+  return {.all = resample_ap(table, SizeRange::kAll, resamples, seed),
+          .small = resample_ap(table, SizeRange::kSmall, resamples, seed)};
+}
+
+ApLoss compare_ap(const ApReport& reference, const ApResamples& reference_resamples,
+                  const ApReport& given, const ApResamples& given_resamples) {
   ApLoss loss;
   for (std::size_t range = 0; range < kSizeRanges; ++range)
-    loss.by_size[range] = loss_of(a, b, range);
-  for (std::size_t i = 0; i < a.classes.size(); ++i)  // the same objects: the same classes
-    loss.by_class.emplace_back(a.classes[i].class_id,
-                               *a.classes[i].figures.ap - *b.classes[i].figures.ap);
-  loss.resamples =
-      std::min(affordable_resamples(reference, resamples), affordable_resamples(given, resamples));
-  constexpr std::size_t kPicturesLeast = 10;
-  if (reference.picture_count < kPicturesLeast) return loss;
-  for (const SizeRange range : {SizeRange::kAll, SizeRange::kSmall}) {
-    std::optional<Loss>& into = loss.by_size[static_cast<std::size_t>(range)];
-    if (!into) continue;
-    const auto ours = resample_ap(given, range, loss.resamples, seed);
-    const auto theirs = resample_ap(reference, range, loss.resamples, seed);
+    loss.by_size[range] = loss_of(reference, given, range);
+  for (std::size_t i = 0; i < reference.classes.size(); ++i)  // the same objects: the same classes
+    loss.by_class.emplace_back(reference.classes[i].class_id,
+                               *reference.classes[i].figures.ap - *given.classes[i].figures.ap);
+  loss.resamples = std::min(reference_resamples.all.size(), given_resamples.all.size());
+  const auto interval = [](const std::vector<std::optional<double>>& theirs,
+                           const std::vector<std::optional<double>>& ours) {
     std::vector<double> differences;
-    for (std::size_t i = 0; i < ours.size(); ++i)
+    for (std::size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i)
       if (ours[i] && theirs[i]) differences.push_back(*theirs[i] - *ours[i]);
-    into->interval = middle_95(std::move(differences));
-  }
+    return middle_95(std::move(differences));
+  };
+  if (loss.by_size[0])
+    loss.by_size[0]->interval = interval(reference_resamples.all, given_resamples.all);
+  if (loss.by_size[1])
+    loss.by_size[1]->interval = interval(reference_resamples.small, given_resamples.small);
   return loss;
 }
 

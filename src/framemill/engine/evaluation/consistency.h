@@ -62,10 +62,18 @@ struct ApLoss {
   std::size_t resamples = 0;
 };
 
-/// Intervals by paired bootstrap over pictures: `resamples` draws at most, fewer for large data.
-/// Both tables of the same pictures. Pure.
-[[nodiscard]] ApLoss compare_ap(const MatchTable& reference, const MatchTable& given,
-                                std::size_t resamples, std::uint64_t seed);
+/// AP of resampled pictures, see resample_ap(); empty below ten pictures.
+struct ApResamples {
+  std::vector<std::optional<double>> all;
+  std::vector<std::optional<double>> small;
+};
+/// `most` draws at most, fewer for large data. Pure.
+[[nodiscard]] ApResamples resample_quality(const MatchTable& table, std::size_t most,
+                                           std::uint64_t seed);
+
+/// Both of the same pictures, resampled from the same seed: intervals are paired. Pure.
+[[nodiscard]] ApLoss compare_ap(const ApReport& reference, const ApResamples& reference_resamples,
+                                const ApReport& given, const ApResamples& given_resamples);
 
 /// One limit that is not kept, in words.
 struct Violation {

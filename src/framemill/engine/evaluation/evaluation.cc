@@ -54,23 +54,18 @@ std::vector<LabelledObject> select_objects(const std::vector<LabelledObject>& ob
   return kept;
 }
 
-ModelQuality judge(const MatchTable& table, double score, const EvaluationOptions& options) {
-  ModelQuality quality{.ap = average_precision(table),
-                       .operating = operating_report(table, score),
-                       .best = best_score(table)};
-  const auto interval = [&](SizeRange range) {
+ModelQuality judge(const MatchTable& table, const ApResamples& resamples, double score) {
+  const auto interval = [](const std::vector<std::optional<double>>& resampled) {
     std::vector<double> values;
-    const std::size_t resamples = affordable_resamples(table, options.resamples);
-    for (const std::optional<double>& each : resample_ap(table, range, resamples, options.seed))
+    for (const std::optional<double>& each : resampled)
       if (each) values.push_back(*each);
     return middle_95(std::move(values));
   };
-  constexpr std::size_t kPicturesLeast = 10;
-  if (table.picture_count >= kPicturesLeast) {
-    quality.ap_interval = interval(SizeRange::kAll);
-    quality.small_ap_interval = interval(SizeRange::kSmall);
-  }
-  return quality;
+  return {.ap = average_precision(table),
+          .ap_interval = interval(resamples.all),
+          .small_ap_interval = interval(resamples.small),
+          .operating = operating_report(table, score),
+          .best = best_score(table)};
 }
 
 /// Turns what models found into reports, one condition after the other.
@@ -83,31 +78,32 @@ class Judge {
   ConditionReport report(std::string name, const std::vector<SeenPicture>& pictures,
                          const std::vector<Pictures>& models, double score) const {
     ConditionReport report{.name = std::move(name)};
-    const std::size_t class_count = plan_.labels.size();
-    std::optional<MatchTable> tables[2];
-    if (is_labelled_) {
-      std::vector<std::vector<LabelledObject>> objects;
-      for (const SeenPicture& each : pictures) objects.push_back(each.objects);
-      for (std::size_t i = 0; i < models.size(); ++i) {
-        tables[i] = match_pictures(
-            objects,
-            select_all(models[i], i == 0 ? nullptr : &plan_.reference_to_model, plan_.is_judged),
-            class_count);
-      }
-      report.model = judge(*tables[0], score, options_);
+    ApResamples resamples[2];
+    for (std::size_t i = 0; is_labelled_ && i < models.size(); ++i) {
+      const MatchTable table = match(pictures, models[i], i > 0);
+      resamples[i] = resample_quality(table, options_.resamples, options_.seed);
+      (i == 0 ? report.model : report.reference) = judge(table, resamples[i], score);
     }
     if (models.size() < 2) return report;
-    if (is_labelled_) {
-      report.reference = judge(*tables[1], score, options_);
-      report.loss = compare_ap(*tables[1], *tables[0], options_.resamples, options_.seed);
-    }
+    if (is_labelled_)
+      report.loss = compare_ap(report.reference->ap, resamples[1], report.model->ap, resamples[0]);
     report.agreement =
         compare_detections(select_all(models[1], &plan_.reference_to_model, plan_.is_compared),
-                           select_all(models[0], nullptr, plan_.is_compared), class_count);
+                           select_all(models[0], nullptr, plan_.is_compared), plan_.labels.size());
     return report;
   }
 
  private:
+  [[nodiscard]] MatchTable match(const std::vector<SeenPicture>& pictures, const Pictures& found,
+                                 bool is_reference) const {
+    std::vector<std::vector<LabelledObject>> objects;
+    for (const SeenPicture& each : pictures) objects.push_back(each.objects);
+    return match_pictures(
+        objects,
+        select_all(found, is_reference ? &plan_.reference_to_model : nullptr, plan_.is_judged),
+        plan_.labels.size());
+  }
+
   const ClassPlan& plan_;
   const EvaluationOptions& options_;
   const bool is_labelled_;
