@@ -4,55 +4,26 @@
 #include <filesystem>
 #include <map>
 #include <set>
-#include <tuple>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "framemill/config/data_set_yaml.h"
 #include "framemill/engine/evaluation/coco_labels.h"
 #include "framemill/engine/evaluation/data_set_files.h"
 #include "framemill/engine/evaluation/label_problem.h"
 #include "framemill/engine/evaluation/voc/voc_labels.h"
 #include "framemill/engine/evaluation/yolo_labels.h"
+#include "framemill/engine/evaluation/yolo_place.h"
 
 namespace framemill {
 namespace {
 
 namespace fs = std::filesystem;
 
-bool is_yaml_name(std::string_view path) { return ends_in(path, {".yaml", ".yml"}); }
 bool is_json_name(std::string_view path) { return ends_in(path, {".json"}); }
 bool is_xml_name(std::string_view path) { return ends_in(path, {".xml"}); }
 
-std::string folder_of(const std::string& path) {
-  const std::string parent = fs::path(path).parent_path().string();
-  return parent.empty() ? "." : parent;
-}
-
 Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
-
-/// Where YOLO's trainer looks for the labels of a picture: the last folder "images" becomes
-/// "labels"; else beside it.
-std::string yolo_labels_of(const std::string& picture) {
-  fs::path path(picture);
-  fs::path out;
-  std::vector<fs::path> parts(path.begin(), path.end());
-  for (std::size_t i = parts.size(); i-- > 0;) {
-    if (parts[i] != "images") continue;
-    parts[i] = "labels";
-    break;
-  }
-  for (const fs::path& part : parts) out /= part;
-  return out.replace_extension(".txt").string();
-}
-
-/// A folder of pictures with YOLO labels, and what names the classes.
-struct YoloPlace {
-  std::string pictures;
-  std::string yaml;  ///< empty: none
-  std::vector<std::string> class_names;
-};
 
 class DataSetReader {
  public:
@@ -90,7 +61,7 @@ class DataSetReader {
   Result<void> read_folder() {
     const std::string& path = query_.path;
     if (may_be(LabelFormat::kYolo)) {
-      Result<std::optional<YoloPlace>> yolo = find_yolo();
+      const Result<std::optional<YoloPlace>> yolo = find_yolo_place(path, query_.split);
       if (!yolo) return fail(yolo.error());
       if (*yolo) {
         if (!query_.format) note_others();
@@ -109,6 +80,9 @@ class DataSetReader {
     if (query_.format && *query_.format != LabelFormat::kNone)
       return wrong(fmt::format("{}: has no {} labels; {}", path, to_string(*query_.format),
                                where_labels_are(*query_.format)));
+    if (!query_.split.empty())
+      return wrong(
+          fmt::format("{}: has no pictures with labels for --split {}", path, query_.split));
     data_.clips = files_below(path, is_clip_name);
     const std::vector<std::string> pictures = files_below(path, is_picture_name);
     if (pictures.empty() && data_.clips.empty())
@@ -138,156 +112,23 @@ class DataSetReader {
 
   // ---- YOLO
 
-  [[nodiscard]] std::vector<std::string> splits() const {
-    if (!query_.split.empty()) return {query_.split};
-    return {"val", "test", "train"};
-  }
-
-  /// Folders where the pictures of `split` may be.
-  static std::vector<std::string> split_folders(const std::string& root, const std::string& split) {
-    return {join_path(root, "images/" + split), join_path(root, "images/" + split + "2017"),
-            join_path(root, split + "/images"), join_path(root, split + "2017/images")};
-  }
-
-  /// A YAML with class names in `folder`; empty path: none.
-  static std::pair<std::string, DataSetYaml> find_yaml(const std::string& folder) {
-    for (const std::string& path : files_in(folder, is_yaml_name)) {
-      const Result<std::string> text = read_whole_file(path);
-      if (!text || text->find("names") == std::string::npos) continue;
-      Result<DataSetYaml> yaml = parse_data_set_yaml(*text, path);
-      if (yaml && !yaml->class_names.empty()) return {path, *std::move(yaml)};
-    }
-    return {};
-  }
-
-  /// Whether one of its splits has to do with `folder`: a YAML one folder up may be another's.
-  static bool names_folder(const DataSetYaml& yaml, const std::string& folder) {
-    return std::ranges::any_of(yaml.splits, [&](const auto& split) {
-      return split.second.find(folder) != std::string::npos;
-    });
-  }
-
-  /// The pictures of the split that `yaml` names; empty: they are not where it says.
-  [[nodiscard]] std::string pictures_by(const DataSetYaml& yaml, const std::string& file) const {
-    const std::string base = folder_of(file);
-    std::vector<std::string> roots{base};
-    if (!yaml.root.empty()) roots.insert(roots.begin(), join_path(base, yaml.root));
-    for (const std::string& split : splits()) {
-      const auto found = yaml.splits.find(split);
-      if (found == yaml.splits.end()) continue;
-      for (const std::string& root : roots) {
-        std::string folder = join_path(root, found->second);
-        if (is_folder(folder) || is_file(folder)) return folder;
-      }
-    }
-    return {};
-  }
-
-  Result<std::optional<YoloPlace>> find_yolo() {
-    const std::string& path = query_.path;
-    auto [file, yaml] = find_yaml(path);
-    if (!file.empty()) {
-      const std::string pictures = pictures_by(yaml, file);
-      if (!pictures.empty()) return std::optional(YoloPlace{pictures, file, yaml.class_names});
-    } else {
-      std::tie(file, yaml) = find_yaml(folder_of(path));
-      if (!names_folder(yaml, fs::path(path).filename().string())) {
-        file.clear();
-        yaml = {};
-      }
-    }
-    YoloPlace place{.yaml = file, .class_names = yaml.class_names};
-    const std::string images = join_path(path, "images");
-    const bool is_flat = query_.split.empty() && !files_in(images, is_picture_name).empty();
-    if (is_flat && is_folder(join_path(path, "labels"))) {
-      place.pictures = images;
-      return std::optional(place);
-    }
-    for (const std::string& split : splits()) {
-      for (const std::string& folder : split_folders(path, split)) {
-        const std::vector<std::string> pictures = files_below(folder, is_picture_name);
-        const bool has_labels = std::ranges::any_of(
-            pictures, [](const std::string& each) { return is_file(yolo_labels_of(each)); });
-        if (!has_labels) continue;
-        place.pictures = folder;
-        return std::optional(place);
-      }
-    }
-    if (!query_.split.empty())
-      return wrong(
-          fmt::format("{}: has no pictures with labels for --split {}", path, query_.split));
-    for (const std::string& each : files_below(path, is_picture_name)) {
-      if (!is_file(yolo_labels_of(each)) || !looks_like_yolo(yolo_labels_of(each))) continue;
-      place.pictures = path;
-      return std::optional(place);
-    }
-    return std::optional<YoloPlace>();
-  }
-
-  /// A text beside a picture may be anything: five values in the first line, or an empty file.
-  static bool looks_like_yolo(const std::string& path) {
-    const Result<std::string> text = read_whole_file(path);
-    if (!text) return false;
-    LabelProblems problems;
-    const std::string first = text->substr(0, text->find('\n'));
-    static_cast<void>(parse_yolo_labels(first, path, std::nullopt, problems));
-    return problems.empty();
-  }
-
   Result<void> read_yaml(const std::string& path) {
     if (!may_be(LabelFormat::kYolo))
       return wrong(
           fmt::format("{}: is a YAML, which YOLO data sets have; name the folder in place "
                       "of it for {}",
                       path, to_string(*query_.format)));
-    const Result<std::string> text = read_whole_file(path);
-    if (!text) return fail(text.error());
-    const Result<DataSetYaml> yaml = parse_data_set_yaml(*text, path);
-    if (!yaml) return fail(yaml.error());
-    const std::string pictures = pictures_by(*yaml, path);
-    if (!pictures.empty()) return read_yolo({pictures, path, yaml->class_names});
-    std::string named;
-    for (const std::string& split : splits()) {
-      const auto found = yaml->splits.find(split);
-      if (found != yaml->splits.end())
-        named += fmt::format("{}{}: {}", named.empty() ? "" : ", ", split, found->second);
-    }
-    if (named.empty())
-      return wrong(fmt::format("{}: names no {}", path, fmt::join(splits(), ", ")));
-    return wrong(
-        fmt::format("{}: {}: there is no such folder below {}; correct it, or name the "
-                    "folder with the pictures by --data",
-                    path, named, join_path(folder_of(path), yaml->root)));
-  }
-
-  /// classes.txt in `folder`, its parent, or labels/ there.
-  static std::vector<std::string> names_beside(const std::string& folder) {
-    for (const std::string& each :
-         {folder, folder_of(folder), join_path(folder_of(folder), "labels")}) {
-      const Result<std::string> text = read_whole_file(join_path(each, "classes.txt"));
-      if (!text) continue;
-      std::vector<std::string> names;
-      for (std::size_t at = 0; at < text->size();) {
-        const std::size_t end = std::min(text->find('\n', at), text->size());
-        std::string name = text->substr(at, end - at);
-        while (!name.empty() && (name.back() == '\r' || name.back() == ' ')) name.pop_back();
-        if (!name.empty()) names.push_back(name);
-        at = end + 1;
-      }
-      if (!names.empty()) return names;
-    }
-    return {};
+    const Result<YoloPlace> place = yolo_place_of(path, query_.split);
+    if (!place) return fail(place.error());
+    return read_yolo(*place);
   }
 
   Result<void> read_yolo(const YoloPlace& place) {
     data_.format = LabelFormat::kYolo;
     data_.class_names = place.class_names;
-    if (data_.class_names.empty()) data_.class_names = names_beside(place.pictures);
     std::optional<int> class_count;
     if (!data_.class_names.empty()) class_count = static_cast<int>(data_.class_names.size());
-    std::vector<std::string> pictures = is_folder(place.pictures)
-                                            ? files_below(place.pictures, is_picture_name)
-                                            : listed_pictures(place.pictures);
+    const std::vector<std::string> pictures = pictures_at(place);
     if (pictures.empty())
       return wrong(
           fmt::format("{}: holds no pictures (.jpg, .png, .bmp, .webp, .tif)", place.pictures));
@@ -320,21 +161,6 @@ class DataSetReader {
     return {};
   }
 
-  /// Ultralytics' splits may be a text that lists pictures.
-  static std::vector<std::string> listed_pictures(const std::string& list) {
-    std::vector<std::string> pictures;
-    const Result<std::string> text = read_whole_file(list);
-    if (!text) return pictures;
-    for (std::size_t at = 0; at < text->size();) {
-      const std::size_t end = std::min(text->find('\n', at), text->size());
-      std::string line = text->substr(at, end - at);
-      while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
-      if (!line.empty()) pictures.push_back(join_path(folder_of(list), line));
-      at = end + 1;
-    }
-    return pictures;
-  }
-
   // ---- COCO
 
   /// Empty: there is none.
@@ -348,7 +174,7 @@ class DataSetReader {
       }
     }
     if (found.size() < 2) return found.empty() ? std::string() : found.front();
-    for (const std::string& split : splits()) {
+    for (const std::string& split : splits_to_try(query_.split)) {
       std::vector<std::string> of_split;
       for (const std::string& path : found) {
         if (fs::path(path).filename().string().find(split) != std::string::npos)
@@ -515,10 +341,6 @@ std::string_view to_string(LabelFormat format) {
       break;
   }
   return "none";
-}
-
-bool is_picture_name(std::string_view path) {
-  return ends_in(path, {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"});
 }
 
 bool is_clip_name(std::string_view path) {

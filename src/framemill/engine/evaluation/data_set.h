@@ -50,7 +50,6 @@ struct DataSet {
 [[nodiscard]] Result<DataSet> read_data_set(const DataSetQuery& query);
 
 /// By the name's end.
-[[nodiscard]] bool is_picture_name(std::string_view path);
 [[nodiscard]] bool is_clip_name(std::string_view path);
 
 }  // namespace framemill

@@ -103,4 +103,15 @@ bool ends_in(std::string_view path, std::initializer_list<std::string_view> endi
   });
 }
 
+std::string folder_of(const std::string& path) {
+  const std::string parent = fs::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+bool is_picture_name(std::string_view path) {
+  return ends_in(path, {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"});
+}
+
+bool is_yaml_name(std::string_view path) { return ends_in(path, {".yaml", ".yml"}); }
+
 }  // namespace framemill

@@ -21,6 +21,8 @@ namespace framemill {
 
 [[nodiscard]] bool is_folder(const std::string& path);
 [[nodiscard]] bool is_file(const std::string& path);
+/// "." for a bare name.
+[[nodiscard]] std::string folder_of(const std::string& path);
 [[nodiscard]] std::string join_path(const std::string& folder, const std::string& name);
 /// "a" of "x/a.jpg".
 [[nodiscard]] std::string stem_of(const std::string& path);
@@ -28,5 +30,9 @@ namespace framemill {
 [[nodiscard]] std::string relative_name(const std::string& path, const std::string& folder);
 /// Whether the name of `path` ends in one of `endings` (".jpg", lower case), in any case.
 [[nodiscard]] bool ends_in(std::string_view path, std::initializer_list<std::string_view> endings);
+
+/// By the end of the name.
+[[nodiscard]] bool is_picture_name(std::string_view path);
+[[nodiscard]] bool is_yaml_name(std::string_view path);
 
 }  // namespace framemill
