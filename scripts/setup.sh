@@ -15,6 +15,7 @@ build_packages=(
   libgtest-dev libgmock-dev
   libsqlite3-dev libpaho-mqtt-dev libcurl4-openssl-dev libssl-dev libmodbus-dev libpq-dev librdkafka-dev
   dpkg-dev file
+  libpugixml-dev
 )
 test_packages=(
   chromium ffmpeg python3-gi python3-numpy python3-yaml prometheus gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
@@ -136,6 +137,17 @@ if [ "${1:-all}" = all ] || [ "${1:-all}" = fuzz ]; then
     rm -rf .deps/playwright
     /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --target .deps/playwright -r tests/e2e/dashboard_requirements.txt
     echo "$pin" > .deps/playwright.pin
+  fi
+fi
+# framemill eval is held against COCO's own tool, on models that a script spoils.
+if [ "${1:-all}" = all ] || [ "${1:-all}" = fuzz ]; then
+  pin=$(sha256sum tests/e2e/eval_requirements.txt | cut -c1-16)
+  if [ "$(cat .deps/eval_peers.pin 2>/dev/null)" != "$pin" ]; then
+    echo "setup: fetching pycocotools and onnx"
+    rm -rf .deps/eval_peers
+    /usr/bin/python3 -m pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --require-hashes \
+      --target .deps/eval_peers -r tests/e2e/eval_requirements.txt
+    echo "$pin" > .deps/eval_peers.pin
   fi
 fi
 if [ "${1:-all}" = fuzz ]; then
