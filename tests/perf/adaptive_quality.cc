@@ -104,9 +104,8 @@ std::optional<std::vector<Sample>> decode(const std::string& url, std::int64_t e
     if (!sampled.is_sampled || sampled.picture == nullptr) continue;
     Sample sample{.frame_index = sampled.frame_index, .pts_s = sampled.pts_s};
     sample.motion = make_motion_frame(*sampled.picture, std::move(sampled.motion));
-    sample.is_scene_start =
-        samples.empty() || is_scene_cut(scene_thumbnail(*samples.back().motion),
-                                        scene_thumbnail(*sample.motion));
+    sample.is_scene_start = samples.empty() || is_scene_cut(scene_thumbnail(*samples.back().motion),
+                                                            scene_thumbnail(*sample.motion));
     samples.push_back(std::move(sample));
   }
   return samples;
@@ -240,7 +239,7 @@ Reason reason_of(const Detection& wanted, const Detections& given, float counts_
   const float rim = .03F * std::min(w, h);
   const Box& b = wanted.box;
   return b.x1 < rim || b.y1 < rim || b.x2 > w - rim || b.y2 > h - rim ? Reason::kBorder
-                                                                     : Reason::kInland;
+                                                                      : Reason::kInland;
 }
 
 /// What one run gives beyond the answers.
@@ -272,8 +271,7 @@ class Replayer {
   void use_results(double media_s);
   void decide(const std::vector<std::size_t>& cameras, double media_s);
   void answer_waiting(std::size_t camera);
-  void answer(std::size_t camera, std::size_t sample, const Detections& detections,
-              Origin origin);
+  void answer(std::size_t camera, std::size_t sample, const Detections& detections, Origin origin);
   void reach(std::size_t camera, std::size_t sample);
 
   const std::vector<Clip>& clips_;
@@ -329,8 +327,7 @@ void Replayer::answer_waiting(std::size_t camera) {
   Camera& c = cameras_[camera];
   while (c.answered < c.next && (!c.asked || c.answered != *c.asked)) {
     reach(camera, c.answered);
-    if (c.state->has_key())
-      answer(camera, c.answered, c.state->objects(), Origin::kPropagated);
+    if (c.state->has_key()) answer(camera, c.answered, c.state->objects(), Origin::kPropagated);
     ++c.answered;
   }
 }
@@ -353,7 +350,8 @@ void Replayer::use_results(double media_s) {
       answer(i, sample, found, Origin::kInferred);
       ++c.answered;
     }
-    if (correction) policy_->learn(static_cast<CameraIndex>(i), correction->doubt, correction->counts);
+    if (correction)
+      policy_->learn(static_cast<CameraIndex>(i), correction->doubt, correction->counts);
     answer_waiting(i);
   }
 }
@@ -408,9 +406,8 @@ Replay Replayer::replay(PolicyKind policy, double budget) {
   if (policy != PolicyKind::kAdaptive) state = {.ring_frames = 1, .score_memory = 0};
   for (std::size_t i = 0; i < n; ++i)
     cameras_.emplace_back().state = std::make_unique<ObjectState>(state);
-  policy_ = std::make_unique<InferencePolicy>(
-      InferencePolicyOptions{.cameras = std::vector<PolicyCamera>(n, {.policy = policy}),
-                             .share = budget});
+  policy_ = std::make_unique<InferencePolicy>(InferencePolicyOptions{
+      .cameras = std::vector<PolicyCamera>(n, {.policy = policy}), .share = budget});
   const auto tick_of = [](double pts_s) {
     return static_cast<std::int64_t>(std::floor(pts_s / kTickS + 1e-6));
   };
@@ -466,8 +463,8 @@ std::optional<std::vector<Clip>> read_clips(const Options& options) {
     clips = Keeper::read(kept);
   } else {
     for (const auto& [name, facts] : steps.items()) {
-      auto samples = decode(options.testdata + "/clips/" + name + ".mp4", facts["every"],
-                            facts["answers"]);
+      auto samples =
+          decode(options.testdata + "/clips/" + name + ".mp4", facts["every"], facts["answers"]);
       if (!samples) {
         std::fprintf(stderr, "adaptive_quality: cannot read %s\n", name.c_str());
         return std::nullopt;
@@ -556,8 +553,9 @@ int run(const Options& options) {
   const auto figures = compare_runs(reference_of(*clips), runs);
   std::ofstream save;
   if (!options.save.empty()) save.open(options.save);
-  std::printf("budget  share  recall sure   prec   r@.7   macro  macro sure  misses/hold      "
-              "sure errors/hold  ms    behind\n");
+  std::printf(
+      "budget  share  recall sure   prec   r@.7   macro  macro sure  misses/hold      "
+      "sure errors/hold  ms    behind\n");
   for (std::size_t k = first; k < figures.size(); ++k) {
     const RunFigures& f = figures[k];
     const auto& base = f.against_baseline;
@@ -573,14 +571,14 @@ int run(const Options& options) {
         worst = std::max(worst, gap);
       }
     }
-    std::printf("%s  %.3f  %.4f %.4f %.4f %.4f %.4f %.4f  %.3f (%.2f-%.2f) %.3f (%.2f-%.2f)  "
-                "%.3f  %zu sum %.3f worst %.3f\n",
-                f.setting.c_str(), f.share_inferred, f.pooled.recall, f.pooled.sure_precision,
-                f.pooled.precision, f.pooled.strict_recall, f.macro ? f.macro->recall : 0,
-                f.macro ? f.macro->sure_precision : 0, misses.ratio, misses.low.value_or(0),
-                misses.high.value_or(0), errors.ratio, errors.low.value_or(0),
-                errors.high.value_or(0), f.motion_ms_per_frame.value_or(0),
-                base ? base->clips_behind.size() : 0, depth, worst);
+    std::printf(
+        "%s  %.3f  %.4f %.4f %.4f %.4f %.4f %.4f  %.3f (%.2f-%.2f) %.3f (%.2f-%.2f)  "
+        "%.3f  %zu sum %.3f worst %.3f\n",
+        f.setting.c_str(), f.share_inferred, f.pooled.recall, f.pooled.sure_precision,
+        f.pooled.precision, f.pooled.strict_recall, f.macro ? f.macro->recall : 0,
+        f.macro ? f.macro->sure_precision : 0, misses.ratio, misses.low.value_or(0),
+        misses.high.value_or(0), errors.ratio, errors.low.value_or(0), errors.high.value_or(0),
+        f.motion_ms_per_frame.value_or(0), base ? base->clips_behind.size() : 0, depth, worst);
     const Replay& replay = replays[k - first];
     if (options.shows_errors) {
       print_reasons("misses", replay.misses);
@@ -592,8 +590,8 @@ int run(const Options& options) {
     for (std::size_t i = 0; save && save.is_open() && i < clips->size(); ++i) {
       const AgreementCounts& c = f.clips[i].counts;
       save << f.setting << ',' << (*clips)[i].name << ',' << replay.run.inferences[i] << ','
-           << (*clips)[i].samples.size() << ',' << c.found << ',' << c.wanted << ','
-           << c.sure_right << ',' << c.sure_given << ',' << c.right << ',' << c.given << ','
+           << (*clips)[i].samples.size() << ',' << c.found << ',' << c.wanted << ',' << c.sure_right
+           << ',' << c.sure_given << ',' << c.right << ',' << c.given << ','
            << f.clips[i].strict_found << '\n';
     }
   }
