@@ -40,6 +40,8 @@ THIRD_PARTY = [
     (r"MQTT(Client|Async)", "Paho MQTT", ["engine/sinks/mqtt"]),
     (r"curl/", "libcurl", ["engine/sinks/webhook"]),
     (r"modbus/", "libmodbus", ["engine/sinks/modbus"]),
+    (r"(libpq|postgresql/)", "libpq", ["engine/sinks/postgres"]),
+    (r"librdkafka/", "librdkafka", ["engine/sinks/kafka"]),
     (r"(httplib|boost/|crow|microhttpd|civetweb)", "an HTTP library", ["server"]),
     (r"nlohmann/", "nlohmann-json",
      ["metrics", "config", "video", "infer", "plan", "engine", "server", "cli"]),

@@ -391,7 +391,8 @@ std::string option_of(const SettingPlace& place, const RunSettings& settings) {
   return option;
 }
 
-Result<RunSettings> settle(const RawOptions& raw) {
+/// `text`: of the configuration where there is one; read from its file where it is not given.
+Result<RunSettings> settle(const RawOptions& raw, std::optional<std::string>& text) {
   if (raw.config.empty() && raw.sources.empty())
     return wrong("nothing to run; name a configuration, or a --source with its --model");
   if (!raw.config.empty() && !raw.sources.empty())
@@ -399,9 +400,15 @@ Result<RunSettings> settle(const RawOptions& raw) {
         fmt::format("{} and --source exclude each other; add the source to the configuration",
                     quote(raw.config)));
   OptionReader reader(raw);
-  if (!raw.config.empty())
-    return load_settings(raw.config,
-                         [&reader](RunSettings& settings) { return reader.apply(settings); });
+  if (!raw.config.empty()) {
+    if (!text) {
+      Result<std::string> found = read_configuration(raw.config);
+      if (!found) return fail(found.error());
+      text = *std::move(found);
+    }
+    return parse_settings(*text, raw.config, process_environment,
+                          [&reader](RunSettings& settings) { return reader.apply(settings); });
+  }
   RunSettings settings;
   if (Result<void> applied = reader.apply(settings); !applied) return fail(applied.error());
   std::vector<std::string> lines;
@@ -431,7 +438,8 @@ Result<CameraSettings> parse_source_option(const std::string& text, const Camera
 }
 
 Result<RunOptions> parse_run_like_options(const std::vector<std::string>& arguments,
-                                          const RunLikeCommand& command) {
+                                          const RunLikeCommand& command,
+                                          const std::optional<std::string>& config_text) {
   RawOptions raw;
   CLI::App app;
   declare(app, raw, command);
@@ -459,9 +467,11 @@ Result<RunOptions> parse_run_like_options(const std::vector<std::string>& argume
                                fmt::join(levels, ", ")));
     options.log_level = *raw.log_level;
   }
-  Result<RunSettings> settings = settle(raw);
+  std::optional<std::string> text = config_text;
+  Result<RunSettings> settings = settle(raw, text);
   if (!settings) return fail(settings.error());
   options.settings = *std::move(settings);
+  options.config_text = std::move(text).value_or("");
   options.config_path = raw.config;
   return options;
 }
@@ -475,8 +485,9 @@ std::string run_like_help(const RunLikeCommand& command) {
   return text;
 }
 
-Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) {
-  return parse_run_like_options(arguments, run_itself());
+Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
+                                     const std::optional<std::string>& config_text) {
+  return parse_run_like_options(arguments, run_itself(), config_text);
 }
 
 std::string run_help() { return run_like_help(run_itself()); }
