@@ -12,12 +12,12 @@ build_packages=(
   libboost1.81-dev libcli11-dev libyaml-cpp-dev libfmt-dev libspdlog-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev
   libsqlite3-dev libpaho-mqtt-dev libcurl4-openssl-dev libssl-dev libmodbus-dev
-  libpugixml-dev
+  libpugixml-dev dpkg-dev file
 )
 test_packages=(
   chromium ffmpeg python3-gi python3-numpy python3-yaml prometheus gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
-  sqlite3 mosquitto python3-paho-mqtt python3-pymodbus python3-serial-asyncio openssl
+  sqlite3 mosquitto python3-paho-mqtt python3-pymodbus python3-serial-asyncio openssl lintian systemd
 )
 # The dashboard is bundled by node; another one in PATH than Debian's will do.
 command -v npm >/dev/null || build_packages+=(nodejs npm)
@@ -40,7 +40,7 @@ fi
 # OpenVINO comes as a Python wheel which holds headers, libraries and CMake files; nothing of Python
 # is used. scripts/openvino.txt pins its version and hash.
 pin=$(sha256sum scripts/openvino.txt | cut -c1-16)
-if [ "$(cat .deps/openvino.pin 2>/dev/null)" != "$pin" ]; then
+if [ "$(cat .deps/openvino.pin 2>/dev/null)" != "$pin" ] || [ ! -d .deps/openvino/licenses ]; then
   echo "setup: fetching OpenVINO ($(grep -o '^openvino==[^ ]*' scripts/openvino.txt))"
   wheel_dir=$(mktemp -d)
   trap 'rm -rf "$wheel_dir"' EXIT
@@ -49,7 +49,9 @@ if [ "$(cat .deps/openvino.pin 2>/dev/null)" != "$pin" ]; then
     --dest "$wheel_dir" -r scripts/openvino.txt
   rm -rf .deps/openvino .deps/openvino.pin
   mkdir -p .deps
-  unzip -q "$wheel_dir"/openvino-*.whl 'openvino/cmake/*' 'openvino/include/*' 'openvino/libs/*' -d .deps
+  unzip -q "$wheel_dir"/openvino-*.whl 'openvino/cmake/*' 'openvino/include/*' 'openvino/libs/*' 'openvino-*/licenses/*' -d .deps
+  mv .deps/openvino-*.dist-info/licenses .deps/openvino/
+  rmdir .deps/openvino-*.dist-info
   echo "$pin" > .deps/openvino.pin
 fi
 # The modules of the dashboard lie outside the source tree. Their install scripts are not run: none is needed.

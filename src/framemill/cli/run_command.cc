@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "framemill/base/clock.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/run_options.h"
 #include "framemill/cli/run_table.h"
@@ -39,6 +40,7 @@ class LiveTable {
 
  private:
   void run() {
+    name_this_thread("table");
     RunReport before;
     int lines_drawn = 0;
     std::unique_lock lock(mu_);
@@ -114,6 +116,7 @@ class Reloader {
 
  private:
   void run() {
+    name_this_thread("reloader");
     std::unique_lock lock(mu_);
     while (true) {
       asked_.wait(lock, [this] { return is_asked_ || is_over_; });

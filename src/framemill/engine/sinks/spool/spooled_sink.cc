@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include "framemill/base/thread_name.h"
+
 namespace framemill {
 namespace {
 
@@ -149,6 +151,7 @@ std::optional<bool> SpooledSink::deliver_some() {
 }
 
 void SpooledSink::run() {
+  name_this_thread("send", options_.name);
   Duration pause = options_.retry_min;
   while (true) {
     std::shared_ptr<const RunStatus> status;
