@@ -24,18 +24,22 @@ expect() { # expect WHAT WANTED GOT
 }
 mode_of() { inside stat -c '%U:%G %a' "$1"; }
 
-# As the unit would: its user, its environment, its folders; alone in a network of its own.
+# As the unit would: its user, its environment, its folders; alone in a network of its own. Ended as systemd ends it, once it is ready and has
+# run for some seconds; a slow machine only takes longer.
 run_as_service() { # run_as_service SECONDS
   unshare --net bash -c "ip link set lo up && exec chroot '$root' setpriv --reuid framemill --regid framemill --init-groups --no-new-privs \
     env -i PATH=/usr/bin:/bin HOME=/var/lib/framemill XDG_CACHE_HOME=/var/cache bash -c '
       cd /var/lib/framemill
       umask 0027
-      framemill run /etc/framemill/site.yaml --summary /var/lib/framemill/summary.json --for ${1}s &
-      for attempt in \$(seq 100); do
+      framemill run /etc/framemill/site.yaml --summary /var/lib/framemill/summary.json &
+      for attempt in \$(seq 600); do
         if /tmp/healthcheck.sh 8460 /readyz 2>/dev/null; then echo ready; break; fi
+        kill -0 \$! || break
         sleep .2
       done
-      wait %1'" 2>"$work/run.log" || { cat "$work/run.log" >&2; fail "the run as user framemill"; }
+      sleep $1
+      kill -TERM \$!
+      wait \$!'" 2>"$work/run.log" || { cat "$work/run.log" >&2; fail "the run as user framemill"; }
 }
 # The same files under a higher version, with another default configuration.
 repack() { # repack VERSION OUT
