@@ -56,6 +56,7 @@ FileWatch::FileWatch(std::vector<std::string> paths, std::function<void()> on_ch
       options_(options),
       notify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
       end_(eventfd(0, EFD_CLOEXEC)),
+      told_(fingerprint()),
       thread_([this] { run(); }) {}
 
 FileWatch::~FileWatch() {
@@ -102,11 +103,10 @@ bool FileWatch::wait(Duration patience) {
 
 void FileWatch::run() {
   name_this_thread("file watch");
-  std::string told = fingerprint();
   watch_folders();
   while (wait(options_.look_every)) {
     std::string now = fingerprint();
-    if (now == told) continue;
+    if (now == told_) continue;
     // Until it stays as it is: an editor may be half way.
     const auto give_up_at = std::chrono::steady_clock::now() + options_.patience;
     while (std::chrono::steady_clock::now() < give_up_at) {
@@ -120,7 +120,7 @@ void FileWatch::run() {
       if (now == before) break;
     }
     watch_folders();  // links may lead elsewhere now
-    told = std::move(now);
+    told_ = std::move(now);
     on_change_();
   }
 }

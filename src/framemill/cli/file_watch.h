@@ -41,6 +41,7 @@ class FileWatch {
   const Options options_;
   const int notify_;    ///< inotify; -1: the kernel has none left
   const int end_;       ///< an eventfd that ends the thread
+  std::string told_;    ///< as it was when told last; the thread's once it runs
   std::thread thread_;  // last member
 };
 

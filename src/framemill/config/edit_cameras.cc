@@ -186,8 +186,12 @@ std::size_t end_of_value(std::string_view text, std::size_t at) {
   for (std::size_t i = at; i < text.size(); ++i) {
     const char c = text[i];
     if (quote != 0) {
-      if (c == '\\' && quote == '"') ++i;
-      if (c == quote) quote = 0;
+      const bool is_doubled = c == '\'' && text.substr(i).starts_with("''");
+      if ((c == '\\' && quote == '"') || (is_doubled && quote == '\'')) {
+        ++i;
+      } else if (c == quote) {
+        quote = 0;
+      }
       end = std::min(i + 1, text.size());
       before = c;
       continue;
@@ -301,7 +305,7 @@ class CameraListEditor {
     for (const CameraSettings& camera : after)
       if (find_camera(before, camera.id) == nullptr)
         added.push_back(new_item(edit_between(nullptr, camera, defaults)));
-    if (!has_list) {
+    if (count == 0) {
       add_section(section, added);
       return lines_.result();
     }

@@ -427,7 +427,7 @@ TEST(Validate, AServerThatOthersReachNeedsAToken) {
   settings.server = {};
   settings.server.token = "short";
   EXPECT_THAT(problem(), HasSubstr("server.token: is shorter than 16"));
-  settings.server.token = settings.server.view_token;
+  settings.server.token = settings.server.view_token = "sixteen-letters!";
   EXPECT_THAT(problem(), HasSubstr("another role"));
 }
 

@@ -18,8 +18,8 @@ namespace {
 
 /// libjpeg fills what is missing with grey and only warns on standard error; a JPEG that was cut
 /// off has no end marker.
-bool is_cut_jpeg(const std::vector<char>& bytes) {
-  const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(bytes[i]); };
+bool is_cut_jpeg(const std::vector<std::uint8_t>& bytes) {
+  const auto at = [&](std::size_t i) { return bytes[i]; };
   if (bytes.size() < 4 || at(0) != 0xFF || at(1) != 0xD8) return false;
   for (std::size_t i = bytes.size() - 1; i > 0; --i) {
     if (at(i) == 0xD9 && at(i - 1) == 0xFF) return false;
@@ -34,7 +34,8 @@ Result<std::shared_ptr<const Picture>> read_picture_file(const std::string& path
   if (!file)
     return fail(ErrorCode::kNotFound,
                 fmt::format("{}: cannot be read: {}", path, std::strerror(errno)));
-  const std::vector<char> bytes(std::istreambuf_iterator<char>(file), {});
+  // Unsigned: OpenCV's reader of WebP takes no other bytes.
+  const std::vector<std::uint8_t> bytes(std::istreambuf_iterator<char>(file), {});
   const auto wrong = [&](std::string_view reason) {
     return fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", path, reason));
   };
