@@ -173,7 +173,8 @@ class DataSetReader {
         if (text && looks_like_coco_labels(*text)) found.push_back(path);
       }
     }
-    if (found.size() < 2) return found.empty() ? std::string() : found.front();
+    if (found.empty()) return std::string();
+    if (found.size() == 1 && query_.split.empty()) return found.front();
     for (const std::string& split : splits_to_try(query_.split)) {
       std::vector<std::string> of_split;
       for (const std::string& path : found) {
@@ -181,11 +182,17 @@ class DataSetReader {
           of_split.push_back(path);
       }
       if (of_split.size() == 1) {
+        if (found.size() == 1) return of_split.front();
         data_.notes.push_back(fmt::format("of {} files of annotations, {} is used", found.size(),
                                           relative_name(of_split.front(), query_.path)));
         return of_split.front();
       }
     }
+    if (!query_.split.empty())
+      return wrong(
+          fmt::format("{}: --split {} is in the name of none or several of its files of COCO "
+                      "annotations: {}; name one of them by --data",
+                      query_.path, query_.split, fmt::join(found, ", ")));
     return wrong(fmt::format("{}: has {} files of COCO annotations; name one of them by --data: {}",
                              query_.path, found.size(), fmt::join(found, ", ")));
   }
