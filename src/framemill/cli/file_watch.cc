@@ -54,7 +54,10 @@ FileWatch::FileWatch(std::vector<std::string> paths, std::function<void()> on_ch
       options_(options),
       notify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
       end_(eventfd(0, EFD_CLOEXEC)),
-      thread_([this] { run(); }) {}
+      told_(fingerprint()) {
+  watch_folders();
+  thread_ = std::thread([this] { run(); });
+}
 
 FileWatch::~FileWatch() {
   const std::uint64_t one = 1;
@@ -99,11 +102,9 @@ bool FileWatch::wait(Duration patience) {
 }
 
 void FileWatch::run() {
-  std::string told = fingerprint();
-  watch_folders();
   while (wait(options_.look_every)) {
     std::string now = fingerprint();
-    if (now == told) continue;
+    if (now == told_) continue;
     // Until it stays as it is: an editor may be half way.
     const auto give_up_at = std::chrono::steady_clock::now() + options_.patience;
     while (std::chrono::steady_clock::now() < give_up_at) {
@@ -117,7 +118,7 @@ void FileWatch::run() {
       if (now == before) break;
     }
     watch_folders();  // links may lead elsewhere now
-    told = std::move(now);
+    told_ = std::move(now);
     on_change_();
   }
 }

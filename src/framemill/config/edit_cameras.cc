@@ -186,8 +186,12 @@ std::size_t end_of_value(std::string_view text, std::size_t at) {
   for (std::size_t i = at; i < text.size(); ++i) {
     const char c = text[i];
     if (quote != 0) {
-      if (c == '\\' && quote == '"') ++i;
-      if (c == quote) quote = 0;
+      const bool is_doubled = c == '\'' && i + 1 < text.size() && text[i + 1] == '\'';
+      if ((c == '\\' && quote == '"') || (is_doubled && quote == '\'')) {
+        ++i;  // what follows does not end it
+      } else if (c == quote) {
+        quote = 0;
+      }
       end = std::min(i + 1, text.size());
       before = c;
       continue;
