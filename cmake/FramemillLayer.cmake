@@ -17,7 +17,7 @@ if(FRAMEMILL_WERROR)
 endif()
 if(FRAMEMILL_SANITIZE)
   target_compile_options(framemill_flags INTERFACE -fsanitize=${FRAMEMILL_SANITIZE}
-                         -fno-omit-frame-pointer -fno-sanitize-recover=all)
+                         -O1 -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(framemill_flags INTERFACE -fsanitize=${FRAMEMILL_SANITIZE})
 endif()
 

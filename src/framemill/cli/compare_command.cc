@@ -20,6 +20,7 @@
 #include "framemill/base/clock.h"
 #include "framemill/base/mutex.h"
 #include "framemill/base/replace_file.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/cli/compare_clips.h"
 #include "framemill/cli/compare_figures.h"
 #include "framemill/cli/compare_options.h"
@@ -80,6 +81,7 @@ class RunTicker {
 
  private:
   void run() EXCLUDES(mu_) {
+    name_this_thread("ticker");
     const MutexLock lock(mu_);
     while (!is_over_) {
       over_.wait_for(mu_, kRedrawPeriod);

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "framemill/base/replace_file.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/config/edit_cameras.h"
 #include "framemill/config/load_settings.h"
 
@@ -181,6 +182,7 @@ Result<CameraChanges> ConfigSync::save() {
 }
 
 void ConfigSync::run() {
+  name_this_thread("reloader");
   std::unique_lock lock(mu_);
   while (true) {
     asked_.wait(lock, [this] { return !asked_by_.empty() || is_over_; });

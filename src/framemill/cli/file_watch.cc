@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "framemill/base/thread_name.h"
+
 namespace framemill {
 namespace {
 
@@ -102,6 +104,7 @@ bool FileWatch::wait(Duration patience) {
 }
 
 void FileWatch::run() {
+  name_this_thread("file watch");
   while (wait(options_.look_every)) {
     std::string now = fingerprint();
     if (now == told_) continue;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "framemill/base/clock.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/cli/config_sync.h"
 #include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/run_options.h"
@@ -40,6 +41,7 @@ class LiveTable {
 
  private:
   void run() {
+    name_this_thread("table");
     RunReport before;
     int lines_drawn = 0;
     std::unique_lock lock(mu_);

@@ -31,7 +31,7 @@ Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, st
 struct RawOptions {
   std::string config;
   std::vector<std::string> sources;
-  std::optional<std::string> model, labels, score, nms_iou;
+  std::optional<std::string> model, labels, score, nms_iou, runtime, device, precision;
   std::optional<std::string> policy, budget, fidelity, motion, similarity, audit, batch, rate,
       every, slo;
   std::optional<std::string> pace, run_for, max_frames, max_answers, answer_delay, tick;
@@ -125,6 +125,11 @@ void declare(CLI::App& app, RawOptions& raw, const RunLikeCommand& command) {
 
   group = "How to answer";
   add(group, "--model", "FILE", raw.model, help_of<ModelSettings>("path"));
+  add(group, "--runtime", "auto|openvino|onnxruntime", raw.runtime,
+      help_of<ModelSettings>("runtime"));
+  add(group, "--device", "D", raw.device, help_of<ModelSettings>("device"));
+  add(group, "--precision", "auto|fp32|fp16|bf16", raw.precision,
+      help_of<ModelSettings>("precision"));
   add(group, "--labels", "coco|FILE", raw.labels, help_of<ModelSettings>("labels"));
   add(group, "--score", "S", raw.score, help_of<ModelSettings>("score"));
   add(group, "--nms-iou", "T", raw.nms_iou, help_of<ModelSettings>("nms_iou"));
@@ -254,6 +259,9 @@ class OptionReader {
     set("--labels", "labels", common, raw_.labels);
     set("--score", "score", common, raw_.score);
     set("--nms-iou", "nms_iou", common, raw_.nms_iou);
+    set("--runtime", "runtime", common, raw_.runtime);
+    set("--device", "device", common, raw_.device);
+    set("--precision", "precision", common, raw_.precision);
     for (ModelSettings& model : settings.models) {
       if (raw_.labels) {
         model.labels = common.labels;
@@ -261,6 +269,9 @@ class OptionReader {
       }
       if (raw_.score) model.score = common.score;
       if (raw_.nms_iou) model.nms_iou = common.nms_iou;
+      if (raw_.runtime) model.runtime = common.runtime;
+      if (raw_.device) model.device = common.device;
+      if (raw_.precision) model.precision = common.precision;
     }
     if (raw_.score)
       for (CameraSettings& camera : settings.cameras) camera.score.reset();

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "framemill/base/thread_name.h"
+
 namespace framemill {
 
 SignalWatch::SignalWatch(std::string loss, bool has_hangup) : loss_(std::move(loss)) {
@@ -31,6 +33,7 @@ void SignalWatch::watch(std::function<void()> request_stop, std::function<void()
 }
 
 void SignalWatch::run() {
+  name_this_thread("signals");
   bool is_second = false;
   while (true) {
     int signal_number = 0;

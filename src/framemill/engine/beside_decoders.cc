@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "framemill/base/cpu_time.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/video/source.h"
 
 namespace framemill {
@@ -52,6 +53,7 @@ BesideDecoders::~BesideDecoders() {
 }
 
 void BesideDecoders::work(Camera& camera, Duration phase) {
+  name_this_thread("decoder");
   std::this_thread::sleep_for(phase);  // cameras do not deliver all at the same moment
   const Duration zero = thread_cpu_time();
   Result<void> status = camera.source->open();

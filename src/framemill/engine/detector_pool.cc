@@ -1,6 +1,7 @@
 #include "framemill/engine/detector_pool.h"
 
 #include "framemill/base/check.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/sched/service_times.h"
 
 namespace framemill {
@@ -192,6 +193,7 @@ void DetectorPool::complete(const std::shared_ptr<Batch>& batch,
 }
 
 void DetectorPool::work() {
+  name_this_thread("pool");
   while (const std::optional<std::function<void()>> task = tasks_.pop()) (*task)();
 }
 

@@ -12,6 +12,7 @@
 #include <spdlog/spdlog.h>
 
 #include "framemill/base/check.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/config/rule_defaults.h"
 #include "framemill/core/inference_budget.h"
 #include "framemill/engine/detector_options.h"
@@ -453,8 +454,14 @@ void Engine::start() {
   const bool has_rules = std::ranges::any_of(
       s.settings.cameras, [](const CameraSettings& camera) { return !camera.rules.empty(); });
   if (!is_fast || has_rules) s.alarms->start();
-  if (!is_fast) s.housekeeper = std::thread([&s] { s.keep_house(); });
+  if (!is_fast) {
+    s.housekeeper = std::thread([&s] {
+      name_this_thread("housekeeper");
+      s.keep_house();
+    });
+  }
   s.waiter = std::thread([&s] {
+    name_this_thread("waiter");
     s.scheduler->wait_until_done();
     {
       const MutexLock lock(s.mu);

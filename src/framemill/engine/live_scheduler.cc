@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include "framemill/base/check.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/engine/trace_writer.h"
 
 namespace framemill {
@@ -296,6 +297,7 @@ SchedulerStatus LiveScheduler::status() const {
 }
 
 void LiveScheduler::run() {
+  name_this_thread("scheduler");
   std::uint64_t news_seen = 0;
   std::optional<TimePoint> wake_at;
   while (true) {

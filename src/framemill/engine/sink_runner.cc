@@ -2,6 +2,8 @@
 
 #include <spdlog/spdlog.h>
 
+#include "framemill/base/thread_name.h"
+
 namespace framemill {
 namespace {
 
@@ -98,6 +100,7 @@ bool SinkRunner::insist(const std::function<Result<void>()>& attempt) {
 }
 
 void SinkRunner::run() {
+  name_this_thread("sink", sink_->name());
   std::int64_t answers = 0;  // taken by the sink, not flushed
   std::int64_t alarms = 0;
   const auto flush = [&] {

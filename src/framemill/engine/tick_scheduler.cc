@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "framemill/base/check.h"
+#include "framemill/base/thread_name.h"
 
 namespace framemill {
 namespace {
@@ -100,6 +101,7 @@ std::vector<TickScheduler::Waiting> TickScheduler::take_tick() {
 }
 
 void TickScheduler::run() {
+  name_this_thread("scheduler");
   const double tick_s = to_seconds(options_.tick);
   std::vector<bool> is_in_step(options_.cameras.size());
   while (true) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "framemill/base/check.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/engine/trace_json.h"
 
 namespace framemill {
@@ -102,6 +103,7 @@ TraceCounts TraceWriter::counts() const {
 }
 
 void TraceWriter::run() {
+  name_this_thread("trace");
   bool has_begun = false;
   while (const std::optional<Chunk> chunk = queue_.pop()) {
     if (!has_begun && !header_.empty()) {

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "framemill/base/thread_name.h"
 #include "framemill/server/http_server_state.h"
 
 namespace framemill {
@@ -175,11 +176,13 @@ Result<std::unique_ptr<HttpServer>> HttpServer::create(Options options, const Cl
 void HttpServer::start() {
   state_->accept();
   state_->threads.emplace_back([this] {
+    name_this_thread("network");
     lower_thread_priority();
     state_->network.run();
   });
   for (std::size_t i = 0; i < kWorkers; ++i) {
     state_->threads.emplace_back([this] {
+      name_this_thread("worker");
       lower_thread_priority();
       state_->work.run();
     });

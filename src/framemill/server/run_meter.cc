@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "framemill/base/thread_name.h"
+
 namespace framemill {
 namespace {
 
@@ -53,6 +55,7 @@ std::shared_ptr<const RunFigures> RunMeter::figures() const {
 }
 
 void RunMeter::run() {
+  name_this_thread("meter");
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), 5);
   auto next = std::chrono::steady_clock::now() + kEvery;
   while (true) {

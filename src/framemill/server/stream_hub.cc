@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "framemill/base/thread_name.h"
 #include "framemill/config/setting_value.h"
 
 namespace framemill {
@@ -233,6 +234,7 @@ std::int64_t StreamHub::dropped() const {
 }
 
 void StreamHub::run() {
+  name_this_thread("stream");
   while (const std::optional<BoardEntry> entry = answers_.pop()) {
     const CameraDirectory* cameras = nullptr;
     std::string run_id;

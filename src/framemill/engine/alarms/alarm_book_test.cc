@@ -121,7 +121,8 @@ TEST_F(AlarmBookTest, ListsPagesNewestFirst) {
   }
   const auto rules = [&](const AlarmQuery& query) {
     std::string text;
-    for (const Alarm& alarm : *book->list(query)) text += alarm.rule.substr(1);
+    const auto page = book->list(query);  // kept: a range-for over *temporary would outlive it
+    for (const Alarm& alarm : *page) text += alarm.rule.substr(1);
     return text;
   };
   EXPECT_EQ(rules({}), "9876543210");

@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include "framemill/base/check.h"
+#include "framemill/base/thread_name.h"
 #include "framemill/config/rule_defaults.h"
 #include "framemill/vision/annotate.h"
 
@@ -207,6 +208,7 @@ void AlarmDesk::post(const std::shared_ptr<Watch>& watch, const CameraRules& rul
 }
 
 void AlarmDesk::run() {
+  name_this_thread("alarms");
   auto look_at = std::chrono::steady_clock::now();
   while (true) {
     const std::optional<Post> post = posts_.pop_until(look_at);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "framemill/base/clock.h"
+#include "framemill/base/thread_name.h"
 
 namespace framemill {
 namespace {
@@ -240,6 +241,7 @@ Result<void> ModbusSink::write_status(const RunStatus& status) {
 }
 
 void ModbusSink::run() {
+  name_this_thread("serve", name());
   Server& server = *server_;
   const auto began = std::chrono::steady_clock::now();
   while (!is_stopping_) {
