@@ -24,6 +24,7 @@ cameras:
   - id: gate-1   # do not rename
     url: "{SYNTHETIC}"
     priority: critical   # because of the barrier
+    username: viewer
     password: "${{GATE_PASSWORD}}"
   - {{id: dock, url: "{SYNTHETIC}"}}   # by the river
   # - {{id: yard, url: "rtsp://10.0.0.9/1"}}
@@ -137,7 +138,7 @@ class SaveTest(ConfigTest):
     def change_things(self):
         self.assertEqual(self.ask("PATCH", "/api/v1/cameras/gate-1", {"slo": "400ms", "priority": None, "zones": {"dock": [[0, 0], [1, 0], [1, 1]]}}).status, 200)
         self.assertEqual(self.ask("DELETE", "/api/v1/cameras/dock").status, 204)
-        self.assertEqual(self.ask("POST", "/api/v1/cameras", {"id": "added", "url": SYNTHETIC, "rate": 2, "classes": ["bottle"]}).status, 201)
+        self.assertEqual(self.ask("POST", "/api/v1/cameras", {"id": "added", "url": SYNTHETIC, "rate": 2, "classes": ["product"]}).status, 201)
 
     def settings(self):
         return {camera["id"]: camera["settings"] for camera in self.ask("GET", "/api/v1/cameras").json["cameras"]}
@@ -272,7 +273,7 @@ class SaveTest(ConfigTest):
         self.process = subprocess.Popen([framemill.BINARY, "run", "--source", f"{SYNTHETIC},id=one", "--model", str(DEMO_MODEL), "--listen", self.address],
                                         stdout=subprocess.DEVNULL, stderr=self.log)
         self.addCleanup(self.end, self.process)
-        self.wait_for(lambda: self.ask("GET", "/readyz").status == 200)
+        self.wait_for(lambda: self.read_log().count("listening at") == 2)
         self.assertIsNone(self.ask("GET", "/api/v1/config").json["config_path"])
         for action in ("save", "reload"):
             self.assertEqual(self.ask("POST", f"/api/v1/config/{action}").status, 409)

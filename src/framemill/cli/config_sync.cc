@@ -85,6 +85,7 @@ void ConfigSync::watch() {
   watches_.push_back(std::make_unique<FileWatch>(std::vector<std::string>{path_}, [this] {
     if (is_changed()) ask("the file's change");
   }));
+  if (is_changed()) ask("the file's change");  // since it was read
   std::vector<std::string> certificate;
   const ServerSettings& server = now_->settings.server;
   for (const std::string* path : {&server.cert_file, &server.key_file, &server.client_ca_file})

@@ -56,8 +56,10 @@ FileWatch::FileWatch(std::vector<std::string> paths, std::function<void()> on_ch
       options_(options),
       notify_(inotify_init1(IN_NONBLOCK | IN_CLOEXEC)),
       end_(eventfd(0, EFD_CLOEXEC)),
-      told_(fingerprint()),
-      thread_([this] { run(); }) {}
+      told_(fingerprint()) {
+  watch_folders();
+  thread_ = std::thread([this] { run(); });
+}
 
 FileWatch::~FileWatch() {
   const std::uint64_t one = 1;
@@ -103,7 +105,6 @@ bool FileWatch::wait(Duration patience) {
 
 void FileWatch::run() {
   name_this_thread("file watch");
-  watch_folders();
   while (wait(options_.look_every)) {
     std::string now = fingerprint();
     if (now == told_) continue;

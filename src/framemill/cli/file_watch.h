@@ -22,7 +22,8 @@ class FileWatch {
     Duration look_every = std::chrono::seconds(5);    ///< without being told by the kernel
   };
 
-  /// `on_change` may take its time; what happens meanwhile is told afterwards.
+  /// What changes from here on is told. `on_change` may take its time; what happens meanwhile is
+  /// told afterwards.
   FileWatch(std::vector<std::string> paths, std::function<void()> on_change);
   FileWatch(std::vector<std::string> paths, std::function<void()> on_change, Options options);
   FileWatch(const FileWatch&) = delete;
@@ -41,7 +42,7 @@ class FileWatch {
   const Options options_;
   const int notify_;    ///< inotify; -1: the kernel has none left
   const int end_;       ///< an eventfd that ends the thread
-  std::string told_;    ///< as it was when told last; the thread's once it runs
+  std::string told_;    ///< as it was told last, at first as it was found; used by thread_ only
   std::thread thread_;  // last member
 };
 

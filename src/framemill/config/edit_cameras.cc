@@ -186,9 +186,9 @@ std::size_t end_of_value(std::string_view text, std::size_t at) {
   for (std::size_t i = at; i < text.size(); ++i) {
     const char c = text[i];
     if (quote != 0) {
-      const bool is_doubled = c == '\'' && text.substr(i).starts_with("''");
+      const bool is_doubled = c == '\'' && i + 1 < text.size() && text[i + 1] == '\'';
       if ((c == '\\' && quote == '"') || (is_doubled && quote == '\'')) {
-        ++i;
+        ++i;  // what follows does not end it
       } else if (c == quote) {
         quote = 0;
       }
@@ -305,7 +305,7 @@ class CameraListEditor {
     for (const CameraSettings& camera : after)
       if (find_camera(before, camera.id) == nullptr)
         added.push_back(new_item(edit_between(nullptr, camera, defaults)));
-    if (count == 0) {
+    if (!has_list) {
       add_section(section, added);
       return lines_.result();
     }

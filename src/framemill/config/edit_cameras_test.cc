@@ -124,8 +124,8 @@ TEST(EditCameras, TouchesOnlyTheLinesOfWhatChanged) {
       {"what becomes the default goes",
        [](auto& c) { camera(c, "gate-1").priority = Priority::kNormal; },
        "    priority: critical\n", ""},
-      {"a new key comes last", [](auto& c) { camera(c, "dock").username = "viewer"; }, "",
-       "    username: viewer\n"},
+      {"a new key comes last", [](auto& c) { camera(c, "dock").score = .5; }, "",
+       "    score: 0.5\n"},
       {"a value of several lines", [](auto& c) { camera(c, "gate-1").mask.pop_back(); },
        "      - [[0, 0.9], [1, 0.9], [1, 1]]\n      - [[0, 0], [1, 0], [1, 0.2]]   # the street\n  "
        "  mask:\n",
@@ -177,7 +177,7 @@ TEST(EditCameras, VariablesStayAndTheirValuesAreNeverWritten) {
 TEST(EditCameras, ADollarOfAPasswordIsNoVariable) {
   const std::string after = edited(kSite, [](auto& c) {
     camera(c, "dock").username = "viewer";
-    camera(c, "dock").password = "a${HOME}$$b\"\\#";
+    camera(c, "dock").password = "a${HOME}$$b\"\\ #";
   });
   EXPECT_THAT(after, HasSubstr("$${HOME}$$$$b"));
 }

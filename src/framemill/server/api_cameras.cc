@@ -42,6 +42,8 @@ HttpResponse Api::list_cameras(const Call& call) {
   bool is_more = false;
   for (std::size_t i = 0; i < cameras.size(); ++i) {
     const CameraReport& camera = cameras[i];
+    const auto own = std::ranges::find(settings, camera.id, &CameraSettings::id);
+    if (own == settings.end()) continue;  // removed since the figures were taken
     if (part && lower(camera.id).find(lower(*part)) == std::string::npos) continue;
     if (state && to_string(camera.status.state) != *state) continue;
     const std::size_t place = total++;
@@ -50,10 +52,8 @@ HttpResponse Api::list_cameras(const Call& call) {
       is_more = true;
       continue;
     }
-    const auto own = std::ranges::find(settings, camera.id, &CameraSettings::id);
     const auto alarms = open.find(camera.id);
-    page.push_back(camera_json(*figures, i, own == settings.end() ? nullptr : &*own,
-                               alarms == open.end() ? 0 : alarms->second));
+    page.push_back(camera_json(*figures, i, *own, alarms == open.end() ? 0 : alarms->second));
   }
   return json_response(
       dump({{"cameras", std::move(page)},
@@ -68,12 +68,12 @@ HttpResponse Api::camera_response(const Call& call, const CameraId& id, int stat
   if (camera == cameras.end()) return unknown_camera(id);
   const std::vector<CameraSettings> settings = call.engine->camera_settings();
   const auto own = std::ranges::find(settings, id, &CameraSettings::id);
+  if (own == settings.end()) return unknown_camera(id);  // removed since the figures were taken
   const std::map<std::string, int> open = parts_.alarms.open_counts();
   const auto alarms = open.find(id);
   HttpResponse response =
       json_response(dump(camera_json(*figures, static_cast<std::size_t>(camera - cameras.begin()),
-                                     own == settings.end() ? nullptr : &*own,
-                                     alarms == open.end() ? 0 : alarms->second)),
+                                     *own, alarms == open.end() ? 0 : alarms->second)),
                     status);
   if (status == 201) response.headers.emplace_back("Location", "/api/v1/cameras/" + id);
   return response;

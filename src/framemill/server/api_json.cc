@@ -83,7 +83,7 @@ Json camera_stats_json(const RunFigures& figures, std::size_t i, int open_alarms
           {"troubles", std::move(troubles)}};
 }
 
-Json camera_json(const RunFigures& figures, std::size_t i, const CameraSettings* settings,
+Json camera_json(const RunFigures& figures, std::size_t i, const CameraSettings& settings,
                  int open_alarms) {
   const CameraReport& camera = figures.report.cameras[i];
   const StreamFacts& facts = camera.status.facts;
@@ -108,7 +108,7 @@ Json camera_json(const RunFigures& figures, std::size_t i, const CameraSettings*
           {"stats", camera_stats_json(figures, i, open_alarms)},
           {"counts", counts_json(camera.counts)},
           {"fidelity", fidelity_json(camera.fidelity)},
-          {"settings", settings != nullptr ? camera_settings_json(*settings) : Json(nullptr)}};
+          {"settings", camera_settings_json(settings)}};
 }
 
 Json device_json(const DeviceFigures& device) {
