@@ -62,9 +62,12 @@ class FramemillTest(unittest.TestCase):
         """The same in the background; finish_engine() ends it. `log`: a file for what it says, to be read meanwhile."""
         self.log = log
         self.results, self.summary = self.folder / "results.jsonl", self.folder / "summary.json"
+        output = open(log, "wb") if log else subprocess.PIPE
         process = subprocess.Popen(
             [BINARY, "run", *map(str, arguments), "--results", str(self.results), "--summary", str(self.summary), "--listen", "off"],
-            stdout=subprocess.PIPE, stderr=open(log, "wb") if log else subprocess.PIPE, **kwargs)
+            stdout=subprocess.PIPE, stderr=output, **kwargs)
+        if log:
+            output.close()  # the process has it
         self.addCleanup(self.end, process)
         return process
 

@@ -124,10 +124,10 @@ class DiskTest(PlantTest):
             ("  - {type: sqlite, path: disk/events.db}", "data", ("sinks[0]", "disk/events.db", "folder that exists and is writable")),
             ("  - {type: jsonl, path: disk/all.jsonl}", "data", ("sinks[0]", "disk/all.jsonl", "Read-only file system")),
             ("  - {type: webhook, url: 'http://127.0.0.1:1/'}", "disk/data", ("spool/webhook", "Read-only file system", "engine.data")),
-            ("  []", "disk/data", ("disk/data", "writable", "engine.data")),
+            ("  []", "disk/data", ("alarms.db", "writable", "engine.data")),
         ):
             with self.subTest(sinks=sinks, data=data):
-                path = self.config(sinks)
+                path = self.config(sinks, rules=None if "alarms.db" in words else "[]")
                 path.write_text(path.read_text().replace("data: data", f"data: {data}"))
                 done = framemill.run("run", path, "--listen", "off", "--for", "2s")
                 self.assertEqual(done.returncode, 2, done.stderr)

@@ -59,10 +59,13 @@ class KafkaTest(PlantTest):
         wait_until(lambda: len(self.peer.ids(".answers")) >= self.lines_so_far() - 5, PATIENCE, "the backlog is gone")
         done = self.finish_engine(engine)
         sink = self.of_sink(done)
-        self.assertEqual((sink["lost"], sink["spool"]["dropped"], sink["spool"]["waiting"]), (0, 0, 0))
+        self.assertEqual((sink["lost"], sink["spool"]["dropped"]), (0, 0))
         self.assertGreater(sink["spool"]["retries"], 0)
-        wait_until(lambda: len(self.peer.ids(".answers")) >= len(done.results), 10, "the consumer has read it")
-        self.assertEqual(self.peer.ids(".answers"), self.answered(done))
+        # The last moments may wait on disk for the next run, and nothing else.
+        delivered = len(done.results) - sink["spool"]["waiting"]
+        self.assertLess(sink["spool"]["waiting"], 10)
+        wait_until(lambda: len(self.peer.ids(".answers")) >= delivered, 10, "the consumer has read it")
+        self.assertEqual({k: v for k, v in self.answered(done).items() if v["seq"] < delivered}, self.peer.ids(".answers"))
 
     def test_a_topic_that_is_not_there_yet(self):
         self.peer.tell(f"error plant.vision.answers {UNKNOWN_TOPIC}")
@@ -80,7 +83,7 @@ class KafkaTest(PlantTest):
         self.peer.tell(f"refuse 12 {TOO_LARGE}")
         engine = self.start_engine(self.config(self.sink(), rules="[]"))
         wait_until(lambda: len(self.peer.ids()) > 30, PATIENCE, "what comes later arrives")
-        done = self.finish_engine(engine)
+        done = self.finish_engine(engine, expect=1)  # something was lost, so the work failed
         spool = self.of_sink(done)["spool"]
         self.assertGreater(spool["dropped"], 0)
         self.assertLessEqual(spool["dropped"], 12)
@@ -90,10 +93,10 @@ class KafkaTest(PlantTest):
 
     def test_nobody_there_and_a_password(self):
         port = free_port()
-        engine = self.start_engine(self.config(self.sink(url=f"kafka://127.0.0.1:{port}", username="fm", password="kafka-s3cret"), rules="[]"))
-        wait_until(lambda: self.lines_so_far() > 20, PATIENCE, "answers")
+        engine = self.start_engine(self.config(self.sink(url=f"kafka://127.0.0.1:{port}", username="fm", password="kafka-s3cret"), rules="[]"),
+                                   log=self.folder / "log")
+        wait_until(lambda: "Connection refused" in self.log.read_text(), PATIENCE, "what is wrong is said")
         done = self.finish_engine(engine)
-        self.assertIn("Connection refused", done.stderr)
         self.assertNotIn("kafka-s3cret", done.stderr + json.dumps(done.summary))
         self.assertEqual(self.of_sink(done)["spool"]["waiting"], len(done.results))
 

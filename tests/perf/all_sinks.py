@@ -72,8 +72,9 @@ sinks:
         """A run in the background; its results are those of `number`."""
         self.results, self.summary = self.folder / f"results-{number}.jsonl", self.folder / f"summary-{number}.json"
         self.log = self.folder / f"log-{number}"
-        return subprocess.Popen([framemill.BINARY, "run", str(self.config), "--results", str(self.results), "--summary", str(self.summary),
-                                 "--listen", f"127.0.0.1:{self.listen_port}" if listen else "off"], stdout=subprocess.DEVNULL, stderr=open(self.log, "wb"))
+        with open(self.log, "wb") as log:
+            return subprocess.Popen([framemill.BINARY, "run", str(self.config), "--results", str(self.results), "--summary", str(self.summary),
+                                     "--listen", f"127.0.0.1:{self.listen_port}" if listen else "off"], stdout=subprocess.DEVNULL, stderr=log)
 
     def take_down(self):
         self.broker.end_gently()
