@@ -10,7 +10,9 @@ Both runtimes run inside framemill, on the same pictures, so nothing but the run
   side by its last bit, in which runtimes differ, since each adds in an order of its own; the layers that follow
   make more of it. Single detections then differ by several hundredths whoever is right, as noise of a
   millionth in the input does in one and the same runtime (run_agreement.py measures that). So the bars
-  are on the mean over all sure detections: of the score difference, and of 1 - IoU.
+  are on the mean over all sure detections: of the score difference, and of 1 - IoU. One scale for all
+  weights of a layer (PER_TENSOR) makes the steps so coarse that the noise of a millionth moves the mean score by
+  .018 within ONNX Runtime, five times as far as in a model with a scale for each channel (.0035): its bars are wider.
 - A model that one side refuses, the other one refuses, too, with the same reason.
 Exit status: 0 all bars kept, 1 missed, 2 cannot run.
 """
@@ -29,7 +31,9 @@ from detections import is_alike, mean_differences
 
 RUNTIMES = ("openvino", "onnxruntime")
 ROUNDED = ("int8",)          # file name parts
+PER_TENSOR = ("entropy",)
 SCORE_MEAN_MOST, BOX_MEAN_MOST = 0.03, 0.05
+PER_TENSOR_MEAN_MOST = 0.08  # of both
 # Finds nothing on these pictures, or is refused. Everything else has to find something.
 IS_BLIND = ("rmcar",)
 IS_REFUSED = ("BROKENHEAD",)
@@ -70,9 +74,12 @@ def detect(tool, runtime, model, stream):
 
 def is_mean_alike(model, left, right):
     score, box, count = mean_differences([(left[name], right[name]) for name in right])
-    is_good = count > 0 and score <= SCORE_MEAN_MOST and box <= BOX_MEAN_MOST
+    score_most, box_most = SCORE_MEAN_MOST, BOX_MEAN_MOST
+    if any(part in model for part in PER_TENSOR):
+        score_most = box_most = PER_TENSOR_MEAN_MOST
+    is_good = count > 0 and score <= score_most and box <= box_most
     print(f"{model}: {'ok' if is_good else 'MISSED'}: {count} detections; mean score difference {score:.4f} (at most "
-          f"{SCORE_MEAN_MOST}), mean 1 - IoU {box:.4f} (at most {BOX_MEAN_MOST})")
+          f"{score_most}), mean 1 - IoU {box:.4f} (at most {box_most})")
     return is_good
 
 
