@@ -46,8 +46,8 @@ install_for_service(FILES "${FRAMEMILL_DEPS_DIR}/openvino/licenses/licensing/one
                     "${FRAMEMILL_DEPS_DIR}/openvino/licenses/licensing/onetbb_third-party-programs.txt"
                     "${FRAMEMILL_DEPS_DIR}/openvino/licenses/licensing/runtime-third-party-programs.txt"
                     DESTINATION ${documents}/openvino)
-install_for_service(DIRECTORY "${deploy}/prometheus" "${deploy}/grafana" DESTINATION ${documents}/examples
-                    PATTERN "*_test.yaml" EXCLUDE)
+install(DIRECTORY "${deploy}/prometheus" "${deploy}/grafana" DESTINATION ${documents}/examples COMPONENT service
+        EXCLUDE_FROM_ALL PATTERN "*_test.yaml" EXCLUDE)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_SET_DESTDIR ON)  # for the absolute places

@@ -39,7 +39,8 @@ class EvalTestdataTest(FramemillTest):
                 quality = document["conditions"][0]["model"]
                 self.assertEqual(document["data"]["pictures"], 64)
                 self.assertAlmostEqual(quality["ap"], ap, delta=0.005)
-                self.assertAlmostEqual(quality["ap50"], ap50, delta=0.005)
+                # One threshold is a tenth of what `ap` averages: where runtimes differ in the last digit, it moves further.
+                self.assertAlmostEqual(quality["ap50"], ap50, delta=0.01)
 
     def test_steel_defects(self):
         model, ap50, ap = STEEL_FIGURES

@@ -305,7 +305,7 @@ class CameraListEditor {
     for (const CameraSettings& camera : after)
       if (find_camera(before, camera.id) == nullptr)
         added.push_back(new_item(edit_between(nullptr, camera, defaults)));
-    if (!has_list) {
+    if (count == 0) {
       add_section(section, added);
       return lines_.result();
     }
