@@ -33,7 +33,7 @@ sinks:
 """)
         process = subprocess.Popen([BINARY, "run", str(config), "--for", "60s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(self.end, process)
-        wanted = {"cam gate-1", "scheduler", "pool", "alarms", "sink sqlite", "sink a-file-wit", "sink webhook", "send webhook", "serve modbus", "network",
+        wanted = {"cam gate-1", "scheduler", "pool", "alarms", "sink events.db", "sink a-file-wit", "sink webhook", "send webhook", "serve modbus", "network",
                   "worker", "stream", "meter", "reloader", "signals", "housekeeper"}
         names = set()
         end = time.monotonic() + 60
