@@ -15,6 +15,13 @@ if(FRAMEMILL_OPENVINO)
           PATTERN "*pytorch*" EXCLUDE PATTERN "*tensorflow*" EXCLUDE PATTERN "*paddle*" EXCLUDE
           PATTERN "*jax*" EXCLUDE PATTERN "*gguf*" EXCLUDE PATTERN "*openvino_c.so*" EXCLUDE)
 endif()
+if(FRAMEMILL_ONNXRUNTIME)
+  # Loaded while the program runs; framemill looks beside itself first.
+  install(DIRECTORY "${FRAMEMILL_DEPS_DIR}/onnxruntime/lib/" DESTINATION lib/framemill COMPONENT program
+          FILES_MATCHING PATTERN "libonnxruntime*.so*")
+  install(FILES "${FRAMEMILL_DEPS_DIR}/onnxruntime/lib/LICENSE" "${FRAMEMILL_DEPS_DIR}/onnxruntime/lib/ThirdPartyNotices.txt"
+          DESTINATION /usr/share/doc/framemill/onnxruntime COMPONENT service EXCLUDE_FROM_ALL)
+endif()
 
 # Made from the binary's own --help and from the change log; not part of `all`.
 find_program(PYTHON_FOR_BUILD python3 REQUIRED)
@@ -39,7 +46,8 @@ install_for_service(FILES "${FRAMEMILL_DEPS_DIR}/openvino/licenses/licensing/one
                     "${FRAMEMILL_DEPS_DIR}/openvino/licenses/licensing/onetbb_third-party-programs.txt"
                     "${FRAMEMILL_DEPS_DIR}/openvino/licenses/licensing/runtime-third-party-programs.txt"
                     DESTINATION ${documents}/openvino)
-install_for_service(DIRECTORY "${deploy}/prometheus" "${deploy}/grafana" DESTINATION ${documents}/examples)
+install(DIRECTORY "${deploy}/prometheus" "${deploy}/grafana" DESTINATION ${documents}/examples COMPONENT service
+        EXCLUDE_FROM_ALL PATTERN "*_test.yaml" EXCLUDE)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_SET_DESTDIR ON)  # for the absolute places

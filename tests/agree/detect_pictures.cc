@@ -1,4 +1,4 @@
-// detect_pictures MODEL PICTURES [--cache DIR] [--labels coco]
+// detect_pictures MODEL PICTURES [--cache DIR] [--runtime R] [--precision P]
 //
 // Runs every picture of PICTURES through MODEL with framemill's own detector and prints one JSON
 // line for each: {"name": ..., "detections": [{"class": 0, "label": "person", "score": .9, "box":
@@ -70,16 +70,29 @@ int complain(const Error& error) {
 int main(int argc, char** argv) {
   DetectorOptions options;
   std::vector<std::string> paths;
+  std::string runtime = "auto", precision = "auto";
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--cache") == 0 && i + 1 < argc)
       options.backend.cache_dir = argv[++i];
+    else if (std::strcmp(argv[i], "--runtime") == 0 && i + 1 < argc)
+      runtime = argv[++i];
+    else if (std::strcmp(argv[i], "--precision") == 0 && i + 1 < argc)
+      precision = argv[++i];
     else
       paths.emplace_back(argv[i]);
   }
   if (paths.size() != 2) {
-    fmt::print(stderr, "usage: detect_pictures MODEL PICTURES [--cache DIR]\n");
+    fmt::print(
+        stderr,
+        "usage: detect_pictures MODEL PICTURES [--cache DIR] [--runtime R] [--precision P]\n");
     return 2;
   }
+  const Result<RuntimeKind> runtime_kind = parse_runtime(runtime);
+  if (!runtime_kind) return complain(runtime_kind.error());
+  const Result<Precision> parsed_precision = parse_precision(precision);
+  if (!parsed_precision) return complain(parsed_precision.error());
+  options.backend.runtime = *runtime_kind;
+  options.backend.precision = *parsed_precision;
   options.backend.path = paths[0];
   options.backend.device = "CPU";
   const Result<std::unique_ptr<Detector>> detector = Detector::load(options);
@@ -87,9 +100,9 @@ int main(int argc, char** argv) {
   const Result<std::vector<NamedPicture>> pictures = read_pictures(paths[1]);
   if (!pictures) return complain(pictures.error());
 
-  fmt::print(stderr, "{}: {}, head {}, {} classes\n", (*detector)->facts().name,
-             (*detector)->facts().precision, to_string((*detector)->head_kind()),
-             (*detector)->labels().size());
+  const ModelFacts& facts = (*detector)->facts();
+  fmt::print(stderr, "{}: {}, head {}, {} classes, batch {}\n", facts.name, facts.precision,
+             to_string((*detector)->head_kind()), (*detector)->labels().size(), facts.batch_max);
   for (const auto& [name, picture] : *pictures) {
     const Size input = (*detector)->input_for(picture.size);
     Result<std::unique_ptr<DetectorRequest>> request = (*detector)->create_request(1, input);

@@ -34,13 +34,10 @@ try:
     import onnx
     import float_form
     import onnx_reference
+    from detections import is_alike, mean_differences
 except ImportError as problem:
     sys.exit(f"run_agreement: {problem}; install tests/agree/requirements.txt into a venv")
 
-SCORE = 0.3
-IOU_LEAST = 0.95
-SCORE_DIFFERENCE_MOST = 0.02
-SHARE_LEAST = 0.99  # of the detections agree; the rest are edge cases
 NOISE = 1e-6
 NOISE_SEEDS = (1, 2)
 SELF_BAR = 1.5
@@ -74,82 +71,6 @@ def to_bgr(planes):
     return np.clip(np.stack([b, g, r], -1), 0, 255).astype(np.float32)
 
 
-def iou(a, b):
-    width = min(a[2], b[2]) - max(a[0], b[0])
-    height = min(a[3], b[3]) - max(a[1], b[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    area = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    return width * height / (area - width * height)
-
-
-def nearest(one, others):
-    """The one of `others` of the same class with the largest IoU (or None), and that IoU."""
-    same = [o for o in others if o["class"] == one["class"]]
-    best = max(same, key=lambda o: iou(one["box"], o["box"]), default=None)
-    return best, iou(one["box"], best["box"]) if best else 0.0
-
-
-def compare(wanted, found):
-    """Counts of (agreed, edge, missed) of `wanted`'s sure detections among `found`, and the worst values."""
-    agreed, edge, missed = 0, 0, []
-    worst_iou, worst_score = 1.0, 0.0
-    for one in wanted:
-        if one["score"] < SCORE:
-            continue
-        best, overlap = nearest(one, found)
-        difference = abs(one["score"] - best["score"]) if best else 1.0
-        if overlap >= IOU_LEAST and difference <= SCORE_DIFFERENCE_MOST:
-            agreed += 1
-            worst_iou, worst_score = min(worst_iou, overlap), max(worst_score, difference)
-            continue
-        # Two boxes for one object with nearly the same score, or an overlap at NMS's limit: which of
-        # them stays is a matter of the last digit.
-        rivals = [o for o in wanted + found if o is not one and o is not best and o["class"] == one["class"]
-                  and iou(one["box"], o["box"]) > 0.4]
-        if rivals:
-            edge += 1
-        else:
-            missed.append({"wanted": one, "nearest": best, "iou": round(overlap, 3)})
-    return agreed, edge, missed, worst_iou, worst_score
-
-
-def is_alike(model, ours, theirs):
-    """Prints how `ours` and `theirs` (picture: detections) agree; whether they keep the bars."""
-    agreed = edge = 0
-    missed, worst_iou, worst_score = [], 1.0, 0.0
-    for name in theirs:
-        for wanted, found, side in ((theirs[name], ours[name], "reference"), (ours[name], theirs[name], "framemill")):
-            a, e, m, box, score = compare(wanted, found)
-            agreed, edge = agreed + a, edge + e
-            missed += [{"picture": name, "only": side, **entry} for entry in m]
-            worst_iou, worst_score = min(worst_iou, box), max(worst_score, score)
-    total = agreed + edge + len(missed)
-    is_good = total > 0 and not missed and agreed >= SHARE_LEAST * total
-    print(f"{model}: {'ok' if is_good else 'MISSED'}: {agreed} of {total} detections agree, {edge} edge, "
-          f"{len(missed)} missed; least IoU {worst_iou:.3f}, largest score difference {worst_score:.4f}")
-    for entry in missed[:10]:
-        print("   ", json.dumps(entry))
-    return is_good
-
-
-def mean_differences(pairs):
-    """Of two answers each: means of |score difference| and 1 - IoU over the sure detections of both.
-
-    One without a counterpart that overlaps by half counts with its whole score and 1.
-    """
-    scores, overlaps = [], []
-    for left, right in pairs:
-        for wanted, found in ((left, right), (right, left)):
-            for one in wanted:
-                if one["score"] < SCORE:
-                    continue
-                best, overlap = nearest(one, found)
-                scores.append(abs(one["score"] - best["score"]) if overlap >= 0.5 else one["score"])
-                overlaps.append(1 - overlap if overlap >= 0.5 else 1)
-    return (float(np.mean(scores)), float(np.mean(overlaps)), len(scores)) if scores else (1.0, 1.0, 0)
-
-
 def is_as_near_as_itself(model, ours, theirs, noisy):
     """`noisy`: the reference's answers to its noisy input, one dictionary a seed."""
     score, box, count = mean_differences([(ours[name], theirs[name]) for name in theirs])
@@ -178,9 +99,9 @@ def write_pictures(path, pictures):
                 file.write(plane.tobytes())
 
 
-def detect_with_framemill(tool, model, stream):
+def detect_with_framemill(tool, runtime, model, stream):
     """picture: detections; None, and a line that says why, if the tool fails."""
-    run = subprocess.run([tool, model, stream], stdout=subprocess.PIPE, text=True, timeout=600, check=False)
+    run = subprocess.run([tool, model, stream, "--runtime", runtime], stdout=subprocess.PIPE, text=True, timeout=600, check=False)
     if run.returncode != 0:
         print(f"{model}: detect_pictures ended with {run.returncode}")
         return None
@@ -207,13 +128,13 @@ def is_model_kept(model, arguments, folder):
             random = np.random.default_rng(seed)
             noisy.append({name: reference.detect(picture, lambda shape: random.uniform(-NOISE, NOISE, shape))
                           for name, picture in bgr.items()})
-        ours = detect_with_framemill(arguments.tool, path, stream)
+        ours = detect_with_framemill(arguments.tool, arguments.runtime, path, stream)
         is_kept = ours is not None and is_as_near_as_itself(model, ours, theirs, noisy)
         exact, exact_path = f"{model}, float form", os.path.join(folder, os.path.basename(model))
         onnx.save(float_form.float_form(onnx.load(path)), exact_path)
     reference = onnx_reference.Reference(exact_path)
     theirs = {name: reference.detect(picture) for name, picture in bgr.items()}
-    ours = detect_with_framemill(arguments.tool, exact_path, stream)
+    ours = detect_with_framemill(arguments.tool, arguments.runtime, exact_path, stream)
     return ours is not None and is_alike(exact, ours, theirs) and is_kept
 
 
@@ -221,6 +142,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--tool", required=True, help="the built detect_pictures")
     parser.add_argument("--testdata", default=os.environ.get("FRAMEMILL_TESTDATA"))
+    parser.add_argument("--runtime", default="openvino", choices=("openvino", "onnxruntime"), help="that framemill uses")
     parser.add_argument("--pictures", type=int, default=16, help="how many of each folder of pictures")
     parser.add_argument("--model", action="append", choices=MODELS, metavar="MODEL", help="only these of MODELS")
     arguments = parser.parse_args()

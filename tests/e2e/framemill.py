@@ -58,12 +58,16 @@ class FramemillTest(unittest.TestCase):
         self.check_promises(done)
         return done
 
-    def start_engine(self, *arguments, **kwargs):
-        """The same in the background; finish_engine() ends it."""
+    def start_engine(self, *arguments, log=None, **kwargs):
+        """The same in the background; finish_engine() ends it. `log`: a file for what it says, to be read meanwhile."""
+        self.log = log
         self.results, self.summary = self.folder / "results.jsonl", self.folder / "summary.json"
+        output = open(log, "wb") if log else subprocess.PIPE
         process = subprocess.Popen(
             [BINARY, "run", *map(str, arguments), "--results", str(self.results), "--summary", str(self.summary), "--listen", "off"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
+            stdout=subprocess.PIPE, stderr=output, **kwargs)
+        if log:
+            output.close()  # the process has it
         self.addCleanup(self.end, process)
         return process
 
@@ -77,6 +81,7 @@ class FramemillTest(unittest.TestCase):
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=timeout)
+        stderr = self.log.read_bytes() if self.log else stderr
         self.assertEqual(process.returncode, expect, stderr.decode())
         done = Finished(process.returncode, stdout.decode(), stderr.decode(), read_lines(self.results), json.loads(self.summary.read_text()))
         self.check_promises(done)

@@ -3,6 +3,7 @@ import hashlib
 import hmac
 import http.server
 import json
+import os
 import pathlib
 import shutil
 import socket
@@ -29,12 +30,17 @@ def wait_until(condition, timeout_s, what):
 
 
 class Broker:
-    """Mosquitto on a port of its own; start() and stop() as often as wanted."""
+    """Mosquitto on a port of its own; start() and stop() as often as wanted. `is_durable`: what it has acknowledged outlives end_gently()."""
 
-    def __init__(self, folder, extra="", port=None):
+    def __init__(self, folder, extra="", port=None, is_durable=False):
         self.port = port or free_port()
         self.config = pathlib.Path(folder) / "mosquitto.conf"
-        self.config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\nmax_queued_messages 0\n{extra}\n")
+        kept = "persistence false"
+        if is_durable:
+            store = pathlib.Path(folder) / "mosquitto"
+            store.mkdir()
+            kept = f"persistence true\npersistence_location {store}/" + ("\nuser root" if os.getuid() == 0 else "")
+        self.config.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n{kept}\nmax_queued_messages 0\n{extra}\n")
         self.process = None
 
     def start(self):
@@ -52,13 +58,22 @@ class Broker:
             self.process = None
 
 
-class Subscriber:
-    """All messages below `topic` as (topic, payload, retained), in the order of arrival."""
+    def end_gently(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait()
+            self.process = None
 
-    def __init__(self, port, topic="#", tls=None):
+
+class Subscriber:
+    """All messages below `topic` as (topic, payload, retained), in the order of arrival. With a `name` the broker keeps for it what comes while it is
+    away."""
+
+    def __init__(self, port, topic="#", tls=None, name=""):
         self.messages = []
         self.is_subscribed = threading.Event()
-        self.client = paho.mqtt.client.Client()
+        self.client = paho.mqtt.client.Client(client_id=name, clean_session=not name)
+        self.client.reconnect_delay_set(1, 2)
         if tls:
             self.client.tls_set(**tls)
         self.client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
@@ -77,7 +92,7 @@ class Subscriber:
 
 
 class Receiver:
-    """An HTTP server that keeps what is posted to it; `status` is what it answers."""
+    """An HTTP server that keeps what is posted to it; `status` is what it answers; 0: it closes the connection without a word."""
 
     def __init__(self, secret=None, port=0):
         self.requests = []  # (status answered, headers, body, received at)
@@ -92,8 +107,12 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if secret is not None and not outer.is_signed(secret, self.headers.get("Framemill-Signature", ""), body):
                     outer.bad_signatures += 1
-                outer.requests.append((outer.status, dict(self.headers), body.decode(), time.time()))
-                self.send_response(outer.status)
+                status = outer.status
+                outer.requests.append((status or 999, dict(self.headers), body.decode(), time.time()))
+                if status == 0:
+                    self.close_connection = True
+                    return
+                self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -119,6 +138,10 @@ class Receiver:
             if status < 300:
                 taken.setdefault(headers["Idempotency-Key"], (json.loads(body), at))
         return taken
+
+    def messages(self):
+        """All that was taken, in the order of arrival; with batches, too."""
+        return [json.loads(line) for status, _, body, _ in list(self.requests) if status < 300 for line in body.splitlines()]
 
     def stop(self):
         self.server.shutdown()

@@ -42,6 +42,11 @@ class ServerTest(FramemillTest):
     """Starts runs with a server, and holds each answer against the contract."""
 
     contract = Contract()
+    scheme = "http"
+
+    def connect_http(self):
+        host, port = self.address.rsplit(":", 1)
+        return http.client.HTTPConnection(host, int(port), timeout=30)
 
     def start_server(self, config, *arguments, listen="127.0.0.1:0", wait=True):
         path = self.folder / "site.yaml"
@@ -54,7 +59,7 @@ class ServerTest(FramemillTest):
         self.addCleanup(self.end, process)
         self.process = process
         if wait:
-            self.address = self.wait_for(lambda: (re.search(r"listening at http://([^/\s]+)/", self.read_log()) or [None, None])[1])
+            self.address = self.wait_for(lambda: (re.search(rf"listening at {self.scheme}://([^/\s]+)/", self.read_log()) or [None, None])[1])
             self.wait_for(lambda: self.ask("GET", "/readyz").status == 200)
         return process
 
@@ -81,8 +86,7 @@ class ServerTest(FramemillTest):
                 return answer
 
     def ask_once(self, method, path, body, token, headers, raw):
-        host, port = self.address.rsplit(":", 1)
-        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        connection = self.connect_http()
         fields = dict(headers or {})
         if token:
             fields["Authorization"] = f"Bearer {token}"
@@ -160,6 +164,8 @@ class ContractTest(ServerTest):
         self.assertEqual(self.ask("DELETE", "/api/v1/cameras/new").status, 204)
         self.assertEqual(self.ask("DELETE", "/api/v1/cameras/new").status, 404)
         self.assertEqual(self.ask("PATCH", "/api/v1/cameras/new", {}).status, 404)
+        ok("GET", "/api/v1/config")
+        ok("POST", "/api/v1/config/save")
         ok("POST", "/api/v1/config/reload")
         summary = self.stop()
         self.assertTrue(summary["conserved"])
@@ -252,7 +258,8 @@ class SecurityTest(ServerTest):
         camera = {"id": "new", "url": SYNTHETIC}
         for method, path, body, least in (("GET", "/api/v1/run", None, VIEW), ("GET", "/metrics", None, VIEW), ("POST", "/api/v1/cameras/gate-1/restart", None, OPERATE),
                                           ("POST", "/api/v1/cameras", camera, ADMIN), ("PATCH", "/api/v1/cameras/new", {"rate": 4}, ADMIN),
-                                          ("DELETE", "/api/v1/cameras/new", None, ADMIN), ("POST", "/api/v1/config/reload", None, ADMIN)):
+                                          ("DELETE", "/api/v1/cameras/new", None, ADMIN), ("POST", "/api/v1/config/reload", None, ADMIN),
+                                          ("GET", "/api/v1/config", None, VIEW), ("POST", "/api/v1/config/save", None, ADMIN)):
             with self.subTest(method=method, path=path):
                 for wrong in (None, "wrong", ADMIN[:-1], ADMIN + "x", ADMIN.upper()):
                     answer = self.ask(method, path, body, wrong)
@@ -516,7 +523,7 @@ class LiveChangesTest(ServerTest):
         self.assertEqual(len(lines), summary["total"]["sampled"])
 
     def test_reload_by_signal_and_by_api(self):
-        self.start_server(self.synthetic("stays", "goes"))
+        self.start_server(self.synthetic("stays", "goes", server="watch: false"))  # else the watch may be quicker
         ids = lambda: [camera["id"] for camera in self.ask("GET", "/api/v1/cameras").json["cameras"]]
         site = self.folder / "site.yaml"
         self.ask("POST", "/api/v1/cameras", {"id": "by-hand", "url": SYNTHETIC})

@@ -42,9 +42,16 @@ class VerifyTest(FramemillTest):
         for group in report["classes"]:
             self.assertEqual(group["cameras"], 2)
             self.assertAlmostEqual(group["predicted"]["sampled_per_s"], 10, delta=.5)
+            self.assertGreater(report["speed"], 0)
             if not framemill.IS_SLOW_BUILD:
                 self.assertAlmostEqual(group["measured"]["sampled_per_s"], 10, delta=1)
                 self.assertGreater(group["measured"]["share_inferred"], .5)
+        # What is predicted alone: no cameras, no drift, the same figures.
+        alone = self.framemill("verify", self.site, "--profile", profile, "--models", self.models, "--predict", "--json")
+        self.assertEqual(alone.returncode, 0, alone.stderr)
+        for before, group in zip(report["classes"], json.loads(alone.stdout)["classes"]):
+            self.assertIsNone(group["measured"])
+            self.assertEqual(group["predicted"]["sampled_per_s"], before["predicted"]["sampled_per_s"])
         # The model was exchanged since.
         with open(self.models / "line_int8.onnx", "ab") as model:
             model.write(b"\0")

@@ -6,7 +6,8 @@ density.py --testdata DIR --count 50 --seconds 120
 Clips are read as live sources, each at its own frame rate, from random offsets. Afterwards every frame of the clips is inferred
 once, and the answers are compared with that: agreement.py's figures beside the fidelity that the run's own audits say. Prints the
 figures beside their bars; exit status 1 where a bar is missed. Latency counts from the first packet of a frame, so that it holds the
-reorder delay of clips with B frames; "own" figures leave that out.
+reorder delay of clips with B frames; "own" figures leave that out, and "least possible" ones are what the packets' time stamps
+alone allow (reorder_floor.py).
 
 --critical N makes N cameras critical, of clips without B frames, with an slo of their own (--critical-slo).
 """
@@ -18,6 +19,8 @@ import random
 import subprocess
 import sys
 import tempfile
+
+import reorder_floor
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLIPS = ["street_vehicles_ahmetozlu", "reception_hall_ahsan", "industrial_bottles_shelf_intel", "motorway_svincolo_federico",
@@ -53,8 +56,26 @@ def full_inference(a, clips, folder):
     return found
 
 
+def add_agreement(agreement, wanted, given, sums):
+    """One frame more in agreement.py's counts."""
+    found = agreement.matches(agreement.above(wanted, .5), agreement.above(given, .25), .5)
+    sums["found"] += len(found)
+    sums["overlap"] += sum(found)
+    sums["wanted"] += len(agreement.above(wanted, .5))
+    sums["right"] += len(agreement.matches(agreement.above(given, .25), agreement.above(wanted, .2), .5))
+    sums["given"] += len(agreement.above(given, .25))
+    sums["sure_right"] += len(agreement.matches(agreement.above(given, .5), agreement.above(wanted, .2), .5))
+    sums["sure_given"] += len(agreement.above(given, .5))
+    sums["frames"] += 1
+
+
+def harmonic(figures):
+    """Fidelity: the harmonic mean of recall and sure precision."""
+    return 2 * figures["recall"] * figures["sure"] / max(1e-9, figures["recall"] + figures["sure"])
+
+
 def compare(agreement, full, results, clip_of, since_s=0.0):
-    """Sums of agreement.py's counts over all sampled frames; a frame without answer has none."""
+    """agreement.py's figures over all sampled frames; a frame without answer has none."""
     sums = dict.fromkeys(agreement.FIELDS, 0)
     with open(results, encoding="utf-8") as lines:
         for line in map(json.loads, lines):
@@ -63,21 +84,20 @@ def compare(agreement, full, results, clip_of, since_s=0.0):
             wanted = full.get((clip_of[line["camera"]], line["file_frame_index"]))
             if wanted is None:
                 continue
-            given = line.get("detections", [])
-            found = agreement.matches(agreement.above(wanted, .5), agreement.above(given, .25), .5)
-            sums["found"] += len(found)
-            sums["overlap"] += sum(found)
-            sums["wanted"] += len(agreement.above(wanted, .5))
-            sums["right"] += len(agreement.matches(agreement.above(given, .25), agreement.above(wanted, .2), .5))
-            sums["given"] += len(agreement.above(given, .25))
-            sums["sure_right"] += len(agreement.matches(agreement.above(given, .5), agreement.above(wanted, .2), .5))
-            sums["sure_given"] += len(agreement.above(given, .5))
-            sums["frames"] += 1
+            add_agreement(agreement, wanted, line.get("detections", []), sums)
     return agreement.figures(sums)
 
 
-def quantile(values, q):
-    return sorted(values)[round(q * (len(values) - 1))]
+quantile = reorder_floor.quantile
+
+
+def floors_ms(a, cameras):
+    """By what has to be waited for, the least latency of each frame to be sampled, and the share of them over the slo."""
+    packets = {camera["url"]: reorder_floor.packets_of(camera["url"]) for camera in cameras}
+    floors = [reorder_floor.floors_of(packets[camera["url"]], 10, float(camera["start"][:-1]), a.seconds) for camera in cameras]
+    slo_ms = float(a.slo.removesuffix("ms"))
+    every = [[floor for camera in floors for floor in getattr(camera, kind)] for kind in ("order", "count", "decoder")]
+    return [(round(quantile(f, .95), 1), round(sum(x > slo_ms for x in f) / len(f), 4)) for f in every]
 
 
 def main():
@@ -126,6 +146,7 @@ def main():
         figures = None
         if not a.no_comparison:
             figures = compare(load_agreement(), full_inference(a, clips, folder), results, clip_of)
+    floors = floors_ms(a, cameras)
     own = [line["latency_ms"] - line["reorder_ms"] for line in answers]
     own_bad = total["late"] + total["failed"] + sum(line["latency_ms"] - line["reorder_ms"] > line["deadline_ms"] for line in answers)
     critical = {camera["id"] for camera in cameras if camera.get("priority") == "critical"}
@@ -140,9 +161,11 @@ def main():
         ("cameras", a.count, None),
         ("answers/s, worst camera", round(min(rates), 2), min(rates) >= 9.5),
         ("latency p95 ms, worse origin", p95, p95 <= 200),
+        ("  least possible: order, count, decoder", tuple(p95 for p95, _ in floors), None),
         ("  worst camera", worst_p95, None),
         ("  own p50, p95, p99", tuple(round(quantile(own, q), 1) for q in (.5, .95, .99)), None),
         ("late, failed, overdue, share", round(bad, 4), bad <= .01),
+        ("  least possible: order, count, decoder", tuple(share for _, share in floors), None),
         ("  own", round(own_bad / total["sampled"], 4), None),
         ("share inferred", total["share_inferred"], None),
         ("inferences", total["inferences"], None),
@@ -150,7 +173,7 @@ def main():
         ("  interval, audits", (audited.get("low"), audited.get("high"), audited.get("audits")), None),
     ]
     if figures:
-        true_fidelity = 2 * figures["recall"] * figures["sure"] / (figures["recall"] + figures["sure"])
+        true_fidelity = harmonic(figures)
         rows += [
             ("fidelity by full inference", round(true_fidelity, 4), audited.get("value") and abs(true_fidelity - audited["value"]) <= .02),
             ("  recall, sure, precision", tuple(round(figures[k], 4) for k in ("recall", "sure", "precision")), None),
@@ -168,7 +191,7 @@ def main():
         ("peak RSS MB a camera", round(s["peak_rss_bytes"] / 2**20 / a.count, 1), None),
     ]
     for name, value, holds in rows:
-        print(f"{name:32} {value!s:50} {'' if holds is None else 'holds' if holds else 'MISSED'}")
+        print(f"{name:40} {value!s:50} {'' if holds is None else 'holds' if holds else 'MISSED'}")
     return 0 if all(holds is None or holds for _, _, holds in rows) else 1
 
 

@@ -56,6 +56,19 @@ export interface Fidelity {
   reason?: string;
 }
 
+export interface ConfigChanges {
+  added: string[];
+  changed: string[];
+  removed: string[];
+}
+
+export interface Config {
+  config_path: string | null;
+  is_watched: boolean;
+  save_changes: "ask" | "always" | "never";
+  unsaved: ConfigChanges;
+}
+
 export interface Rule {
   id: string;
   kind: string;

@@ -7,6 +7,7 @@ import {follow_links, page_at, usePath} from "./router.ts";
 import {store, useTopics} from "./store.ts";
 import {read_theme, set_theme, type Theme} from "./theme.ts";
 import {TokenPrompt} from "./token_prompt.tsx";
+import {Unsaved} from "./unsaved.tsx";
 import {Wall} from "./wall.tsx";
 
 export function App() {
@@ -23,6 +24,7 @@ export function App() {
       <a class="skip" href="#content">Skip to content</a>
       <TopBar page={page.name} ask_token={() => set_asked(true)} />
       <Disconnected />
+      <Unsaved />
       <div id="content" tabIndex={-1}>
         {needs_token ? null
           : page.name === "wall" ? <Wall />

@@ -64,3 +64,13 @@ export function duration(ms: number): string {
   if (h < 48) return min % 60 ? `${h} h ${min % 60} min` : `${h} h`;
   return h % 24 ? `${Math.floor(h / 24)} d ${h % 24} h` : `${Math.floor(h / 24)} d`;
 }
+
+/** "gate-1 changed, yard added"; at most three names of a kind. Empty: nothing. */
+export function describe_changes(changes: {added: string[]; changed: string[]; removed: string[]}): string {
+  const list = (ids: string[], what: string) => {
+    if (ids.length === 0) return [];
+    const named = ids.length <= 3 ? ids.join(", ") : `${ids.slice(0, 2).join(", ")} and ${ids.length - 2} more`;
+    return [`${named} ${what}`];
+  };
+  return [...list(changes.added, "added"), ...list(changes.changed, "changed"), ...list(changes.removed, "removed")].join("; ");
+}

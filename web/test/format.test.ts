@@ -32,3 +32,10 @@ test("a moment names the date unless it is today", () => {
   assert.equal(format.moment(new Date(2026, 5, 15, 9, 5, 3).toISOString(), noon), "09:05:03");
   assert.equal(format.moment(new Date(2026, 5, 14, 9, 5, 3).toISOString(), noon), "2026-06-14 09:05:03");
 });
+
+test("changes are named, many of them counted", () => {
+  const none = {added: [], changed: [], removed: []};
+  assert.equal(format.describe_changes(none), "");
+  assert.equal(format.describe_changes({...none, added: ["yard"]}), "yard added");
+  assert.equal(format.describe_changes({added: ["a", "b", "c"], changed: ["d"], removed: ["e", "f", "g", "h"]}), "a, b, c added; d changed; e, f and 2 more removed");
+});

@@ -6,7 +6,10 @@
 #include <fstream>
 #include <system_error>
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 namespace framemill {
 
@@ -27,6 +30,37 @@ Result<void> replace_file(const std::string& path, std::span<const std::uint8_t>
 
 Result<void> replace_file(const std::string& path, std::string_view text) {
   return replace_file(path, {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+}
+
+Result<void> rewrite_file(const std::string& path, std::string_view text) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(path, error);
+  struct stat old {};
+  if (error || stat(real.c_str(), &old) != 0)
+    return fail(ErrorCode::kResourceExhausted,
+                fmt::format("{}: cannot be found any more; check the path", path));
+  const std::string part = real.string() + ".part";
+  const int file = open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  bool is_written = file >= 0;
+  for (std::string_view rest = text; is_written && !rest.empty();) {
+    const ssize_t count = write(file, rest.data(), rest.size());
+    is_written = count > 0;
+    if (is_written) rest.remove_prefix(static_cast<std::size_t>(count));
+  }
+  is_written = is_written && fsync(file) == 0;
+  if (is_written) {
+    // First the owner, since giving a file away clears some of its rights.
+    [[maybe_unused]] const int given = fchown(file, old.st_uid, old.st_gid);
+    is_written = fchmod(file, old.st_mode & 07777) == 0 && rename(part.c_str(), real.c_str()) == 0;
+  }
+  const std::string reason = std::strerror(errno);
+  if (file >= 0) close(file);
+  if (is_written) return {};
+  std::filesystem::remove(part, error);
+  return fail(ErrorCode::kResourceExhausted,
+              fmt::format("{}: cannot be written: {}; let framemill's user write to the file's "
+                          "folder, and see to free space",
+                          path, reason));
 }
 
 Result<void> check_replaceable(const std::string& path) {

@@ -15,6 +15,11 @@ namespace framemill {
                                         std::span<const std::uint8_t> bytes);
 [[nodiscard]] Result<void> replace_file(const std::string& path, std::string_view text);
 
+/// replace_file() for a file that belongs to somebody else: where `path` is a link the file behind
+/// it is replaced, its rights stay, its owner as far as this process may give it away, and the disk
+/// has it before this returns. Errors: as replace_file(), with a remedy.
+[[nodiscard]] Result<void> rewrite_file(const std::string& path, std::string_view text);
+
 /// Whether replace_file() could write there now; to know before hours are spent. Leaves nothing
 /// behind. Errors: kInvalidArgument with path and reason.
 [[nodiscard]] Result<void> check_replaceable(const std::string& path);

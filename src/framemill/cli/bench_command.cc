@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -32,7 +33,9 @@
 #include "framemill/engine/environment.h"
 #include "framemill/engine/machine_meter.h"
 #include "framemill/engine/model_profiler.h"
+#include "framemill/engine/run_throughput.h"
 #include "framemill/infer/cpu_quota.h"
+#include "framemill/plan/processor_share.h"
 #include "framemill/plan/profile_json.h"
 #include "framemill/video/ffmpeg_facts.h"
 #include "framemill/video/generated_clip.h"
@@ -44,6 +47,9 @@ namespace {
 
 constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
 constexpr std::size_t kPictures = 16;
+constexpr double kRunRateHz = 10;  ///< sampled of each camera in a run that fills the model
+constexpr double kRunLoad = 1.3;   ///< of what the model can do
+constexpr double kRunCamerasMax = 256;
 
 struct BenchRequest {
   ModelSettings model;
@@ -127,9 +133,17 @@ void declare(CLI::App& app, BenchRequest& request) {
       "ends it at once. Exit status: 0 done, 1 the work failed, 2 wrong usage.\n"
       "docs/bench.md says how to read the figures.");
   app.add_option("MODEL", request.model.path, ".onnx or .xml")->required()->option_text("");
+  app.add_option("--runtime", request.model.runtime,
+                 "auto, openvino or onnxruntime. Default: auto.")
+      ->option_text("R")
+      ->check(CLI::IsMember({"auto", "openvino", "onnxruntime"}));
   app.add_option("--device", request.model.device,
-                 "auto, or as the runtime names it: CPU, GPU. Default: auto.")
+                 "auto, or as the runtime names it: CPU, GPU, cuda:0. Default: auto.")
       ->option_text("D");
+  app.add_option("--precision", request.model.precision,
+                 "auto, fp32, fp16 or bf16: arithmetic of floating-point layers. Default: auto.")
+      ->option_text("P")
+      ->check(CLI::IsMember({"auto", "fp32", "fp16", "bf16"}));
   app.add_option("--labels", request.model.labels, "coco, or a file with one label a line.")
       ->option_text("L");
   app.add_option("--head", request.model.head,
@@ -259,6 +273,7 @@ class Bencher {
   Result<void> measure_decoding(DeviceProfile& profile);
   Result<ModelMeasurement> measure_model();
   void measure_camera(DeviceProfile& profile);
+  void measure_run_losses(DeviceProfile& profile);
   void describe(DeviceProfile& profile, const ModelMeasurement& result) const;
   [[nodiscard]] std::vector<GeneratedClip> clips_to_generate() const;
 
@@ -373,11 +388,49 @@ void Bencher::measure_camera(DeviceProfile& profile) {
   if (beside_clip_.empty()) return;
   progress_.begin("a camera beside the model");
   Result<CameraCost> cost = measure_camera_cost(request_.model, beside_clip_, clock_);
-  if (cost)
-    profile.camera = *cost;
-  else
+  if (!cost) {
     notes_.push_back(
         fmt::format("what a camera costs was not measured: {}", cost.error().message()));
+    return;
+  }
+  profile.camera = *cost;
+  if (profile.device == "CPU") measure_run_losses(profile);  // elsewhere cameras take nothing of it
+}
+
+/// What is missing in runs that ask for more than the model can do, beyond what decoding and
+/// carrying explain.
+void Bencher::measure_run_losses(DeviceProfile& profile) {
+  const ServicePoint* const alone = find_run_point(profile, 0);
+  if (alone == nullptr) return;
+  RunLoad load{.rate_hz = kRunRateHz};
+  load.cameras = static_cast<std::size_t>(
+      std::clamp(std::ceil(kRunLoad * alone->frames_per_s / load.rate_hz), 2.0, kRunCamerasMax));
+  const CamerasBeside known{.count = static_cast<double>(load.cameras),
+                            .codec = profile.decode.front().codec,
+                            .size = profile.decode.front().size,
+                            .fps = profile.camera->fps,
+                            .rate_hz = load.rate_hz};
+  const double sampled_per_s = known.count * known.rate_hz;
+  if (sampled_per_s < 1.1 * alone->frames_per_s) return;  // not enough to fill the model
+  const Duration length = std::chrono::milliseconds(request_.is_quick ? 1000 : 4000);
+  for (const PolicyKind policy : {PolicyKind::kFull, PolicyKind::kAdaptive}) {
+    if (stop_.is_stopped()) return;
+    progress_.begin(fmt::format("a run of {} cameras, policy {}", load.cameras, to_string(policy)));
+    load.policy = policy;
+    const Result<double> inferred =
+        measure_run_throughput(request_.model, beside_clip_, load, length / 2, length, clock_);
+    if (!inferred) {
+      notes_.push_back(fmt::format("what a run costs the model was not measured: {}",
+                                   inferred.error().message()));
+      return;
+    }
+    const bool is_carried = policy == PolicyKind::kAdaptive;
+    CamerasBeside cameras = known;
+    cameras.is_carried = is_carried;
+    const double lost = alone->cpu_cores * (1 - *inferred / alone->frames_per_s);
+    double& sample_s = is_carried ? profile.camera->carried_sample_s : profile.camera->sample_s;
+    sample_s = std::max(0.0, (lost - cores_beside(profile, {&cameras, 1})) / sampled_per_s);
+  }
 }
 
 void Bencher::describe(DeviceProfile& profile, const ModelMeasurement& result) const {

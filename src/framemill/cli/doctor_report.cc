@@ -55,9 +55,12 @@ LoadEstimate estimate_load(const DoctorReport& report) {
 void look_at_build(DoctorReport& report) {
   if (report.runtimes.empty())
     fix(report, "this build has no inference runtime",
-        "build with -DFRAMEMILL_OPENVINO=ON (the default)");
+        "build with -DFRAMEMILL_OPENVINO=ON or -DFRAMEMILL_ONNXRUNTIME=ON (the defaults)");
   for (const RuntimeFacts& runtime : report.runtimes) {
-    if (runtime.devices.empty())
+    for (const std::string& missing : runtime.missing)
+      advise(report, fmt::format("{}: {}", runtime.name, missing),
+             "only models that name this runtime or one of its devices need it");
+    if (runtime.devices.empty() && runtime.missing.empty())
       fix(report, fmt::format("{} finds no device", runtime.name),
           "install it as scripts/setup.sh does: its plugins must lie beside it");
   }
@@ -149,14 +152,16 @@ void look_at_machine(DoctorReport& report) {
            fmt::format("{} may not be opened by this user", fmt::join(machine.locked, ", ")),
            "add the user to the group that owns it (ls -l shows it; often render or video)");
   if (!machine.gpus.empty() && machine.locked.size() < machine.gpus.size()) {
-    const auto is_gpu = [](const std::string& device) { return device.starts_with("GPU"); };
+    const auto is_gpu = [](const std::string& device) {
+      return device.starts_with("GPU") || device.starts_with("cuda:");
+    };
     const bool has_gpu = std::ranges::any_of(report.runtimes, [&](const RuntimeFacts& runtime) {
       return std::ranges::any_of(runtime.devices, is_gpu);
     });
     if (!has_gpu)
       advise(report, "there is a GPU, but no runtime of this build can use it",
-             "for Intel, install the compute driver (intel-opencl-icd); others need a build with "
-             "their runtime");
+             "for Intel, install the compute driver (intel-opencl-icd); for NVIDIA run "
+             "`scripts/setup.sh gpu` and see docs/inference.md");
   }
   if (machine.cores < machine.machine_cores)
     advise(report, fmt::format("{} of {} cores may be used", machine.cores, machine.machine_cores),
@@ -236,8 +241,12 @@ std::string format_doctor_report(const DoctorReport& report) {
   line("kernel", machine.kernel);
   line("gpus", or_none(machine.gpus));
   if (machine.nvidia) line("driver", *machine.nvidia);
-  for (const RuntimeFacts& runtime : report.runtimes)
-    line("runtime", runtime.name + "; " + or_none(runtime.devices, "; "));
+  for (const RuntimeFacts& runtime : report.runtimes) {
+    std::string text = runtime.name + "; " + or_none(runtime.devices, "; ");
+    if (!runtime.providers.empty())
+      text += fmt::format("; providers {}", fmt::join(runtime.providers, " "));
+    line("runtime", text);
+  }
   line("decoders", or_none(report.ffmpeg.decoders, " ") + "; " + report.ffmpeg.version);
   line("hardware", or_none(report.ffmpeg.hardware, " ") + " (what FFmpeg was built for)");
 
@@ -303,7 +312,10 @@ std::string to_doctor_json(const DoctorReport& report) {
                       {"hardware", report.ffmpeg.hardware}};
   json["runtimes"] = Json::array();
   for (const RuntimeFacts& runtime : report.runtimes)
-    json["runtimes"].push_back({{"name", runtime.name}, {"devices", runtime.devices}});
+    json["runtimes"].push_back({{"name", runtime.name},
+                                {"devices", runtime.devices},
+                                {"providers", runtime.providers},
+                                {"missing", runtime.missing}});
   json["config"] = report.config.empty() ? Json(nullptr) : Json(report.config);
   json["models"] = Json::array();
   for (const CheckedModel& model : report.models)

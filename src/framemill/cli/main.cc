@@ -13,6 +13,7 @@
 #include "framemill/cli/compare_command.h"
 #include "framemill/cli/config_command.h"
 #include "framemill/cli/doctor_command.h"
+#include "framemill/cli/eval_command.h"
 #include "framemill/cli/plan_command.h"
 #include "framemill/cli/run_command.h"
 #include "framemill/cli/simulate_command.h"
@@ -44,6 +45,7 @@ constexpr std::array kSubcommands{
     Subcommand{"bench", "measure a model on this machine", bench_command},
     Subcommand{"plan", "the hardware that a workload needs", plan_command},
     Subcommand{"compare", "what saving inference costs, on your own clips", compare_command},
+    Subcommand{"eval", "how well a model detects, and whether two detect the same", eval_command},
     Subcommand{"simulate", "what a workload meets on measured devices, in simulated time",
                simulate_on_standard_streams},
     Subcommand{"verify", "a workload on this machine, predicted beside measured",

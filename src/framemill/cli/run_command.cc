@@ -12,6 +12,7 @@
 
 #include "framemill/base/clock.h"
 #include "framemill/base/thread_name.h"
+#include "framemill/cli/config_sync.h"
 #include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/run_options.h"
 #include "framemill/cli/run_table.h"
@@ -74,90 +75,26 @@ class LiveTable {
   std::thread thread_;    // last member
 };
 
-/// Reads the configuration again when asked to, on a thread of its own: a change may wait for
-/// cameras, and signals may not. What is asked for while one reload goes on is one more reload.
-class Reloader {
- public:
-  /// `args`: of the command, which override the file as they did at the start. `server`: null for
-  /// none; both outlive this.
-  Reloader(std::vector<std::string> args, RunSettings settings, Engine& engine, RunServer* server)
-      : args_(std::move(args)),
-        engine_(engine),
-        server_(server),
-        settings_(std::move(settings)),
-        thread_([this] { run(); }) {}
-  Reloader(const Reloader&) = delete;
-  ~Reloader() {
-    {
-      const std::lock_guard lock(mu_);
-      is_over_ = true;
-    }
-    asked_.notify_all();
-    thread_.join();
-  }
-
-  void ask() {
-    {
-      const std::lock_guard lock(mu_);
-      is_asked_ = true;
-    }
-    asked_.notify_all();
-  }
-
-  /// Reads and applies. Any thread.
-  Result<CameraChanges> reload() {
-    const std::lock_guard lock(reload_mu_);
-    Result<RunOptions> fresh = parse_run_options(args_);
-    if (!fresh) return fail(fresh.error());
-    Result<CameraChanges> changes = engine_.reconfigure(settings_, fresh->settings);
-    if (changes) settings_ = std::move(fresh->settings);
-    return changes;
-  }
-
- private:
-  void run() {
-    name_this_thread("reloader");
-    std::unique_lock lock(mu_);
-    while (true) {
-      asked_.wait(lock, [this] { return is_asked_ || is_over_; });
-      if (is_over_) return;
-      is_asked_ = false;
-      lock.unlock();
-      const Result<CameraChanges> changes = reload();
-      if (changes) {
-        spdlog::info("configuration read again: {} cameras added, {} changed, {} removed",
-                     changes->added.size(), changes->changed.size(), changes->removed.size());
-      } else {
-        spdlog::error("the configuration is refused, the old one stays:\n{}",
-                      changes.error().message());
-      }
-      if (server_ != nullptr) {
-        const std::lock_guard reading(reload_mu_);
-        server_->note_reload(changes, settings_.defaults, "SIGHUP");
-      }
-      lock.lock();
-    }
-  }
-
-  const std::vector<std::string> args_;
-  Engine& engine_;
-  RunServer* const server_;
-  std::mutex reload_mu_;
-  RunSettings settings_;  // as read last; guarded by reload_mu_
-  std::mutex mu_;
-  std::condition_variable asked_;
-  bool is_asked_ = false;  // guarded by mu_
-  bool is_over_ = false;   // likewise
-  std::thread thread_;     // last member
-};
+bool is_watched(const RunOptions& options) {
+  return !options.config_path.empty() && options.settings.server.is_watched;
+}
 
 /// Null where nobody listens. A port that is taken is an error only where it was asked for: a
 /// second run on a machine goes on without.
 Result<std::unique_ptr<RunServer>> make_server(const RunOptions& options, const Clock& clock) {
   const ServerSettings& server = options.settings.server;
   if (server.listen == "off") return std::unique_ptr<RunServer>();
-  Result<std::unique_ptr<RunServer>> made = RunServer::create(
-      {.settings = server, .files = dashboard_files(), .config_path = options.config_path}, clock);
+  RunServer::Options server_options{.settings = server,
+                                    .files = dashboard_files(),
+                                    .config_path = options.config_path,
+                                    .is_config_watched = is_watched(options)};
+  for (const SinkSettings& sink : options.settings.sinks) {
+    if (sink.type != "sqlite" || !server_options.events_path.empty()) continue;
+    server_options.events_path = sink.path;
+    server_options.events_keep = sink.keep;
+    if (sink.send != "alarms") server_options.answers_path = sink.path;
+  }
+  Result<std::unique_ptr<RunServer>> made = RunServer::create(server_options, clock);
   if (made || server.is_listen_given || made.error().code() != ErrorCode::kUnavailable) return made;
   spdlog::warn("no dashboard and no API: {}", made.error().message());
   return std::unique_ptr<RunServer>();
@@ -187,7 +124,7 @@ int run_command(const std::vector<std::string>& args) {
   const SystemClock clock;
   std::unique_ptr<RunServer> server;  // outlives the engine, which tells it of each answer
   std::unique_ptr<Engine> engine;
-  std::unique_ptr<Reloader> reloader;  // outlives the watch
+  std::unique_ptr<ConfigSync> config;  // outlives the watch
   const bool has_config = !options->config_path.empty();
   SignalWatch signals("the summary was not written", has_config);
   {
@@ -205,28 +142,34 @@ int run_command(const std::vector<std::string>& args) {
     if (!created) return report_usage_error(created.error());
     engine = std::move(*created);
   }
-  if (has_config)
-    reloader = std::make_unique<Reloader>(args, options->settings, *engine, server.get());
+  if (has_config) config = std::make_unique<ConfigSync>(args, *options, *engine, server.get());
   signals.watch(
       [&engine] {
         spdlog::info("stopping; press Ctrl-C again to end at once");
         engine->request_stop();
       },
-      [&reloader] {
-        if (reloader) reloader->ask();
+      [&config] {
+        if (config) config->ask("SIGHUP");
       });
   engine->start();
   if (server) {
-    server->attach(
-        *engine, options->settings.defaults,
-        [&reloader]() -> Result<CameraChanges> { return reloader->reload(); },
-        [&engine](const std::string& id, const std::string& by) -> Result<void> {
-          const Result<Alarm> done = engine->alarms().acknowledge(id, by);
-          if (!done) return fail(done.error());
-          return {};
-        });
-    spdlog::info("listening at http://{}/", server->address());
+    ConfigActions actions;
+    if (config) {
+      actions = {.reload = [&config] { return config->reload(); },
+                 .save = [&config] { return config->save(); },
+                 .unsaved = [&config] { return config->unsaved(); }};
+    }
+    server->attach(*engine, options->settings.defaults, std::move(actions),
+                   [&engine](const std::string& id, const std::string& by) -> Result<void> {
+                     const Result<Alarm> done = engine->alarms().acknowledge(id, by);
+                     if (!done) return fail(done.error());
+                     return {};
+                   });
+    spdlog::info("listening at {}", server->url());
   }
+  // At pace fast nothing can change, and a run ends soon.
+  const bool can_change = engine->report(ReportDetail::kQuick).pace == Pace::kLive;
+  if (config && can_change && is_watched(*options)) config->watch();
   {
     std::unique_ptr<LiveTable> table;
     if (isatty(STDERR_FILENO) != 0) table = std::make_unique<LiveTable>(*engine);

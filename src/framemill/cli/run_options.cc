@@ -31,7 +31,7 @@ Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, st
 struct RawOptions {
   std::string config;
   std::vector<std::string> sources;
-  std::optional<std::string> model, labels, score, nms_iou;
+  std::optional<std::string> model, labels, score, nms_iou, runtime, device, precision;
   std::optional<std::string> policy, budget, fidelity, motion, similarity, audit, batch, rate,
       every, slo;
   std::optional<std::string> pace, run_for, max_frames, max_answers, answer_delay, tick;
@@ -125,6 +125,11 @@ void declare(CLI::App& app, RawOptions& raw, const RunLikeCommand& command) {
 
   group = "How to answer";
   add(group, "--model", "FILE", raw.model, help_of<ModelSettings>("path"));
+  add(group, "--runtime", "auto|openvino|onnxruntime", raw.runtime,
+      help_of<ModelSettings>("runtime"));
+  add(group, "--device", "D", raw.device, help_of<ModelSettings>("device"));
+  add(group, "--precision", "auto|fp32|fp16|bf16", raw.precision,
+      help_of<ModelSettings>("precision"));
   add(group, "--labels", "coco|FILE", raw.labels, help_of<ModelSettings>("labels"));
   add(group, "--score", "S", raw.score, help_of<ModelSettings>("score"));
   add(group, "--nms-iou", "T", raw.nms_iou, help_of<ModelSettings>("nms_iou"));
@@ -254,6 +259,9 @@ class OptionReader {
     set("--labels", "labels", common, raw_.labels);
     set("--score", "score", common, raw_.score);
     set("--nms-iou", "nms_iou", common, raw_.nms_iou);
+    set("--runtime", "runtime", common, raw_.runtime);
+    set("--device", "device", common, raw_.device);
+    set("--precision", "precision", common, raw_.precision);
     for (ModelSettings& model : settings.models) {
       if (raw_.labels) {
         model.labels = common.labels;
@@ -261,6 +269,9 @@ class OptionReader {
       }
       if (raw_.score) model.score = common.score;
       if (raw_.nms_iou) model.nms_iou = common.nms_iou;
+      if (raw_.runtime) model.runtime = common.runtime;
+      if (raw_.device) model.device = common.device;
+      if (raw_.precision) model.precision = common.precision;
     }
     if (raw_.score)
       for (CameraSettings& camera : settings.cameras) camera.score.reset();
@@ -391,7 +402,8 @@ std::string option_of(const SettingPlace& place, const RunSettings& settings) {
   return option;
 }
 
-Result<RunSettings> settle(const RawOptions& raw) {
+/// `text`: of the configuration where there is one; read from its file where it is not given.
+Result<RunSettings> settle(const RawOptions& raw, std::optional<std::string>& text) {
   if (raw.config.empty() && raw.sources.empty())
     return wrong("nothing to run; name a configuration, or a --source with its --model");
   if (!raw.config.empty() && !raw.sources.empty())
@@ -399,9 +411,15 @@ Result<RunSettings> settle(const RawOptions& raw) {
         fmt::format("{} and --source exclude each other; add the source to the configuration",
                     quote(raw.config)));
   OptionReader reader(raw);
-  if (!raw.config.empty())
-    return load_settings(raw.config,
-                         [&reader](RunSettings& settings) { return reader.apply(settings); });
+  if (!raw.config.empty()) {
+    if (!text) {
+      Result<std::string> found = read_configuration(raw.config);
+      if (!found) return fail(found.error());
+      text = *std::move(found);
+    }
+    return parse_settings(*text, raw.config, process_environment,
+                          [&reader](RunSettings& settings) { return reader.apply(settings); });
+  }
   RunSettings settings;
   if (Result<void> applied = reader.apply(settings); !applied) return fail(applied.error());
   std::vector<std::string> lines;
@@ -431,7 +449,8 @@ Result<CameraSettings> parse_source_option(const std::string& text, const Camera
 }
 
 Result<RunOptions> parse_run_like_options(const std::vector<std::string>& arguments,
-                                          const RunLikeCommand& command) {
+                                          const RunLikeCommand& command,
+                                          const std::optional<std::string>& config_text) {
   RawOptions raw;
   CLI::App app;
   declare(app, raw, command);
@@ -459,9 +478,11 @@ Result<RunOptions> parse_run_like_options(const std::vector<std::string>& argume
                                fmt::join(levels, ", ")));
     options.log_level = *raw.log_level;
   }
-  Result<RunSettings> settings = settle(raw);
+  std::optional<std::string> text = config_text;
+  Result<RunSettings> settings = settle(raw, text);
   if (!settings) return fail(settings.error());
   options.settings = *std::move(settings);
+  options.config_text = std::move(text).value_or("");
   options.config_path = raw.config;
   return options;
 }
@@ -475,8 +496,9 @@ std::string run_like_help(const RunLikeCommand& command) {
   return text;
 }
 
-Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments) {
-  return parse_run_like_options(arguments, run_itself());
+Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments,
+                                     const std::optional<std::string>& config_text) {
+  return parse_run_like_options(arguments, run_itself(), config_text);
 }
 
 std::string run_help() { return run_like_help(run_itself()); }

@@ -14,6 +14,7 @@ namespace framemill {
 struct RunOptions {
   RunSettings settings;
   std::string config_path;         ///< empty: none, all stood on the command line
+  std::string config_text;         ///< of that file, as it was read
   std::string log_level = "info";  ///< trace|debug|info|warning|error|off
   bool is_help_wanted = false;     ///< print run_help(); nothing else was looked at
 };
@@ -38,8 +39,9 @@ struct RunLikeCommand {
 };
 
 /// As parse_run_options(), for `command`; also sets what its own options point to.
-[[nodiscard]] Result<RunOptions> parse_run_like_options(const std::vector<std::string>& arguments,
-                                                        const RunLikeCommand& command);
+[[nodiscard]] Result<RunOptions> parse_run_like_options(
+    const std::vector<std::string>& arguments, const RunLikeCommand& command,
+    const std::optional<std::string>& config_text = std::nullopt);
 
 /// The text of its --help.
 [[nodiscard]] std::string run_like_help(const RunLikeCommand& command);
@@ -48,7 +50,10 @@ struct RunLikeCommand {
 /// --source and --model. Everything is checked; up to 20 problems come together, one a line.
 /// Errors: those of load_settings(); kInvalidArgument for wrong usage; kUnsupported for what is
 /// reserved. No secret gets into a message.
-[[nodiscard]] Result<RunOptions> parse_run_options(const std::vector<std::string>& arguments);
+/// `config_text`: stands for what the configuration's file holds.
+[[nodiscard]] Result<RunOptions> parse_run_options(
+    const std::vector<std::string>& arguments,
+    const std::optional<std::string>& config_text = std::nullopt);
 
 /// The text of `framemill run --help`.
 [[nodiscard]] std::string run_help();

@@ -216,7 +216,7 @@ TEST(ConfigCommand, ExplainsSettings) {
   EXPECT_THAT(all.out, HasSubstr("Default: 200ms."));
   EXPECT_THAT(all.out, HasSubstr("Reserved, not supported by this version."));
   const Outcome server = run_config({"explain", "server"});
-  EXPECT_EQ(std::count(server.out.begin(), server.out.end(), '\n'), 7);
+  EXPECT_EQ(std::count(server.out.begin(), server.out.end(), '\n'), 12);
   EXPECT_THAT(server.out, Not(HasSubstr("cameras.slo")));
   const Outcome json = run_config({"explain", "engine", "--json"});
   EXPECT_THAT(json.out, testing::StartsWith("["));

@@ -20,6 +20,8 @@
 #include "framemill/engine/camera_cost.h"
 #include "framemill/engine/engine.h"
 #include "framemill/engine/group_meter.h"
+#include "framemill/engine/model_speed.h"
+#include "framemill/plan/processor_share.h"
 #include "framemill/plan/profile_json.h"
 #include "framemill/plan/simulator.h"
 #include "framemill/sched/start_phase.h"
@@ -46,6 +48,7 @@ struct Options {
   LoadSource source;
   std::string length = "30s";
   bool is_json = false;
+  bool is_played = true;
 };
 
 /// The models on disk are those that were profiled.
@@ -119,11 +122,32 @@ Result<SimulatedSite> make_synthetic_site(Workload workload, std::vector<DeviceP
   return make_site(workload, profiles, 1, kSimulatedLength, seed);
 }
 
+/// How fast the models are now, over what their profiles say; the mean of all.
+Result<double> measure_speed(const RunSettings& settings,
+                             const std::vector<DeviceProfile>& profiles, Size size) {
+  static const SystemClock clock;
+  double sum = 0;
+  double count = 0;
+  for (const ModelSettings& model : settings.models) {
+    for (const DeviceProfile& profile : profiles) {
+      const ServicePoint* const knee = find_run_point(profile, 0);
+      if (profile.model != std::filesystem::path(model.path).filename().string() || knee == nullptr)
+        continue;
+      const Result<double> now = measure_model_speed(model, size, profile.knee_batch, clock);
+      if (!now) return fail(now.error());
+      sum += *now / knee->frames_per_s;
+      ++count;
+    }
+  }
+  return count > 0 ? sum / count : 1;
+}
+
 /// The site as this process plays it: sources keep their pace to a fraction of a millisecond.
 /// Synthetic ones start at known phases; where in a period the frames of a clip fall is chance, so
 /// that what is predicted is the mean over many.
-DeviceFigures simulate_played(const SimulatedSite& site, bool is_chance) {
+DeviceFigures simulate_played(const SimulatedSite& site, bool is_chance, double speed) {
   SimulatedDevice device = site.devices.front();
+  if (speed != 1) device.speed = {{Duration::zero(), speed}};
   device.jitter = kPlayedJitter;
   for (std::size_t i = 0; i < device.cameras.size() && !is_chance; ++i) {
     device.cameras[i].phase = start_phase(i);
@@ -142,6 +166,7 @@ struct Prepared {
   std::array<std::int64_t, kPriorities> cameras{};
   VerifyReport report;
   std::array<LoadFigures, kPriorities> predicted;
+  std::array<LoadFigures, kPriorities> predicted_at_speed;
 };
 
 Result<Prepared> prepare(Options options) {
@@ -171,11 +196,12 @@ Result<Prepared> prepare(Options options) {
           ? make_synthetic_site(*workload, profiles, load->settings, options.source.seed)
           : make_site(*workload, profiles, 1, kSimulatedLength, options.source.seed);
   if (!site) return fail(site.error());
-  const DeviceFigures simulated = simulate_played(*site, !options.source.clips.empty());
+  const bool is_chance = !options.source.clips.empty();
+  const DeviceFigures simulated = simulate_played(*site, is_chance, 1);
 
   Prepared prepared{.load = *std::move(load)};
   prepared.report = {.workload = workload->name,
-                     .length = *length,
+                     .length = options.is_played ? *length : Duration::zero(),
                      .capacity_per_s = site->capacity_per_s,
                      .demand_per_s = site->demand_per_s};
   for (const CameraSettings& camera : prepared.load.settings.cameras) {
@@ -186,7 +212,27 @@ Result<Prepared> prepare(Options options) {
   for (std::size_t i = 0; i < kPriorities; ++i) {
     prepared.predicted[i] = predicted_of(simulated.classes[i], kSimulatedLength);
   }
+  if (!options.is_played) return prepared;
+  const Result<double> speed =
+      measure_speed(prepared.load.settings, profiles, workload->cameras.front().resolution);
+  if (!speed) return fail(speed.error());
+  prepared.report.speed = *speed;
+  const DeviceFigures at_speed = simulate_played(*site, is_chance, *speed);
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    prepared.predicted_at_speed[i] = predicted_of(at_speed.classes[i], kSimulatedLength);
+  }
   return prepared;
+}
+
+/// A line of the report, where there are such cameras.
+void add_class(Prepared& prepared, std::size_t priority, std::optional<LoadFigures> measured) {
+  if (prepared.cameras[priority] == 0) return;
+  VerifiedClass verified{.priority = static_cast<Priority>(priority),
+                         .cameras = prepared.cameras[priority],
+                         .predicted = prepared.predicted[priority],
+                         .measured = std::move(measured)};
+  if (prepared.report.speed) verified.predicted_at_speed = prepared.predicted_at_speed[priority];
+  prepared.report.classes.push_back(std::move(verified));
 }
 
 CLI::App* add_options(CLI::App& app, Options& options) {
@@ -209,6 +255,7 @@ CLI::App* add_options(CLI::App& app, Options& options) {
       ->option_text("DURATION");
   app.add_option("--seed", options.source.seed, "Of the offsets in the clips (default 1).")
       ->option_text("N");
+  app.add_flag("!--predict", options.is_played, "Says what is predicted, and plays nothing.");
   app.add_flag("--json", options.is_json, "As a JSON document.");
   return &app;
 }
@@ -236,6 +283,11 @@ int verify_command(const std::vector<std::string>& arguments, std::ostream& out,
   log_to_stderr("warn");
   Result<Prepared> prepared = prepare(options);
   if (!prepared) return refuse(prepared.error());
+  if (!options.is_played) {
+    for (std::size_t i = 0; i < kPriorities; ++i) add_class(*prepared, i, std::nullopt);
+    out << (options.is_json ? verify_json(prepared->report) : verify_table(prepared->report));
+    return kDone;
+  }
 
   const SystemClock clock;
   GroupMeter meter(prepared->priority_of_camera, kPriorities);
@@ -260,9 +312,7 @@ int verify_command(const std::vector<std::string>& arguments, std::ostream& out,
       to_seconds(run.usage.cpu_user + run.usage.cpu_system) / std::max(1e-9, to_seconds(run.wall));
   const std::vector<GroupFigures> measured = meter.figures();
   for (std::size_t i = 0; i < kPriorities; ++i) {
-    if (prepared->cameras[i] == 0) continue;
-    report.classes.push_back({static_cast<Priority>(i), prepared->cameras[i],
-                              prepared->predicted[i], measured_of(measured[i], report.length)});
+    add_class(*prepared, i, measured_of(measured[i], report.length));
   }
   for (const std::string& line : run.failures()) err << fmt::format("failed: {}\n", line);
   if (!is_whole) {

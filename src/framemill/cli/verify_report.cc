@@ -37,6 +37,10 @@ nlohmann::ordered_json json_of(const LoadFigures& figures) {
   return json;
 }
 
+nlohmann::ordered_json json_of(const std::optional<LoadFigures>& figures) {
+  return figures ? json_of(*figures) : nlohmann::ordered_json();
+}
+
 }  // namespace
 
 double error_of(double predicted, double measured) {
@@ -46,25 +50,40 @@ double error_of(double predicted, double measured) {
 }
 
 std::string verify_table(const VerifyReport& report) {
-  std::string out = fmt::format(
-      "{}: {:.1f} inferences/s asked for, {:.1f}/s of one device by its profile; {:.0f} s "
-      "measured, "
-      "{:.2f} cores busy\n\n",
-      report.workload, report.demand_per_s, report.capacity_per_s, to_seconds(report.length),
-      report.cores_busy);
-  out += fmt::format("{:<12} {:<20} {:>10} {:>10} {:>8}\n", "priority", "figure", "predicted",
-                     "measured", "error");
+  std::string out =
+      fmt::format("{}: {:.1f} inferences/s asked for, {:.1f}/s of one device by its profile",
+                  report.workload, report.demand_per_s, report.capacity_per_s);
+  const bool is_played = report.length > Duration::zero();
+  if (is_played) {
+    out += fmt::format("; {:.0f} s measured, {:.2f} cores busy", to_seconds(report.length),
+                       report.cores_busy);
+  }
+  if (report.speed) {
+    out += fmt::format("\nright before, the models ran at {:.1f} % of the profile's speed",
+                       100 * *report.speed);
+  }
+  out += fmt::format("\n\n{:<12} {:<20} {:>10}", "priority", "figure", "predicted");
+  if (is_played) out += fmt::format(" {:>10} {:>8}", "measured", "error");
+  if (report.speed) out += fmt::format(" {:>14} {:>8}", "at that speed", "error");
+  out += '\n';
   for (const VerifiedClass& verified : report.classes) {
     std::string_view name = to_string(verified.priority);
     for (const Figure& figure : kFigures) {
       const double predicted = figure.of(verified.predicted);
-      const double measured = figure.of(verified.measured);
-      out += fmt::format("{:<12} {:<20} {:>10.3f} {:>10.3f} {:>+7.1f}%\n", name, figure.name,
-                         predicted, measured, 100 * error_of(predicted, measured));
+      out += fmt::format("{:<12} {:<20} {:>10.3f}", name, figure.name, predicted);
       name = "";
+      if (verified.measured) {
+        const double measured = figure.of(*verified.measured);
+        out += fmt::format(" {:>10.3f} {:>+7.1f}%", measured, 100 * error_of(predicted, measured));
+        if (verified.predicted_at_speed) {
+          const double at_speed = figure.of(*verified.predicted_at_speed);
+          out += fmt::format(" {:>14.3f} {:>+7.1f}%", at_speed, 100 * error_of(at_speed, measured));
+        }
+      }
+      out += '\n';
     }
   }
-  if (!report.is_conserved) out += "\nthe run's counts do not add up\n";
+  if (is_played && !report.is_conserved) out += "\nthe run's counts do not add up\n";
   return out;
 }
 
@@ -76,11 +95,13 @@ std::string verify_json(const VerifyReport& report) {
   json["demand_per_s"] = rounded(report.demand_per_s);
   json["capacity_per_s"] = rounded(report.capacity_per_s);
   json["cores_busy"] = rounded(report.cores_busy);
+  json["speed"] = report.speed ? nlohmann::ordered_json(rounded(*report.speed)) : nullptr;
   json["conserved"] = report.is_conserved;
   for (const VerifiedClass& verified : report.classes) {
     json["classes"].push_back({{"priority", to_string(verified.priority)},
                                {"cameras", verified.cameras},
                                {"predicted", json_of(verified.predicted)},
+                               {"predicted_at_speed", json_of(verified.predicted_at_speed)},
                                {"measured", json_of(verified.measured)}});
   }
   return json.dump(2) + "\n";

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,16 +24,18 @@ struct LoadFigures {
 struct VerifiedClass {
   Priority priority = Priority::kNormal;
   std::int64_t cameras = 0;
-  LoadFigures predicted;
-  LoadFigures measured;
+  LoadFigures predicted;                          ///< by the profile
+  std::optional<LoadFigures> predicted_at_speed;  ///< at `VerifyReport::speed`
+  std::optional<LoadFigures> measured;            ///< none: it was not played
 };
 
 struct VerifyReport {
   std::string workload;
-  Duration length{0};         ///< measured
-  double capacity_per_s = 0;  ///< of one device, by the profile
-  double demand_per_s = 0;    ///< inferences asked for
-  double cores_busy = 0;      ///< of this process
+  Duration length{0};           ///< measured
+  double capacity_per_s = 0;    ///< of one device, by the profile
+  double demand_per_s = 0;      ///< inferences asked for
+  double cores_busy = 0;        ///< of this process
+  std::optional<double> speed;  ///< of the models right before, over that of the profile
   bool is_conserved = false;
   std::vector<VerifiedClass> classes;  ///< those with cameras
 };

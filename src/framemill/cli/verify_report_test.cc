@@ -27,13 +27,13 @@ VerifyReport sample() {
                                           .p50 = 20ms,
                                           .p95 = 40ms,
                                           .p99 = 50ms},
-                            .measured = {.sampled_per_s = 40,
-                                         .in_time_per_s = 38,
-                                         .inferred_per_s = 38,
-                                         .share_inferred = .95,
-                                         .p50 = 21ms,
-                                         .p95 = 44ms,
-                                         .p99 = 80ms}});
+                            .measured = LoadFigures{.sampled_per_s = 40,
+                                                    .in_time_per_s = 38,
+                                                    .inferred_per_s = 38,
+                                                    .share_inferred = .95,
+                                                    .p50 = 21ms,
+                                                    .p95 = 44ms,
+                                                    .p99 = 80ms}});
   return report;
 }
 
@@ -52,6 +52,31 @@ TEST(VerifyReport, TableHasPredictedBesideMeasured) {
   VerifyReport wrong = sample();
   wrong.is_conserved = false;
   EXPECT_THAT(verify_table(wrong), HasSubstr("do not add up"));
+}
+
+TEST(VerifyReport, HowFarTheMachineDriftedStandsBesideTheError) {
+  VerifyReport report = sample();
+  report.speed = .8;
+  report.classes[0].predicted_at_speed = report.classes[0].predicted;
+  report.classes[0].predicted_at_speed->p95 = 44ms;
+  const std::string table = verify_table(report);
+  EXPECT_THAT(table, HasSubstr("the models ran at 80.0 % of the profile's speed"));
+  EXPECT_THAT(table, HasSubstr("40.000     44.000   +10.0%         44.000    +0.0%"));
+  const auto json = nlohmann::json::parse(verify_json(report));
+  EXPECT_DOUBLE_EQ(json["speed"], .8);
+  EXPECT_DOUBLE_EQ(json["classes"][0]["predicted_at_speed"]["p95_ms"], 44);
+}
+
+TEST(VerifyReport, WhatWasNotPlayedHasNoErrors) {
+  VerifyReport report = sample();
+  report.length = 0s;
+  report.is_conserved = false;
+  report.classes[0].measured.reset();
+  const std::string table = verify_table(report);
+  EXPECT_THAT(table, HasSubstr("inferred, p95 ms         40.000\n"));
+  EXPECT_THAT(table, Not(HasSubstr("do not add up")));
+  EXPECT_THAT(table, Not(HasSubstr("error")));
+  EXPECT_TRUE(nlohmann::json::parse(verify_json(report))["classes"][0]["measured"].is_null());
 }
 
 TEST(VerifyReport, JsonHasBoth) {

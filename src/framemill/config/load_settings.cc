@@ -634,8 +634,7 @@ Result<CameraSettings> parse_camera(std::string_view text, const CameraSettings&
   return SettingsReader(name, nothing).read_camera(literal, base);
 }
 
-Result<RunSettings> load_settings(const std::string& path,
-                                  const SettingsOverride& override_settings) {
+Result<std::string> read_configuration(const std::string& path) {
   std::error_code status;
   if (std::filesystem::is_directory(path, status))
     return fail(ErrorCode::kInvalidArgument,
@@ -647,7 +646,14 @@ Result<RunSettings> load_settings(const std::string& path,
   std::string text(kConfigurationBytesMax + 1, '\0');  // one more tells what is too large
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   text.resize(static_cast<std::size_t>(file.gcount()));
-  return parse_settings(text, path, process_environment, override_settings);
+  return text;
+}
+
+Result<RunSettings> load_settings(const std::string& path,
+                                  const SettingsOverride& override_settings) {
+  const Result<std::string> text = read_configuration(path);
+  if (!text) return fail(text.error());
+  return parse_settings(*text, path, process_environment, override_settings);
 }
 
 }  // namespace framemill

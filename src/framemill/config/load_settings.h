@@ -29,6 +29,10 @@ using SettingsOverride = std::function<Result<void>(RunSettings&)>;
 [[nodiscard]] Result<CameraSettings> parse_camera(std::string_view text,
                                                   const CameraSettings& base);
 
+/// The text of a configuration file, of at most one byte more than kConfigurationBytesMax.
+/// Errors: kNotFound (no such file, or not readable), kInvalidArgument (a folder).
+[[nodiscard]] Result<std::string> read_configuration(const std::string& path);
+
 /// parse_settings() of a file, with the process's environment.
 /// Further errors: kNotFound (no such file, or not readable).
 [[nodiscard]] Result<RunSettings> load_settings(const std::string& path,

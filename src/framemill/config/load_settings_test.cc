@@ -409,13 +409,25 @@ TEST(Validate, AServerThatOthersReachNeedsAToken) {
   for (const char* listen : {"0.0.0.0:8460", "[::]:80", "10.0.0.5:80", "vision.example:80",
                              "127.evil.example:80", "localhost.evil.example:80"}) {
     settings.server = {.listen = listen};
-    EXPECT_THAT(problem(), HasSubstr("no token is set")) << listen;
+    EXPECT_THAT(problem(), HasSubstr("neither a token nor certificates")) << listen;
     settings.server.view_token = "sixteen-letters!";
     EXPECT_EQ(problem(), "") << listen;
+    // Encryption alone lets everybody in.
+    settings.server = {.listen = listen, .cert_file = "c.pem", .key_file = "k.pem"};
+    EXPECT_THAT(problem(), HasSubstr("neither a token nor certificates")) << listen;
+    settings.server.client_ca_file = "ca.pem";
+    EXPECT_EQ(problem(), "") << listen;
   }
+  settings.server = {.cert_file = "c.pem"};
+  EXPECT_THAT(problem(), HasSubstr("server.cert_file: has no key_file"));
+  settings.server = {.key_file = "k.pem"};
+  EXPECT_THAT(problem(), HasSubstr("server.key_file: has no cert_file"));
+  settings.server = {.client_ca_file = "ca.pem"};
+  EXPECT_THAT(problem(), HasSubstr("server.client_ca_file: has no cert_file"));
+  settings.server = {};
   settings.server.token = "short";
   EXPECT_THAT(problem(), HasSubstr("server.token: is shorter than 16"));
-  settings.server.token = settings.server.view_token;
+  settings.server.token = settings.server.view_token = "sixteen-letters!";
   EXPECT_THAT(problem(), HasSubstr("another role"));
 }
 

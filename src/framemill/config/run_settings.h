@@ -24,7 +24,9 @@ struct ModelSettings {
   std::optional<double> score;          ///< 0..1, default .35
   std::optional<double> nms_iou;        ///< 0..1, default .65
   std::string head = "auto";            ///< auto|v8|v5|yolox|yolox_decoded|end2end
-  std::string device = "auto";          ///< auto, or as the runtime names it: CPU, GPU, ...
+  std::string runtime = "auto";         ///< auto|openvino|onnxruntime
+  std::string device = "auto";          ///< auto, or as the runtime names it: CPU, GPU, cuda:0, ...
+  std::string precision = "auto";       ///< auto|fp32|fp16|bf16: of floating-point layers
   std::string color;                    ///< "" (metadata, then rgb), "rgb", "bgr"
   std::string range;                ///< "" (metadata, then unit), "unit" (0..1), "byte" (0..255)
   std::vector<std::string> ladder;  ///< cheaper models of the same classes, best first
@@ -88,25 +90,28 @@ struct EngineSettings {
 
 /// One entry of `sinks:`. Which keys a type reads: sink_keys() in validate.h.
 struct SinkSettings {
-  std::string type;             ///< jsonl|sqlite|mqtt|webhook|modbus
+  std::string type;             ///< jsonl|sqlite|mqtt|webhook|modbus|postgres|kafka
   std::string name;             ///< of its spool, counters and log lines; empty: the type
   std::string path;             ///< jsonl, sqlite
   std::string send;             ///< answers|alarms|all; empty: by type
   Duration keep{0};             ///< sqlite: rows older than this go; 0: no limit
   std::int64_t size_mb = 0;     ///< jsonl: of one file; sqlite: of the database; 0: no limit
   std::int64_t files = 5;       ///< jsonl: rotated files beside the current one
-  std::int64_t spool_mb = 256;  ///< mqtt, webhook: most that waits on disk
-  std::string url;              ///< mqtt, webhook
+  std::int64_t spool_mb = 256;  ///< of those with a url: most that waits on disk
+  std::string url;              ///< mqtt, webhook, postgres, kafka
   std::string username;
-  std::string password;             ///< never printed
-  std::string ca_file;              ///< PEM; empty: the system's
-  std::string cert_file, key_file;  ///< PEM; the client's own
-  std::string topic = "framemill";  ///< mqtt
-  std::string client_id;            ///< mqtt; empty: made from the host's name and `name`
-  std::string version = "5";        ///< mqtt
-  std::string discovery;            ///< mqtt: Home Assistant's prefix; empty: none
-  std::string secret;               ///< webhook: key of the signature; never printed
-  std::int64_t batch = 1;           ///< webhook: messages in one request, at most
+  std::string password;              ///< never printed
+  std::string ca_file;               ///< PEM; empty: the system's
+  std::string cert_file, key_file;   ///< PEM; the client's own
+  std::string topic = "framemill";   ///< mqtt, kafka
+  std::string client_id;             ///< mqtt, kafka; empty: made from the host's name and `name`
+  std::string version = "5";         ///< mqtt
+  std::string discovery;             ///< mqtt: Home Assistant's prefix; empty: none
+  std::string secret;                ///< webhook: key of the signature; never printed
+  std::int64_t batch = 1;            ///< webhook: messages in one request, at most
+  std::string sslmode;               ///< postgres; empty: verify-full with a ca_file, else prefer
+  std::string schema = "framemill";  ///< postgres
+  std::string sasl;                  ///< kafka; empty: scram-sha-512 where there is a username
   Duration timeout = std::chrono::seconds(10);  ///< of one request or connection
   std::string listen = "127.0.0.1:1502";        ///< modbus
   std::string map;                              ///< modbus: register map to write; empty: none
@@ -133,6 +138,10 @@ struct ServerSettings {
   /// "10.0.0.0/8": where cameras added over HTTP may be, besides what is allowed anyway.
   std::vector<std::string> camera_networks;
   std::string audit_log;  ///< one line for each change that was asked for; empty: the log only
+  std::string cert_file, key_file;   ///< PEM; empty: plain HTTP
+  std::string client_ca_file;        ///< PEM; clients need a certificate of it; empty: none
+  bool is_watched = true;            ///< the configuration is read again when its file changes
+  std::string save_changes = "ask";  ///< ask|always|never: into the configuration
   friend bool operator==(const ServerSettings&, const ServerSettings&) = default;
 };
 

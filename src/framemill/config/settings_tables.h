@@ -95,10 +95,23 @@ inline constexpr std::array kModelSettings{
                            .field = &ModelSettings::head,
                            .choices = "auto|v8|v5|yolox|yolox_decoded|end2end",
                            .help = "Layout of the model's output; auto recognises it."},
-    Setting<ModelSettings>{.key = "device",
-                           .field = &ModelSettings::device,
-                           .help = "Where it runs: auto, or a device as the runtime names it (CPU, "
-                                   "GPU, GPU.1, NPU)."},
+    Setting<ModelSettings>{.key = "runtime",
+                           .field = &ModelSettings::runtime,
+                           .choices = "auto|openvino|onnxruntime",
+                           .help = "What runs it; auto is OpenVINO, and ONNX Runtime for its own "
+                                   "devices (cuda, tensorrt, rtx)."},
+    Setting<ModelSettings>{
+        .key = "device",
+        .field = &ModelSettings::device,
+        .help = "Where it runs: auto, or a device as the runtime names it. OpenVINO: CPU, GPU, "
+                "GPU.1, NPU; ONNX Runtime: CPU, cuda:0, tensorrt:0, rtx:0."},
+    Setting<ModelSettings>{
+        .key = "precision",
+        .field = &ModelSettings::precision,
+        .choices = "auto|fp32|fp16|bf16",
+        .help = "Arithmetic of floating-point layers, where the device can do it. auto on a CPU is "
+                "fp32, so that answers are the same on all; bf16 is faster where AMX is, and moves "
+                "scores."},
     Setting<ModelSettings>{.key = "color",
                            .field = &ModelSettings::color,
                            .choices = "rgb|bgr",
@@ -508,10 +521,11 @@ inline constexpr std::array kSinkSettings{
     Setting<SinkSettings>{
         .key = "type",
         .field = &SinkSettings::type,
-        .choices = "jsonl|sqlite|mqtt|webhook|modbus",
+        .choices = "jsonl|sqlite|mqtt|webhook|modbus|postgres|kafka",
         .default_text = "required",
         .help = "jsonl: JSON lines in files. sqlite: a database. mqtt: a broker. webhook: an HTTP "
-                "address. modbus: a Modbus/TCP server for PLCs and SCADA."},
+                "address. modbus: a Modbus/TCP server for PLCs and SCADA. postgres: a PostgreSQL "
+                "database. kafka: a Kafka cluster."},
     Setting<SinkSettings>{
         .key = "name",
         .field = &SinkSettings::name,
@@ -557,13 +571,15 @@ inline constexpr std::array kSinkSettings{
                           .min = 1,
                           .max = 1e6,
                           .unit = "MB",
-                          .help = "mqtt, webhook: most that may wait on disk for the peer; then "
-                                  "the oldest is dropped and counted."},
+                          .help = "Of those with a url: most that may wait on disk for the peer; "
+                                  "then the oldest is dropped and counted."},
     Setting<SinkSettings>{
         .key = "url",
         .field = &SinkSettings::url,
         .default_text = "required by them",
-        .help = "mqtt: mqtt://HOST[:PORT] or mqtts://; webhook: http:// or https://."},
+        .help = "mqtt: mqtt://HOST[:PORT] or mqtts://; webhook: http:// or https://; postgres: "
+                "postgresql://HOST[:PORT]/DATABASE, without a host the socket of this machine; "
+                "kafka: kafka://HOST[:PORT][,HOST...] or kafkas://."},
     Setting<SinkSettings>{.key = "username",
                           .field = &SinkSettings::username,
                           .default_text = "none",
@@ -578,25 +594,26 @@ inline constexpr std::array kSinkSettings{
         .field = &SinkSettings::ca_file,
         .text = TextKind::kPath,
         .default_text = "the system's",
-        .help =
-            "mqtt, webhook: the authorities that the peer's certificate is checked against, PEM."},
+        .help = "The authorities that the peer's certificate is checked against, PEM."},
     Setting<SinkSettings>{.key = "cert_file",
                           .field = &SinkSettings::cert_file,
                           .text = TextKind::kPath,
                           .default_text = "none",
-                          .help = "mqtt, webhook: the client's own certificate, PEM."},
+                          .help = "The client's own certificate for the peer, PEM."},
     Setting<SinkSettings>{.key = "key_file",
                           .field = &SinkSettings::key_file,
                           .text = TextKind::kPath,
                           .default_text = "none",
-                          .help = "mqtt, webhook: its key, PEM."},
+                          .help = "Its key, PEM."},
     Setting<SinkSettings>{
-        .key = "topic", .field = &SinkSettings::topic, .help = "mqtt: what all topics begin with."},
+        .key = "topic",
+        .field = &SinkSettings::topic,
+        .help = "mqtt: what all topics begin with; kafka: that of TOPIC.answers and TOPIC.alarms."},
     Setting<SinkSettings>{.key = "client_id",
                           .field = &SinkSettings::client_id,
                           .text = TextKind::kName,
                           .default_text = "framemill, the host and the name",
-                          .help = "mqtt: unique at the broker."},
+                          .help = "mqtt: unique at the broker; kafka: what the brokers log."},
     Setting<SinkSettings>{.key = "version",
                           .field = &SinkSettings::version,
                           .choices = "3.1.1|5",
@@ -618,12 +635,28 @@ inline constexpr std::array kSinkSettings{
                           .min = 1,
                           .max = 1000,
                           .help = "webhook: up to so many messages to a request."},
-    Setting<SinkSettings>{.key = "timeout",
-                          .field = &SinkSettings::timeout,
-                          .min = 100,
-                          .max = 300000,
-                          .unit = "ms",
-                          .help = "mqtt, webhook: how long a request or connection may take."},
+    Setting<SinkSettings>{.key = "sslmode",
+                          .field = &SinkSettings::sslmode,
+                          .choices = "disable|prefer|require|verify-ca|verify-full",
+                          .default_text = "verify-full with a ca_file, else prefer",
+                          .help = "postgres: whether the connection is encrypted and the server's "
+                                  "certificate checked, as libpq names it."},
+    Setting<SinkSettings>{.key = "schema",
+                          .field = &SinkSettings::schema,
+                          .text = TextKind::kName,
+                          .help = "postgres: where the tables are; made at the start."},
+    Setting<SinkSettings>{.key = "sasl",
+                          .field = &SinkSettings::sasl,
+                          .choices = "plain|scram-sha-256|scram-sha-512",
+                          .default_text = "scram-sha-512 with a username, else none",
+                          .help = "kafka: how username and password are shown to the brokers."},
+    Setting<SinkSettings>{
+        .key = "timeout",
+        .field = &SinkSettings::timeout,
+        .min = 100,
+        .max = 300000,
+        .unit = "ms",
+        .help = "Of those with a url: how long a request or connection may take."},
     Setting<SinkSettings>{.key = "listen",
                           .field = &SinkSettings::listen,
                           .text = TextKind::kListen,
@@ -654,8 +687,9 @@ inline constexpr std::array kServerSettings{
         .field = &ServerSettings::operate_token,
         .text = TextKind::kSecret,
         .default_text = "none",
-        .help = "A second token, which reads, acknowledges alarms, and pauses and restarts cameras one "
-                "by one."},
+        .help =
+            "A second token, which reads, acknowledges alarms, and pauses and restarts cameras one "
+            "by one."},
     Setting<ServerSettings>{.key = "view_token",
                             .field = &ServerSettings::view_token,
                             .text = TextKind::kSecret,
@@ -680,6 +714,37 @@ inline constexpr std::array kServerSettings{
                             .default_text = "the log",
                             .help = "A file that gets one JSON line for each change asked for over "
                                     "HTTP: when, who, what, from where, and what came of it."},
+    Setting<ServerSettings>{.key = "cert_file",
+                            .field = &ServerSettings::cert_file,
+                            .text = TextKind::kPath,
+                            .default_text = "none: plain HTTP",
+                            .help = "The server's certificate in PEM, followed by those that lead "
+                                    "to its authority: HTTPS only. Read again with the "
+                                    "configuration, so that it can be renewed."},
+    Setting<ServerSettings>{.key = "key_file",
+                            .field = &ServerSettings::key_file,
+                            .text = TextKind::kPath,
+                            .default_text = "none",
+                            .help = "The private key of cert_file in PEM, without a password."},
+    Setting<ServerSettings>{
+        .key = "client_ca_file",
+        .field = &ServerSettings::client_ca_file,
+        .text = TextKind::kPath,
+        .default_text = "none",
+        .help = "Authorities of clients in PEM: who has no certificate of one of them is not "
+                "served. Roles are still those of tokens; without tokens such clients may do "
+                "everything."},
+    Setting<ServerSettings>{
+        .key = "watch",
+        .field = &ServerSettings::is_watched,
+        .help = "Whether the configuration, and the files of the certificate, are read again as "
+                "soon as they change, as by SIGHUP. Not at pace fast."},
+    Setting<ServerSettings>{
+        .key = "save_changes",
+        .field = &ServerSettings::save_changes,
+        .choices = "ask|always|never",
+        .help = "Whether cameras that were added, changed or removed over HTTP are written into "
+                "the configuration: when somebody asks for it, after each change, or never."},
 };
 
 /// What the configuration format knows but this version does not do; refused with that message.

@@ -352,22 +352,66 @@ class Checker {
     }
   }
 
+  void check_postgres(const SinkSettings& sink, std::size_t i) {
+    const std::string scheme = url_scheme(sink.url);
+    const std::string rest = scheme.empty() ? "" : sink.url.substr(scheme.size() + 3);
+    const std::size_t slash = rest.find('/');
+    const bool has_database = slash != std::string::npos && slash + 1 < rest.size() &&
+                              rest.find('/', slash + 1) == std::string::npos;
+    if (sink.url.empty())
+      add("sinks", i, "url", "is missing; write postgresql://HOST/DATABASE");
+    else if (has_credentials(sink.url))
+      add("sinks", i, "url", "holds credentials; use username and password");
+    else if (sink.url.find('?') != std::string::npos)
+      add("sinks", i, "url", "holds parameters; there are settings for what can be changed");
+    else if ((scheme != "postgresql" && scheme != "postgres") || !has_database)
+      add("sinks", i, "url",
+          quote(sink.url) + " is not the address of a database; write postgresql://HOST/DATABASE");
+    else if (sink.sslmode == "disable" && (!sink.ca_file.empty() || !sink.cert_file.empty()))
+      add("sinks", i, "sslmode", "is disable, so certificates mean nothing; write verify-full");
+    const auto is_plain = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    };
+    if (!std::ranges::all_of(sink.schema, is_plain) || sink.schema.starts_with("pg_") ||
+        sink.schema.size() > 63)
+      add("sinks", i, "schema",
+          quote(sink.schema) +
+              " is no name for a schema; use a-z, 0-9 and _, and no pg_ at the "
+              "beginning");
+  }
+
   void check_sink_url(const SinkSettings& sink, std::size_t i) {
-    const bool is_mqtt = sink.type == "mqtt";
-    const std::string_view plain = is_mqtt ? "mqtt" : "http";
-    const std::string_view safe = is_mqtt ? "mqtts" : "https";
+    if (sink.type == "postgres") return check_postgres(sink, i);
+    const std::string plain = sink.type == "webhook" ? "http" : sink.type;
+    const std::string safe = plain + "s";
     const std::string scheme = url_scheme(sink.url);
     if (sink.url.empty())
       add("sinks", i, "url", fmt::format("is missing; write {}://HOST", plain));
     else if ((scheme != plain && scheme != safe) || sink.url.size() <= scheme.size() + 3)
       add("sinks", i, "url",
           fmt::format("{} is not the address of a {}; write {}://HOST or {}://HOST",
-                      quote(sink.url), is_mqtt ? "broker" : "webhook", plain, safe));
+                      quote(sink.url), sink.type == "webhook" ? "webhook" : "broker", plain, safe));
     else if (has_credentials(sink.url))
       add("sinks", i, "url", "holds credentials; use username and password");
     else if (scheme == plain && (!sink.ca_file.empty() || !sink.cert_file.empty()))
       add("sinks", i, "url",
           fmt::format("is not encrypted, so certificates mean nothing; write {}://", safe));
+    else if (sink.type == "kafka")
+      check_kafka(sink, i);
+  }
+
+  void check_kafka(const SinkSettings& sink, std::size_t i) {
+    if (sink.url.substr(sink.url.find("://") + 3).find_first_of("/?# ") != std::string::npos)
+      add("sinks", i, "url",
+          quote(sink.url) + " holds more than brokers; write kafka://HOST:PORT,HOST:PORT");
+    const auto is_plain = [](unsigned char c) {
+      return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
+    };
+    if (sink.topic.empty() || sink.topic.size() > 240 || !std::ranges::all_of(sink.topic, is_plain))
+      add("sinks", i, "topic",
+          quote(sink.topic) + " is no name for a topic; use letters, digits, '.', '_' and '-'");
+    if (!sink.sasl.empty() && sink.username.empty())
+      add("sinks", i, "sasl", "stands without a username; add `username:` and `password:`");
   }
 
   void check_server() {
@@ -390,12 +434,26 @@ class Checker {
     }
     const bool has_token =
         !server.token.empty() || !server.operate_token.empty() || !server.view_token.empty();
+    check_tls(server);
+    // A certificate of the server hides what is said, but lets everybody in.
     if (server.listen != "off" && is_valid_listen(server.listen) && !has_token &&
-        !is_loopback_listen(server.listen))
+        server.client_ca_file.empty() && !is_loopback_listen(server.listen))
       add("server", SettingPlace::kNoIndex, "listen",
-          fmt::format("{} is reached by other machines, and no token is set; write `token: "
-                      "${{FRAMEMILL_TOKEN}}` in `server:`, or listen at 127.0.0.1:8460",
+          fmt::format("{} is reached by other machines, and neither a token nor certificates of "
+                      "clients are asked for; write `token: ${{FRAMEMILL_TOKEN}}` or "
+                      "`client_ca_file:` in `server:`, or listen at 127.0.0.1:8460",
                       quote(server.listen)));
+  }
+
+  void check_tls(const ServerSettings& server) {
+    const auto need = [this](const char* key, const char* other) {
+      add("server", SettingPlace::kNoIndex, key,
+          fmt::format("has no {}; give both, in PEM, or neither", other));
+    };
+    if (!server.cert_file.empty() && server.key_file.empty()) need("cert_file", "key_file");
+    if (!server.key_file.empty() && server.cert_file.empty()) need("key_file", "cert_file");
+    if (!server.client_ca_file.empty() && server.cert_file.empty())
+      need("client_ca_file", "cert_file and key_file");
   }
 
   const RunSettings& settings_;
@@ -448,6 +506,10 @@ std::string_view sink_keys(std::string_view type) {
   if (type == "webhook")
     return "url|username|password|ca_file|cert_file|key_file|secret|batch|timeout|spool_mb";
   if (type == "modbus") return "listen|map";
+  if (type == "postgres")
+    return "url|username|password|sslmode|ca_file|cert_file|key_file|schema|timeout|spool_mb";
+  if (type == "kafka")
+    return "url|username|password|sasl|ca_file|cert_file|key_file|topic|client_id|timeout|spool_mb";
   return {};
 }
 

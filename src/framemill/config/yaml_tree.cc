@@ -42,7 +42,7 @@ class TreeBuilder final : public YAML::EventHandler {
   void OnDocumentStart(const YAML::Mark&) override {}
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    add({.kind = YamlNode::Kind::kNull, .line = line_of(mark)}, anchor);
+    add({.kind = YamlNode::Kind::kNull, .line = line_of(mark), .column = mark.column}, anchor);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (problem_) return;
@@ -54,24 +54,26 @@ class TreeBuilder final : public YAML::EventHandler {
     if (nodes_ > kNodesMax) return too_many(line_of(mark));
     YamlNode copy = target->second;
     copy.line = line_of(mark);
+    copy.column = mark.column;
     add(std::move(copy), 0);
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     add({.kind = YamlNode::Kind::kText,
          .line = line_of(mark),
+         .column = mark.column,
          .text = value,
          .is_quoted = tag == "!"},
         anchor);
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    open({.kind = YamlNode::Kind::kList, .line = line_of(mark)}, anchor);
+    open({.kind = YamlNode::Kind::kList, .line = line_of(mark), .column = mark.column}, anchor);
   }
   void OnSequenceEnd() override { close(); }
   void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    open({.kind = YamlNode::Kind::kMap, .line = line_of(mark)}, anchor);
+    open({.kind = YamlNode::Kind::kMap, .line = line_of(mark), .column = mark.column}, anchor);
   }
   void OnMapEnd() override { close(); }
 
@@ -86,7 +88,7 @@ class TreeBuilder final : public YAML::EventHandler {
   struct Open {
     YamlNode node;
     YAML::anchor_t anchor;
-    std::optional<std::pair<std::string, int>> key;  ///< maps: read, and waiting for its value
+    std::optional<YamlEntry> entry;  ///< maps: its key is read, and waits for the value
   };
 
   static int line_of(const YAML::Mark& mark) { return mark.line + 1; }
@@ -125,14 +127,14 @@ class TreeBuilder final : public YAML::EventHandler {
     Open& parent = stack_.back();
     if (parent.node.kind == YamlNode::Kind::kList) {
       parent.node.items.push_back(std::move(node));
-    } else if (!parent.key) {
+    } else if (!parent.entry) {
       if (node.kind != YamlNode::Kind::kText)
         return stop(node.line, fmt::format("a key is {}; write a text", describe(node.kind)));
-      parent.key.emplace(std::move(node.text), node.line);
+      parent.entry = YamlEntry{std::move(node.text), node.line, node.column, {}};
     } else {
-      parent.node.entries.push_back(
-          {std::move(parent.key->first), parent.key->second, std::move(node)});
-      parent.key.reset();
+      parent.entry->value = std::move(node);
+      parent.node.entries.push_back(*std::move(parent.entry));
+      parent.entry.reset();
     }
   }
 

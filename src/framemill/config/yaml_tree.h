@@ -18,6 +18,7 @@ struct YamlNode {
   enum class Kind : std::uint8_t { kNull, kText, kList, kMap };
   Kind kind = Kind::kNull;
   int line = 0;                    ///< from 1
+  int column = 0;                  ///< of its first byte, or of its anchor's or tag's; from 0
   std::string text;                ///< kText
   bool is_quoted = false;          ///< kText: written in quotes or as a block
   std::vector<YamlNode> items;     ///< kList
@@ -27,6 +28,7 @@ struct YamlNode {
 struct YamlEntry {
   std::string key;
   int line = 0;
+  int column = 0;
   YamlNode value;
 };
 

@@ -37,6 +37,7 @@ struct Matches {
   std::int64_t count = 0;
   double overlap_sum = 0;
   std::vector<bool> is_left_used;
+  std::vector<Pair> pairs;
 };
 
 /// The one-to-one matches between the detections of `left` above `left_score` and those of `right`
@@ -62,6 +63,7 @@ Matches match(std::span<const Detection> left, float left_score, std::span<const
     is_right_used[pair.right] = true;
     ++matches.count;
     matches.overlap_sum += pair.overlap;
+    matches.pairs.push_back(pair);
   }
   return matches;
 }
@@ -110,16 +112,46 @@ AgreementCounts count_agreement(std::span<const Detection> reference,
           .overlap_sum = recalled.overlap_sum};
 }
 
+namespace {
+
+/// The detections above `score` that `matches` says nothing of, by place.
+std::vector<std::size_t> unmatched(std::span<const Detection> detections, float score,
+                                   const Matches& matches) {
+  std::vector<std::size_t> places;
+  for (std::size_t i = 0; i < detections.size(); ++i) {
+    if (detections[i].score > score && !matches.is_left_used[i]) places.push_back(i);
+  }
+  return places;
+}
+
+}  // namespace
+
 std::vector<std::size_t> find_missed(std::span<const Detection> reference,
                                      std::span<const Detection> given,
                                      const AgreementThresholds& thresholds) {
   CHECK(thresholds.iou > 0 && thresholds.iou <= 1);
-  const Matches recalled = match(reference, thresholds.hi, given, thresholds.lo, thresholds.iou);
-  std::vector<std::size_t> missed;
-  for (std::size_t i = 0; i < reference.size(); ++i) {
-    if (reference[i].score > thresholds.hi && !recalled.is_left_used[i]) missed.push_back(i);
-  }
-  return missed;
+  return unmatched(reference, thresholds.hi,
+                   match(reference, thresholds.hi, given, thresholds.lo, thresholds.iou));
+}
+
+std::vector<DetectionMatch> find_matches(std::span<const Detection> reference,
+                                         std::span<const Detection> given,
+                                         const AgreementThresholds& thresholds) {
+  CHECK(thresholds.iou > 0 && thresholds.iou <= 1);
+  std::vector<DetectionMatch> found;
+  for (const Pair& pair :
+       match(reference, thresholds.hi, given, thresholds.lo, thresholds.iou).pairs)
+    found.push_back({.reference = pair.left, .given = pair.right, .overlap = pair.overlap});
+  std::ranges::sort(found, {}, &DetectionMatch::reference);
+  return found;
+}
+
+std::vector<std::size_t> find_unconfirmed(std::span<const Detection> reference,
+                                          std::span<const Detection> given,
+                                          const AgreementThresholds& thresholds) {
+  CHECK(thresholds.iou > 0 && thresholds.iou <= 1);
+  return unmatched(given, thresholds.hi,
+                   match(given, thresholds.hi, reference, thresholds.base, thresholds.iou));
 }
 
 }  // namespace framemill

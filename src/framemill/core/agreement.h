@@ -55,4 +55,22 @@ struct AgreementCounts {
                                                    std::span<const Detection> given,
                                                    const AgreementThresholds& thresholds = {});
 
+/// A detection of the reference and the given one that count_agreement() takes for the same.
+struct DetectionMatch {
+  std::size_t reference = 0;  ///< place in the reference's detections
+  std::size_t given = 0;      ///< place in the given ones
+  double overlap = 0;         ///< IoU
+};
+
+/// The pairs behind AgreementCounts::found, by ascending place in `reference`. Pure, O(n m).
+[[nodiscard]] std::vector<DetectionMatch> find_matches(std::span<const Detection> reference,
+                                                       std::span<const Detection> given,
+                                                       const AgreementThresholds& thresholds = {});
+
+/// Those of `given` above hi that the reference does not confirm, that is counted in `sure_given`
+/// but not in `sure_right`: their places in `given`, ascending. Pure, O(n m).
+[[nodiscard]] std::vector<std::size_t> find_unconfirmed(std::span<const Detection> reference,
+                                                        std::span<const Detection> given,
+                                                        const AgreementThresholds& thresholds = {});
+
 }  // namespace framemill

@@ -266,5 +266,29 @@ TEST_F(AgreementScript, SaysTheSame) {
   }
 }
 
+TEST(FindMatches, IsWhatTheCountsSay) {  // property, on random answers
+  std::mt19937 rng(23);
+  for (int round = 0; round < 500; ++round) {
+    const Detections reference = random_detections(rng);
+    const Detections given = disturbed(reference, rng);
+    const AgreementCounts counts = count_agreement(reference, given);
+    double overlap = 0;
+    const std::vector<DetectionMatch> matches = find_matches(reference, given);
+    for (std::size_t i = 0; i < matches.size(); ++i) {
+      if (i > 0) {
+        EXPECT_LT(matches[i - 1].reference, matches[i].reference);
+      }
+      EXPECT_EQ(reference[matches[i].reference].class_id, given[matches[i].given].class_id);
+      overlap += matches[i].overlap;
+    }
+    EXPECT_EQ(static_cast<std::int64_t>(matches.size()), counts.found);
+    EXPECT_NEAR(overlap, counts.overlap_sum, 1e-9);
+    EXPECT_EQ(static_cast<std::int64_t>(find_unconfirmed(reference, given).size()),
+              counts.sure_given - counts.sure_right);
+    EXPECT_EQ(static_cast<std::int64_t>(find_missed(reference, given).size()),
+              counts.wanted - counts.found);
+  }
+}
+
 }  // namespace
 }  // namespace framemill

@@ -45,7 +45,13 @@ std::string default_cache_dir() {
 Result<DetectorOptions> detector_options(const ModelSettings& model, const EngineSettings& engine) {
   DetectorOptions options;
   options.backend.path = model.path;
+  const Result<RuntimeKind> runtime = parse_runtime(model.runtime);
+  if (!runtime) return fail(runtime.error());
+  options.backend.runtime = *runtime;
   options.backend.device = model.device;
+  const Result<Precision> precision = parse_precision(model.precision);
+  if (!precision) return fail(precision.error());
+  options.backend.precision = *precision;
   options.backend.streams = engine.streams;
   options.backend.threads = engine.threads;
   options.backend.cache_dir = default_cache_dir();

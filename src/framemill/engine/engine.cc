@@ -566,6 +566,7 @@ CameraReport Engine::State::report_of(const Camera& camera, const SchedulerStatu
     rung = status.rungs[camera.index].rung;
     report.rung_changes = status.rungs[camera.index].changes;
   }
+  if (camera.index < status.needs.size()) report.need = status.needs[camera.index];
   report.rung = pool->detector(ladders[camera.model][rung]).facts().name;
   if (camera.session) report.status = camera.session->status();
   report.counts = camera.ledger->counts();

@@ -39,6 +39,7 @@ struct CameraReport {
   CameraStatus status;
   CameraCounts counts;
   std::optional<FidelityFigure> fidelity;  ///< policy adaptive
+  std::optional<double> need;              ///< likewise, see SchedulerStatus
   std::string model;                       ///< as configured
   std::string rung;                        ///< variant or model it uses now
   std::int64_t rung_changes = 0;

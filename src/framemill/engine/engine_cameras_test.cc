@@ -343,7 +343,8 @@ TEST(Reconfigure, ChangesOnlyWhatDiffersBetweenTheTwoConfigurations) {
   EXPECT_THAT(ids, ElementsAre("stays", "changes", "by-hand", "comes"));
   run.wait_for_answers("comes", 1);
   run.finish();
-  for (const Answer& answer : run.lines()["stays"]) EXPECT_EQ(answer.stamp.epoch, 0);
+  const auto lines = run.lines();
+  for (const Answer& answer : lines.at("stays")) EXPECT_EQ(answer.stamp.epoch, 0);
 }
 
 TEST(Reconfigure, IsRefusedAsAWhole) {

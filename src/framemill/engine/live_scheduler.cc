@@ -113,6 +113,7 @@ void LiveScheduler::offer(CameraIndex camera, Frame&& frame) {
     if (is_stopped_) {
       unserved = std::move(held);
     } else {
+      if (is_adaptive(camera)) learn_need(camera, dispatch_.need(arrived.sampled));
       const std::optional<std::int64_t> seq = dispatch_.arrive(arrived, now);
       if (seq == arrived.seq) {
         unserved = std::move(held);
@@ -184,6 +185,12 @@ void LiveScheduler::set_shares(double inference_share, std::optional<double> ada
   dispatch_.set_share(inference_share);
   dispatch_.set_adaptive_share(adaptive_share.value_or(inference_share));
   ++news_;
+}
+
+void LiveScheduler::learn_need(CameraIndex camera, double need) {
+  constexpr double kWeight = .1;  // of the newest
+  std::optional<double>& mean = mailboxes_[camera].need;
+  mean = mean ? *mean + kWeight * (need - *mean) : need;
 }
 
 LiveScheduler::Held LiveScheduler::take(CameraIndex camera, std::int64_t seq) {
@@ -279,6 +286,8 @@ void LiveScheduler::update_rungs(TimePoint now) {
 SchedulerStatus LiveScheduler::status() const {
   const MutexLock lock(mu_);
   SchedulerStatus status{.batch_frames = dispatch_.knee_max()};
+  status.needs.reserve(mailboxes_.size());
+  for (const Mailbox& mailbox : mailboxes_) status.needs.push_back(mailbox.need);
   if (!dispatch_.has_ladder()) return status;
   for (std::size_t i = 0; i < mailboxes_.size(); ++i) {
     const auto camera = static_cast<CameraIndex>(i);

@@ -44,6 +44,7 @@ class LiveScheduler final : public FrameScheduler {
   struct Mailbox {
     std::optional<Held> waiting;
     std::optional<Held> awaited;  ///< adaptive, at a model: given up, it may be audited
+    std::optional<double> need;   ///< adaptive: mean of the last frames, older ones counting less
     bool has_ended = false;
     bool is_removed = false;
   };
@@ -54,6 +55,7 @@ class LiveScheduler final : public FrameScheduler {
                                   std::vector<Held>& unserved) REQUIRES(mu_);
   /// Takes the frame that the dispatch gave back.
   [[nodiscard]] Held take(CameraIndex camera, std::int64_t seq) REQUIRES(mu_);
+  void learn_need(CameraIndex camera, double need) REQUIRES(mu_);
   void on_batch_done(LaneIndex lane, BatchOutcome&& outcome) EXCLUDES(mu_);
   void settle_unserved(Held&& unserved);
   /// The doubt about the frame that waits in `camera`'s mailbox, once all before it are settled.

@@ -435,15 +435,25 @@ Result<std::size_t> ModelProfiler::sweep(const std::vector<std::size_t>& values,
   return find_knee(values, throughput, options_.knee_gain);
 }
 
-Result<ModelMeasurement> ModelProfiler::measure() {
+Result<void> ModelProfiler::look_at_model() {
   on_step_("loading", 0);
-  {
-    const Result<std::unique_ptr<Detector>> detector = load_(0);
-    if (!detector) return fail(detector.error());
-    result_.facts = (*detector)->facts();
-    result_.input = (*detector)->input_for(options_.pictures.front()->size);
-  }
+  const Result<std::unique_ptr<Detector>> detector = load_(0);
+  if (!detector) return fail(detector.error());
+  result_.facts = (*detector)->facts();
+  result_.input = (*detector)->input_for(options_.pictures.front()->size);
   result_.run_streams = std::max<std::size_t>(1, result_.facts.parallel_requests);
+  return {};
+}
+
+Result<double> ModelProfiler::measure_speed(std::size_t batch) {
+  if (const Result<void> loaded = look_at_model(); !loaded) return fail(loaded.error());
+  const Result<ServicePoint> point = run({batch, result_.run_streams, 0});
+  if (!point) return fail(point.error());
+  return point->frames_per_s;
+}
+
+Result<ModelMeasurement> ModelProfiler::measure() {
+  if (const Result<void> loaded = look_at_model(); !loaded) return fail(loaded.error());
 
   std::vector<std::size_t> batches;
   for (const std::size_t bucket : kBatchBuckets) {

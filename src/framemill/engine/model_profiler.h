@@ -85,9 +85,14 @@ class ModelProfiler {
   /// kInternal where a device hangs: end the process then, its requests cannot be destroyed.
   /// A later setting that fails (memory) ends its sweep and is noted.
   Result<ModelMeasurement> measure();
+  /// In place of measure(): frames a second of batches of `batch` with as many in flight as `run`
+  /// keeps, and nothing else.
+  Result<double> measure_speed(std::size_t batch);
   void request_stop() EXCLUDES(mu_);
 
  private:
+  /// Loads the model to see what it is.
+  Result<void> look_at_model();
   struct Setting {
     std::size_t batch = 1, streams = 1, decoders = 0;
     std::size_t in_flight = 0;  ///< batches at once, with a pause after each; 0: as many as streams

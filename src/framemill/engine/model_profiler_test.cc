@@ -131,6 +131,17 @@ TEST_F(ModelProfilerTest, SweepsBatchesAtTheStreamsOfRunThenStreams) {
   EXPECT_THAT(steps_, testing::Contains("batch 4, 1 stream"));
 }
 
+// Two in flight of 10 ms and 4 frames each: 800/s, less what handing over takes.
+TEST_F(ModelProfilerTest, MeasuresTheSpeedOfOneSettingAlone) {
+  ModelProfiler profiler = make_profiler();
+  const Result<double> speed = profiler.measure_speed(4);
+  ASSERT_TRUE(speed) << speed.error().message();
+  EXPECT_LE(*speed, 4 * 2 / .010 * 1.05);
+  EXPECT_GT(*speed, 4 * 1 / .010 * .5);
+  EXPECT_THAT(steps_, ElementsAre("loading", "batch 4, 2 streams"));
+  EXPECT_EQ(control_->in_flight, 0);
+}
+
 TEST_F(ModelProfilerTest, MeasuresFewerBatchesInFlightThanRunKeeps) {
   run_streams_ = 3;
   options_.streams_max = 3;

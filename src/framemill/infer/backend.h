@@ -11,6 +11,7 @@
 
 #include "framemill/base/result.h"
 #include "framemill/core/geometry.h"
+#include "framemill/infer/runtime_choice.h"
 #include "framemill/vision/yolo_head.h"
 
 namespace framemill {
@@ -20,8 +21,8 @@ struct ModelFacts {
   std::string path;
   std::string name;           ///< file name without extension; what results call the variant
   std::string hash;           ///< SHA-256 or another stable content hash of the file(s), hex
-  std::string runtime;        ///< "OpenVINO 2026.4.1"
-  std::string device;         ///< "CPU", "GPU.0", ...
+  std::string runtime;        ///< "OpenVINO 2026.4.1", "ONNX Runtime 1.31.1"
+  std::string device;         ///< "CPU", "GPU.0", "cuda:0", ...
   std::string device_name;    ///< as the device calls itself
   std::string precision;      ///< "int8", "fp16", "fp32" by the weights, for people
   std::optional<Size> input;  ///< empty: any size that is a multiple of `input_multiple`
@@ -45,7 +46,7 @@ class InferRequest {
   [[nodiscard]] virtual std::span<float> input(std::size_t item) = 0;
   /// Runs asynchronously; `done` is called exactly once, from a thread of the backend, and may
   /// destroy or restart nothing but must hand over quickly. Errors: kInternal, kUnavailable (device
-  /// lost), kResourceExhausted (out of memory).
+  /// lost), kResourceExhausted (out of memory), kCancelled (the request was ended meanwhile).
   virtual void start(std::function<void(Result<void>)> done) = 0;
   /// Valid after done(success) until the next start(): item `item` of the first output, contiguous.
   [[nodiscard]] virtual std::span<const float> output(std::size_t item) = 0;
@@ -63,16 +64,19 @@ class Backend {
 };
 
 struct BackendOptions {
-  std::string path;             ///< .onnx, .xml
-  std::string device = "auto";  ///< "auto", "CPU", "GPU", ... as the runtime names them
-  std::size_t streams = 0;      ///< parallel inferences; 0: chosen from the cores
-  std::size_t threads = 0;      ///< CPU threads over all streams; 0: chosen from the cores
-  std::string cache_dir;        ///< compiled models; empty: none
+  std::string path;  ///< .onnx, .xml
+  RuntimeKind runtime = RuntimeKind::kAuto;
+  std::string device = "auto";  ///< "auto", "CPU", "GPU", "cuda:0", ... as the runtime names them
+  Precision precision = Precision::kAuto;
+  std::size_t streams = 0;  ///< parallel inferences; 0: chosen from the cores
+  std::size_t threads = 0;  ///< CPU threads over all streams; 0: chosen from the cores
+  std::string cache_dir;    ///< compiled models; empty: none
 };
 
-/// Loads `options.path` with the backend that fits it.
-/// Errors: kNotFound, kInvalidArgument (not a model; a directory), kUnsupported (no such device or
-/// operator), kResourceExhausted.
+/// Loads `options.path` with the backend that choose_runtime() says.
+/// Errors: kNotFound, kInvalidArgument (not a model; a directory), kUnsupported (no such runtime,
+/// device, precision or operator), kResourceExhausted, kFailedPrecondition (no rights; a runtime's
+/// library that does not load).
 [[nodiscard]] Result<std::unique_ptr<Backend>> load_backend(const BackendOptions& options);
 
 }  // namespace framemill

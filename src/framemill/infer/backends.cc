@@ -9,13 +9,28 @@
 
 #include <fmt/format.h>
 
+#include "framemill/base/check.h"
 #include "framemill/infer/backend.h"
+#ifdef FRAMEMILL_ONNXRUNTIME
+#include "framemill/infer/onnxruntime/onnxruntime_backend.h"
+#endif
 #ifdef FRAMEMILL_OPENVINO
 #include "framemill/infer/openvino/openvino_backend.h"
 #endif
 
 namespace framemill {
 namespace {
+
+#ifdef FRAMEMILL_OPENVINO
+constexpr bool kHasOpenVino = true;
+#else
+constexpr bool kHasOpenVino = false;
+#endif
+#ifdef FRAMEMILL_ONNXRUNTIME
+constexpr bool kHasOnnxRuntime = true;
+#else
+constexpr bool kHasOnnxRuntime = false;
+#endif
 
 namespace fs = std::filesystem;
 
@@ -113,13 +128,17 @@ Result<void> check_file(const fs::path& path) {
 
 Result<std::unique_ptr<Backend>> load_backend(const BackendOptions& options) {
   if (const Result<void> file = check_file(options.path); !file) return fail(file.error());
+  const Result<RuntimeKind> runtime =
+      choose_runtime(options.runtime, options.path, options.device, kHasOpenVino, kHasOnnxRuntime);
+  if (!runtime) return fail(runtime.error());
+#ifdef FRAMEMILL_ONNXRUNTIME
+  if (*runtime == RuntimeKind::kOnnxRuntime) return load_onnxruntime_backend(options);
+#endif
 #ifdef FRAMEMILL_OPENVINO
   return load_openvino_backend(options);
 #else
-  return fail(ErrorCode::kUnsupported,
-              fmt::format("{}: this build has no inference runtime; build framemill with "
-                          "-DFRAMEMILL_OPENVINO=ON",
-                          options.path));
+  CHECK(*runtime != RuntimeKind::kOpenVino);  // choose_runtime() names what is there only
+  return fail(ErrorCode::kInternal, options.path);
 #endif
 }
 

@@ -25,17 +25,38 @@ std::string tiny(const std::string& name) {
   return std::string(FRAMEMILL_SOURCE_DIR) + "/src/framemill/infer/testdata/" + name + ".onnx";
 }
 
-Result<std::unique_ptr<Backend>> load(const std::string& path, const std::string& cache = "") {
-  return load_backend({.path = path, .device = "CPU", .cache_dir = cache});
+Result<std::unique_ptr<Backend>> load_with(RuntimeKind runtime, const std::string& path,
+                                           const std::string& cache = "") {
+  return load_backend({.path = path, .runtime = runtime, .device = "CPU", .cache_dir = cache});
 }
 
-/// Skips where the build has no runtime; what these tests look at needs one.
+bool has_runtime(RuntimeKind runtime) {
+  const auto backend = load_with(runtime, tiny("single"));
+  return backend || backend.error().message().find("-DFRAMEMILL_") == std::string::npos;
+}
+
+/// What every runtime promises. Skips those that the build has not.
+class EachRuntime : public testing::TestWithParam<RuntimeKind> {
+ protected:
+  void SetUp() override {
+    if (!has_runtime(GetParam())) GTEST_SKIP() << "the build has no such runtime";
+  }
+  static Result<std::unique_ptr<Backend>> load(const std::string& path) {
+    return load_with(GetParam(), path);
+  }
+  static bool is_openvino() { return GetParam() == RuntimeKind::kOpenVino; }
+};
+INSTANTIATE_TEST_SUITE_P(All, EachRuntime,
+                         testing::Values(RuntimeKind::kOpenVino, RuntimeKind::kOnnxRuntime),
+                         [](const testing::TestParamInfo<RuntimeKind>& tested) {
+                           return tested.param == RuntimeKind::kOpenVino ? "OpenVino"
+                                                                         : "OnnxRuntime";
+                         });
+
 class OpenVino : public testing::Test {
  protected:
   void SetUp() override {
-    const auto backend = load(tiny("single"));
-    if (!backend && backend.error().message().find("FRAMEMILL_OPENVINO") != std::string::npos)
-      GTEST_SKIP() << "built without OpenVINO";
+    if (!has_runtime(RuntimeKind::kOpenVino)) GTEST_SKIP() << "built without OpenVINO";
   }
 };
 
@@ -77,14 +98,14 @@ TEST(LoadBackend, RefusesWhatIsNoModelFileAndSaysWhatToDo) {
        ErrorCode::kInvalidArgument, "git lfs pull"},
   };
   for (const auto& [path, code, says] : cases) {
-    const auto backend = load(path);
+    const auto backend = load_backend({.path = path, .device = "CPU"});
     ASSERT_FALSE(backend) << path;
     EXPECT_EQ(backend.error().code(), code) << backend.error().message();
     EXPECT_THAT(backend.error().message(), HasSubstr(says));
   }
 }
 
-TEST_F(OpenVino, RefusesContentThatIsNoModel) {
+TEST_P(EachRuntime, RefusesContentThatIsNoModel) {
 #ifdef __SANITIZE_ADDRESS__
   // OpenVINO tries all its front ends, unloads them, and one leaves 8 bytes that no suppression can
   // name.
@@ -94,9 +115,11 @@ TEST_F(OpenVino, RefusesContentThatIsNoModel) {
   std::ifstream whole(tiny("plain"), std::ios::binary);
   std::string content((std::istreambuf_iterator<char>(whole)), {});
   folder.file("m.bin", "x");
-  for (const std::string& path : {folder.file("noise.onnx", "this is not a model"),
-                                  folder.file("cut.onnx", content.substr(0, content.size() / 2)),
-                                  folder.file("m.xml", "<net>")}) {
+  std::vector<std::string> paths{folder.file("noise.onnx", "this is not a model"),
+                                 folder.file("bytes.onnx", "\x08\xff\x12\x80"),
+                                 folder.file("cut.onnx", content.substr(0, content.size() / 2))};
+  if (is_openvino()) paths.push_back(folder.file("m.xml", "<net>"));
+  for (const std::string& path : paths) {
     const auto backend = load(path);
     ASSERT_FALSE(backend) << path;
     EXPECT_EQ(backend.error().code(), ErrorCode::kInvalidArgument) << backend.error().message();
@@ -104,7 +127,7 @@ TEST_F(OpenVino, RefusesContentThatIsNoModel) {
   }
 }
 
-TEST_F(OpenVino, RefusesInputsThatAreNoPictureOfFloats) {
+TEST_P(EachRuntime, RefusesInputsThatAreNoPictureOfFloats) {
   const std::pair<const char*, const char*> cases[] = {
       {"two_inputs", "has 2 inputs"}, {"bytes", "u8"}, {"batch_of_4", "fixed batch of 4"}};
   for (const auto& [name, says] : cases) {
@@ -116,22 +139,25 @@ TEST_F(OpenVino, RefusesInputsThatAreNoPictureOfFloats) {
   }
 }
 
-TEST_F(OpenVino, NamesTheDevicesThereAreIfTheWantedOneIsMissing) {
-  const auto backend = load_backend({.path = tiny("plain"), .device = "GPU.7"});
+TEST_P(EachRuntime, NamesTheDevicesThereAreIfTheWantedOneIsMissing) {
+  const auto backend =
+      load_backend({.path = tiny("plain"), .runtime = GetParam(), .device = "NPU.7"});
   ASSERT_FALSE(backend);
   EXPECT_EQ(backend.error().code(), ErrorCode::kUnsupported);
   EXPECT_THAT(backend.error().message(), HasSubstr("CPU"));
-  EXPECT_THAT(backend.error().message(), HasSubstr("GPU.7"));
+  EXPECT_THAT(backend.error().message(), HasSubstr("NPU.7"));
 }
 
-TEST_F(OpenVino, ReportsFacts) {
-  const auto backend =
-      load_backend({.path = tiny("plain"), .device = "cpu", .streams = 2, .threads = 2});
+TEST_P(EachRuntime, ReportsFacts) {
+  const auto backend = load_backend(
+      {.path = tiny("plain"), .runtime = GetParam(), .device = "cpu", .streams = 2, .threads = 2});
   ASSERT_TRUE(backend) << backend.error().message();
   const ModelFacts& facts = (*backend)->facts();
   EXPECT_EQ(facts.name, "plain");
   EXPECT_EQ(facts.device, "CPU");
-  EXPECT_THAT(facts.runtime, testing::StartsWith("OpenVINO 20"));
+  EXPECT_THAT(facts.runtime,
+              testing::StartsWith(is_openvino() ? "OpenVINO 20" : "ONNX Runtime 1."));
+  EXPECT_EQ(facts.precision, "fp32");
   EXPECT_FALSE(facts.device_name.empty());
   EXPECT_EQ(facts.hash.size(), 64U);
   EXPECT_EQ(facts.input, (Size{64, 64}));
@@ -146,7 +172,7 @@ TEST_F(OpenVino, ReportsFacts) {
   EXPECT_EQ((*load(tiny("any_size")))->facts().input, std::nullopt);
 }
 
-TEST_F(OpenVino, RefusesShapesTheModelCannotHave) {
+TEST_P(EachRuntime, RefusesShapesTheModelCannotHave) {
   const auto single = load(tiny("single"));
   ASSERT_TRUE(single) << single.error().message();
   const auto any_size = load(tiny("any_size"));
@@ -180,7 +206,7 @@ std::vector<float> scores_of(Backend& backend, std::size_t batch, Size input) {
   return scores;
 }
 
-TEST_F(OpenVino, ComputesAnyLayoutBatchAndSize) {
+TEST_P(EachRuntime, ComputesAnyLayoutBatchAndSize) {
   const struct {
     const char* name;
     std::size_t batch;
@@ -200,7 +226,7 @@ TEST_F(OpenVino, ComputesAnyLayoutBatchAndSize) {
   }
 }
 
-TEST_F(OpenVino, ARequestMayBeStartedAgainWhileItsCallbackReturns) {
+TEST_P(EachRuntime, ARequestMayBeStartedAgainWhileItsCallbackReturns) {
   const auto backend = load(tiny("plain"));
   ASSERT_TRUE(backend);
   const auto request = (*backend)->create_request(1, {64, 64});
@@ -216,7 +242,7 @@ TEST_F(OpenVino, ARequestMayBeStartedAgainWhileItsCallbackReturns) {
   }
 }
 
-TEST_F(OpenVino, ServesSeveralThreadsAndOutlivesTheBackend) {
+TEST_P(EachRuntime, ServesSeveralThreadsAndOutlivesTheBackend) {
   auto backend = load(tiny("any_size"));
   ASSERT_TRUE(backend);
   std::vector<std::unique_ptr<InferRequest>> requests(4);
@@ -240,7 +266,7 @@ TEST_F(OpenVino, ServesSeveralThreadsAndOutlivesTheBackend) {
 
 TEST_F(OpenVino, ADamagedCacheCostsTimeOnly) {
   const TempFolder cache;
-  const auto first = load(tiny("plain"), cache.path());
+  const auto first = load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path());
   ASSERT_TRUE(first);
   const std::vector<float> want = scores_of(**first, 2, {64, 64});
   std::size_t damaged = 0;
@@ -251,7 +277,7 @@ TEST_F(OpenVino, ADamagedCacheCostsTimeOnly) {
     ++damaged;
   }
   EXPECT_GE(damaged, 1U);
-  const auto second = load(tiny("plain"), cache.path());
+  const auto second = load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path());
   ASSERT_TRUE(second);
   EXPECT_EQ(scores_of(**second, 2, {64, 64}), want);
 }

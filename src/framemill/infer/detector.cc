@@ -177,6 +177,7 @@ struct Detector::State {
   InputStyle style;
   float score = kScoreDefault;
   float nms_iou = kNmsIouDefault;
+  float candidate_score = kCandidateScoreMin;
   HeadSpec head;  ///< settled, for the input of the self-test
   int side_max = kSideMaxDefault;
 
@@ -303,6 +304,7 @@ Result<std::unique_ptr<Detector>> Detector::create(std::unique_ptr<Backend> back
   state->backend = std::move(backend);
   const ModelFacts& facts = state->backend->facts();
   state->side_max = side_max_of(facts);
+  state->candidate_score = options.candidate_score;
 
   if (options.labels) {
     state->labels = *options.labels;
@@ -474,7 +476,8 @@ std::vector<Detection> DetectorRequest::detections(std::size_t item) {
   CHECK(item < state_->items.size());
   State::Item& place = state_->items[item];
   std::vector<Detection>& candidates = place.candidates;
-  decode_head(state_->head, state_->request->output(item), kCandidateScoreMin, candidates);
+  decode_head(state_->head, state_->request->output(item), state_->detector->candidate_score,
+              candidates);
   if (needs_nms(state_->head.kind))
     nms(candidates, state_->detector->nms_iou);
   else

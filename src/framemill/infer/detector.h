@@ -13,6 +13,10 @@
 
 namespace framemill {
 
+/// Lowest score of the candidates a detector reports; what is published is filtered later, per
+/// camera.
+inline constexpr float kCandidateScoreMin = 0.1F;
+
 /// What a config says about a model; unset means: the model's own metadata, then the general
 /// default.
 struct DetectorOptions {
@@ -22,9 +26,10 @@ struct DetectorOptions {
   std::optional<ChannelOrder> channels;
   std::optional<ValueRange> range;
   std::optional<LetterboxPlace> place;
-  std::optional<float> score;        ///< published scores, default .35
-  std::optional<float> nms_iou;      ///< default .65
-  Size expected_source{1920, 1080};  ///< picks the size to test of a model that takes any
+  std::optional<float> score;                  ///< published scores, default .35
+  std::optional<float> nms_iou;                ///< default .65
+  float candidate_score = kCandidateScoreMin;  ///< 0..1; evaluation looks further down
+  Size expected_source{1920, 1080};            ///< picks the size to test of a model that takes any
   std::size_t batch_max =
       1;  ///< largest batch that will be asked for; the self-test covers batches if > 1
 };
@@ -35,10 +40,6 @@ struct ServiceTime {
   Duration p95{0};
   double items_per_second = 0;  ///< over all requests in flight
 };
-
-/// Lowest score of the candidates a detector reports; what is published is filtered later, per
-/// camera.
-inline constexpr float kCandidateScoreMin = 0.1F;
 
 /// The multiples of `multiple`, at most `side_max` a side, that fit pictures of `source` best: the
 /// longer side as long as allowed, the other just long enough (1920x1080, 32, 640 gives 640x384).
@@ -104,8 +105,8 @@ class DetectorRequest {
   Result<void> set_picture(std::size_t item, const Picture& picture);
   /// See InferRequest::start.
   void start(std::function<void(Result<void>)> done);
-  /// After done(success): detections with score >= kCandidateScoreMin after NMS, best first, boxes
-  /// in pixels of the picture set, clipped to it; empty boxes are left out.
+  /// After done(success): detections with score >= the options' candidate_score after NMS, best
+  /// first, boxes in pixels of the picture set, clipped to it; empty boxes are left out.
   [[nodiscard]] std::vector<Detection> detections(std::size_t item);
 
  private:

@@ -1,5 +1,8 @@
 #include "framemill/infer/runtime_facts.h"
 
+#ifdef FRAMEMILL_ONNXRUNTIME
+#include "framemill/infer/onnxruntime/onnxruntime_facts.h"
+#endif
 #ifdef FRAMEMILL_OPENVINO
 #include "framemill/infer/openvino/openvino_facts.h"
 #endif
@@ -10,6 +13,9 @@ std::vector<RuntimeFacts> list_runtimes() {
   std::vector<RuntimeFacts> runtimes;
 #ifdef FRAMEMILL_OPENVINO
   runtimes.push_back(read_openvino_facts());
+#endif
+#ifdef FRAMEMILL_ONNXRUNTIME
+  runtimes.push_back(read_onnxruntime_facts());
 #endif
   return runtimes;
 }

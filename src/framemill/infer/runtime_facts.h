@@ -9,6 +9,9 @@ namespace framemill {
 struct RuntimeFacts {
   std::string name;                  ///< "OpenVINO 2026.4.1"
   std::vector<std::string> devices;  ///< "CPU: AMD EPYC ...", as the runtime names them
+  std::vector<std::string>
+      providers;                     ///< ONNX Runtime's, whose libraries are there: CPU, cuda, ...
+  std::vector<std::string> missing;  ///< what keeps it or its devices from working, with the remedy
 };
 
 /// Those of this build; asks drivers, so it may take a second. Any thread.

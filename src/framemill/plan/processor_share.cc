@@ -12,7 +12,8 @@ constexpr double kLossFactorMax = 3;
 
 double pixels(Size size) { return static_cast<double>(size.width) * size.height; }
 
-/// The knee as `run` runs it, with so many cameras decoded beside it.
+}  // namespace
+
 const ServicePoint* find_run_point(const DeviceProfile& profile, std::size_t decoders) {
   for (const ServicePoint& point : profile.points) {
     if (point.batch == profile.knee_batch && point.streams == profile.run_streams &&
@@ -22,6 +23,8 @@ const ServicePoint* find_run_point(const DeviceProfile& profile, std::size_t dec
   }
   return nullptr;
 }
+
+namespace {
 
 /// How many times the processor time of decoding the model lost beside the most cameras.
 double loss_factor(const DeviceProfile& profile) {
@@ -59,13 +62,14 @@ std::optional<double> decode_core_s(const std::vector<DecodeRate>& rates, std::s
 
 double cores_beside(const DeviceProfile& profile, std::span<const CamerasBeside> cameras) {
   const double factor = loss_factor(profile);
-  const double carry_s = profile.camera ? profile.camera->carry_s : 0;
+  const CameraCost camera = profile.camera.value_or(CameraCost{});
   double cores = 0;
   for (const CamerasBeside& group : cameras) {
-    const double decode_s = decode_core_s(profile.decode, group.codec, group.size)
-                                .value_or(profile.camera ? profile.camera->decode_s : 0);
-    cores += group.count *
-             (group.fps * decode_s + (group.is_carried ? group.rate_hz * carry_s : 0)) * factor;
+    const double decode_s =
+        decode_core_s(profile.decode, group.codec, group.size).value_or(camera.decode_s);
+    const double sample_s =
+        group.is_carried ? camera.carry_s * factor + camera.carried_sample_s : camera.sample_s;
+    cores += group.count * (group.fps * decode_s * factor + group.rate_hz * sample_s);
   }
   return cores;
 }

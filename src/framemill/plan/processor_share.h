@@ -29,10 +29,14 @@ struct CamerasBeside {
 
 /// Cores that `cameras` take from a model on the same processor, by the profile of that processor:
 /// decoding and carrying as measured alone, times what the measured loss of the model beside
-/// decoded cameras was more than their own processor time (caches, switching threads). 0 where
-/// nothing is known.
+/// decoded cameras was more than their own processor time (caches, switching threads), and what a
+/// run lost besides with each sampled frame. 0 where nothing is known.
 [[nodiscard]] double cores_beside(const DeviceProfile& profile,
                                   std::span<const CamerasBeside> cameras);
+
+/// The knee as `run` runs it, with so many cameras decoded beside it; null: not measured.
+[[nodiscard]] const ServicePoint* find_run_point(const DeviceProfile& profile,
+                                                 std::size_t decoders);
 
 /// Cores that `profile`'s model keeps busy at `in_flight` of the batches that `run` keeps in
 /// flight, and those there are. 0: not measured.

@@ -42,6 +42,16 @@ TEST(ProcessorShare, TheCamerasOfTheBenchCostWhatTheyCostThere) {
   EXPECT_NEAR(cores_beside(profile, {&carried, 1}), .25 + .16 * 1.25, 1e-9);
 }
 
+TEST(ProcessorShare, WhatRunsLostBesidesCountsForEachSampledFrame) {
+  DeviceProfile profile = make_profile();
+  profile.camera->sample_s = .0002;
+  profile.camera->carried_sample_s = .0003;
+  CamerasBeside some = cameras(16);
+  EXPECT_NEAR(cores_beside(profile, {&some, 1}), .25 + 16 * 10 * .0002, 1e-9);
+  some.is_carried = true;
+  EXPECT_NEAR(cores_beside(profile, {&some, 1}), .25 + 16 * 10 * (.001 * 1.25 + .0003), 1e-9);
+}
+
 TEST(ProcessorShare, WithoutMeasurementsBesideNothingIsAdded) {
   DeviceProfile profile = make_profile();
   profile.points.pop_back();

@@ -81,7 +81,11 @@ Json to_json(const SparePoint& point) {
 }
 
 Json to_json(const CameraCost& camera) {
-  return {{"fps", camera.fps}, {"decode_s", camera.decode_s}, {"carry_s", camera.carry_s}};
+  return {{"fps", camera.fps},
+          {"decode_s", camera.decode_s},
+          {"carry_s", camera.carry_s},
+          {"sample_s", camera.sample_s},
+          {"carried_sample_s", camera.carried_sample_s}};
 }
 
 /// Of the content alone: blanks and the order of keys in the file do not matter.
@@ -245,11 +249,13 @@ SparePoint read_spare_point(Reader& reader, const Json& json, const std::string&
 }
 
 CameraCost read_camera_cost(Reader& reader, const Json& json, const std::string& place) {
-  reader.expect_keys(json, place, {"fps", "decode_s", "carry_s"});
+  reader.expect_keys(json, place, {"fps", "decode_s", "carry_s", "sample_s", "carried_sample_s"});
   CameraCost camera;
   camera.fps = reader.number(json, place, "fps", 1e-3, 1e4);
   camera.decode_s = reader.number(json, place, "decode_s", 1e-9, 1e3);
   camera.carry_s = reader.number(json, place, "carry_s", 0, 1e3);
+  camera.sample_s = reader.number(json, place, "sample_s", 0, 1e3);
+  camera.carried_sample_s = reader.number(json, place, "carried_sample_s", 0, 1e3);
   return camera;
 }
 

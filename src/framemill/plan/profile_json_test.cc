@@ -47,7 +47,11 @@ DeviceProfile make_profile() {
   profile.points[1].temperature_c = 61;
   profile.points[2].service.percentiles.clear();
   profile.spare = {{.batch = 1, .in_flight = 1, .service = profile.points[0].service}};
-  profile.camera = CameraCost{.fps = 23.976, .decode_s = .00044, .carry_s = 0};
+  profile.camera = CameraCost{.fps = 23.976,
+                              .decode_s = .00044,
+                              .carry_s = 0,
+                              .sample_s = 1.5e-4,
+                              .carried_sample_s = 3e-4};
   profile.decode = {{.codec = "h264", .size = {640, 360}, .frames_per_core_s = 1234.5}};
   return profile;
 }
@@ -140,6 +144,8 @@ TEST_F(ProfileFile, NamesTheWrongFieldAndItsRange) {
       {"/spare", 1, "spare: has to be a list"},
       {"/camera/decode_s", 0, "camera.decode_s"},
       {"/camera/carry_s", -1e-3, "camera.carry_s"},
+      {"/camera/sample_s", "much", "camera.sample_s"},
+      {"/camera/carried_sample_s", -1, "camera.carried_sample_s"},
       {"/camera/price", 1, "camera.price: is not a field"},
       {"/decode/0/frames_per_core_s", 0, "decode[0].frames_per_core_s"},
       {"/input", json::array({640}), "input: has to be [width, height]"},

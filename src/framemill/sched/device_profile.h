@@ -53,6 +53,10 @@ struct CameraCost {
   double decode_s = 0;  ///< processor time a delivered frame of them, > 0
   double carry_s =
       0;  ///< the same a sampled frame under policy adaptive: motion, boxes; 0: unknown
+  /// What the model loses with each sampled frame besides, in a run that offers more than it can
+  /// infer: handing over, waking threads, cold caches. In core seconds; 0: nothing, or unknown.
+  double sample_s = 0;          ///< policy full
+  double carried_sample_s = 0;  ///< policy adaptive
   friend bool operator==(const CameraCost&, const CameraCost&) = default;
 };
 

@@ -159,6 +159,7 @@ class TracedDispatch : private LiveDispatch {
   using LiveDispatch::is_ladder_due;
   using LiveDispatch::knee_max;
   using LiveDispatch::lane_count;
+  using LiveDispatch::need;
   using LiveDispatch::occupancy;
   using LiveDispatch::rung_changes;
   using LiveDispatch::rung_of;

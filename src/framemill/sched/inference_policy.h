@@ -44,8 +44,8 @@ struct SampledFrame {
 /// - hold: a fixed share of each camera's frames, evenly, and each scene start.
 /// - similarity: those unlike the last inferred one.
 /// - adaptive: first frames, critical cameras and scene starts always; else those of the highest
-///   need x priority, as far as the budget allows; a camera that has waited longer than 1.5 mean
-///   intervals (1 / share frames) counts (wait / 1.5)^4 times as much. The budget is a token bucket
+///   need x priority, as far as the budget allows; a camera that has waited longer than 1.2 mean
+///   intervals (1 / share frames) counts (wait / 1.2)^4 times as much. The budget is a token bucket
 ///   over all adaptive cameras (see TokenBucket).
 /// Deterministic in the order of calls. Not thread-safe; O(1) a frame.
 class InferencePolicy {

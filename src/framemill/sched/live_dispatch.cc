@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kContestants = 4;
 /// Need of a frame that must be inferred, next to which other needs are nothing.
 constexpr double kMustInfer = 1e6;
+/// No service time is so long that a frame which its camera cannot go on without is hopeless.
+constexpr Duration kStartPatience = std::chrono::seconds(60);
 /// From this share of the time with all slots taken on, the device is what limits.
 constexpr double kFullShare = .7;
 /// One reading of the device's utilisation.
@@ -242,6 +244,10 @@ void LiveDispatch::gather(TimePoint now) {
       // The policy multiplies by staleness; what is expected to be wrong counts as it is.
       const double staleness_s = std::max(1e-3, to_seconds(now - *mailbox.served_until));
       candidate.need = frame.need / staleness_s;
+      // Its own answer may be late; all later ones of its camera need what it brings.
+      if (mailbox.is_inference_owed) {
+        candidate.deadline = std::max(candidate.deadline, now + kStartPatience);
+      }
     }
     waiting_.push_back(candidate);
   });
@@ -332,7 +338,9 @@ void LiveDispatch::give_up_overdue(TimePoint now, DispatchDecision& decision) {
         look_at(mailbox.awaited->give_up_at, decision.wake_at);
       }
     }
-    if (mailbox.waiting) {  // for the budget, or behind the one above
+    // For the budget, or behind the one above. Where nothing is known yet it waits for a slot until
+    // the next one takes its place: without an inference it has no answer anyway.
+    if (mailbox.waiting && !(mailbox.is_inference_owed && mailbox.in_flight == 0)) {
       const TimePoint give_up_at =
           mailbox.waiting->captured_at + options_.cameras[camera].slo - kGiveUpBefore;
       if (now >= give_up_at) {

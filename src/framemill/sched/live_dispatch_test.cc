@@ -88,6 +88,25 @@ TEST(LiveDispatch, AnAdaptiveFrameAtAModelIsGivenUpJustBeforeItsDeadline) {
   EXPECT_TRUE(tested.decide(200ms).unserved.empty()) << "once";
 }
 
+TEST(LiveDispatch, ACameraOfWhichNothingIsKnownIsInferredEvenIfLate) {
+  // A machine so busy that an inference takes longer than the slo, or frames come in late: what is
+  // carried later needs a first inference all the same.
+  LiveDispatchOptions options = options_of(2, PolicyKind::kAdaptive);
+  options.lane_times.front().seed(1, 300ms);
+  Tested tested(std::move(options));
+  EXPECT_EQ(tested.dispatch.arrive(
+                {.sampled = {.camera = 1, .doubt = {.age = 9, .objects = 5}}, .seq = 7}, at(0ms)),
+            std::nullopt);
+  EXPECT_EQ(tested.dispatch.arrive(frame_of(0, 0, at(0ms)), at(250ms)), std::nullopt);
+  const DispatchDecision decision = tested.decide(250ms);
+  EXPECT_EQ(decision.batch, (std::vector<SentFrame>{{0, 0, 0, true}}));
+  EXPECT_EQ(decision.unserved, (std::vector<UnservedFrame>{{1, 7}, {0, 0}}))
+      << "its own answer does not wait longer";
+  tested.complete(0, 550ms);
+  EXPECT_EQ(tested.arrive(0, 1, 560ms), std::nullopt);
+  EXPECT_TRUE(tested.decide(760ms).batch.empty()) << "from then on as any other";
+}
+
 TEST(LiveDispatch, AClaimedFrameIsNotGivenUp) {
   Tested tested(options_of(1, PolicyKind::kAdaptive));
   EXPECT_EQ(tested.arrive(0, 0, 0ms), std::nullopt);

@@ -13,11 +13,13 @@
 #include "framemill/base/mutex.h"
 #include "framemill/base/result.h"
 #include "framemill/engine/engine.h"
+#include "framemill/engine/sinks/sqlite/answer_history.h"
 #include "framemill/server/access.h"
 #include "framemill/server/alarm_board.h"
 #include "framemill/server/answer_board.h"
 #include "framemill/server/audit_log.h"
 #include "framemill/server/camera_address.h"
+#include "framemill/server/config_actions.h"
 #include "framemill/server/event_log.h"
 #include "framemill/server/http_message.h"
 #include "framemill/server/metrics_page.h"
@@ -40,9 +42,9 @@ struct ApiParts {
   AuditLog& audit;
   std::span<const StaticFile> files;
   std::function<ServerFigures()> figures;  ///< of the server, for /metrics
-  /// Reads the configuration again; empty: there is none.
-  std::function<Result<CameraChanges>()> reload;
-  std::string config_name;  ///< file name without folders; empty: none
+  std::string config_name;                 ///< file name without folders; empty: none
+  std::string save_changes;                ///< ask|always|never, as in ServerSettings
+  bool is_config_watched = false;
 };
 
 /// Answers the requests of data/openapi.yaml: who may, what is asked for, what is said.
@@ -51,9 +53,10 @@ class Api {
  public:
   explicit Api(ApiParts parts);
 
-  /// From here on there is a run; `engine` outlives the last request. `defaults`: of cameras that
-  /// are added.
-  void attach(Engine& engine, CameraSettings defaults) EXCLUDES(mu_);
+  /// From here on there is a run; `engine` and `history` outlive the last request. `defaults`: of
+  /// cameras that are added. `history`: null where no sink keeps answers in a database.
+  void attach(Engine& engine, CameraSettings defaults, ConfigActions config, AnswerHistory* history)
+      EXCLUDES(mu_);
   void set_defaults(CameraSettings defaults) EXCLUDES(mu_);
 
   [[nodiscard]] HttpResponse handle(const HttpRequest& request);
@@ -67,6 +70,7 @@ class Api {
     Principal who;
     Engine* engine = nullptr;  ///< null: no run yet, for routes that do without
   };
+  struct ResultQuery;
   using Handler = HttpResponse (Api::*)(const Call& call);
   struct Route {
     std::string_view method;
@@ -107,9 +111,17 @@ class Api {
   HttpResponse get_alarm(const Call& call);
   HttpResponse get_alarm_picture(const Call& call);
   HttpResponse acknowledge_alarm(const Call& call);
+  HttpResponse get_config(const Call& call);
   HttpResponse reload_config(const Call& call);
+  HttpResponse save_config(const Call& call);
   HttpResponse get_stream(const Call& call);
 
+  /// Pages of the one and the other source.
+  HttpResponse list_kept_results(const Call& call, const ResultQuery& query);
+  HttpResponse list_last_results(const Call& call, const ResultQuery& query);
+  /// The same for `config/save` and, where it is to be saved always, each change.
+  Result<CameraChanges> save_changes(std::string_view by);
+  void after_change(const Call& call);
   /// The camera as it stands; 404 where there is none.
   HttpResponse camera_response(const Call& call, const CameraId& id, int status);
   HttpResponse act_on_camera(const Call& call, Result<void> (Engine::*act)(const CameraId&),
@@ -119,6 +131,8 @@ class Api {
   [[nodiscard]] CameraSettings defaults() const EXCLUDES(mu_);
 
   const ApiParts parts_;
+  ConfigActions config_;              // set before engine_, then constant
+  AnswerHistory* history_ = nullptr;  // likewise
   std::atomic<Engine*> engine_{nullptr};
   mutable Mutex mu_;
   CameraSettings defaults_ GUARDED_BY(mu_);

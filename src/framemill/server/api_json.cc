@@ -4,17 +4,15 @@
 #include <array>
 #include <cmath>
 #include <type_traits>
-#include <variant>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "framemill/base/url.h"
-#include "framemill/config/duration.h"
-#include "framemill/config/setting_value.h"
+#include "framemill/config/setting_json.h"
 #include "framemill/config/settings_tables.h"
 #include "framemill/engine/answer_json.h"
 #include "framemill/engine/report_json.h"
+#include "framemill/server/headroom.h"
 
 namespace framemill {
 namespace {
@@ -46,111 +44,9 @@ Json fidelity_value(const std::optional<FidelityFigure>& figure) {
   return rounded(figure->value);
 }
 
-Json polygons_json(const std::vector<std::vector<RelativePoint>>& polygons) {
-  Json json = Json::array();
-  for (const auto& polygon : polygons) {
-    Json points = Json::array();
-    for (const RelativePoint& point : polygon) points.push_back({point.x, point.y});
-    json.push_back(std::move(points));
-  }
-  return json;
-}
-
-template <typename Value>
-struct IsOptional : std::false_type {};
-template <typename Value>
-struct IsOptional<std::optional<Value>> : std::true_type {};
-
-Json point_json(const RelativePoint& point) { return {point.x, point.y}; }
-
-Json zones_json(const std::vector<ZoneSettings>& zones) {
-  Json json = Json::object();
-  for (const ZoneSettings& zone : zones) json[zone.name] = polygons_json({zone.points})[0];
-  return json;
-}
-
-Json lines_json(const std::vector<LineSettings>& lines) {
-  Json json = Json::object();
-  for (const LineSettings& line : lines)
-    json[line.name] = Json::array({point_json(line.from), point_json(line.to)});
-  return json;
-}
-
-Json rules_json(const std::vector<RuleSettings>& rules);
-
-/// The value of one setting; null: not set, or not to be shown.
-template <typename Value, typename Settings>
-Json value_json(const Value& value, const Setting<Settings>& row) {
-  if constexpr (std::is_same_v<Value, std::string>) {
-    return row.text == TextKind::kUrl ? Json(redact(strip_credentials(value)))
-                                      : text_or_null(value);
-  } else if constexpr (std::is_same_v<Value, Duration>) {
-    return format_duration(value);
-  } else if constexpr (std::is_same_v<Value, std::vector<std::string>>) {
-    return value.empty() ? Json(nullptr) : Json(value);
-  } else if constexpr (std::is_same_v<Value, std::vector<std::vector<RelativePoint>>>) {
-    return value.empty() ? Json(nullptr) : polygons_json(value);
-  } else if constexpr (std::is_same_v<Value, std::vector<ZoneSettings>>) {
-    return value.empty() ? Json(nullptr) : zones_json(value);
-  } else if constexpr (std::is_same_v<Value, std::vector<LineSettings>>) {
-    return value.empty() ? Json(nullptr) : lines_json(value);
-  } else if constexpr (std::is_same_v<Value, std::vector<RuleSettings>>) {
-    return value.empty() ? Json(nullptr) : rules_json(value);
-  } else if constexpr (std::is_enum_v<Value>) {
-    return std::string(split_choices(row.choices)[static_cast<std::size_t>(value)]);
-  } else if constexpr (IsOptional<Value>::value) {
-    return value ? value_json(*value, row) : Json(nullptr);
-  } else if constexpr (std::is_arithmetic_v<Value>) {
-    return value;
-  } else {
-    return nullptr;
-  }
-}
-
-template <typename Settings>
-Json setting_json(const Setting<Settings>& row, const Settings& settings) {
-  if (row.text == TextKind::kSecret) return nullptr;
-  return std::visit(
-      [&](const auto& field) -> Json {
-        if constexpr (std::is_same_v<std::decay_t<decltype(field)>, TextOrList<Settings>>) {
-          return nullptr;
-        } else {
-          return value_json(settings.*field, row);
-        }
-      },
-      row.field);
-}
-
-/// What differs from a rule of which nothing but id and kind is said.
-Json rules_json(const std::vector<RuleSettings>& rules) {
-  const RuleSettings plain;
-  Json json = Json::array();
-  for (const RuleSettings& rule : rules) {
-    Json& entry = json.emplace_back(Json::object());
-    for (const Setting<RuleSettings>& row : kRuleSettings) {
-      Json value = setting_json(row, rule);
-      if (!value.is_null() && value != setting_json(row, plain))
-        entry[std::string(row.key)] = std::move(value);
-    }
-  }
-  return json;
-}
-
 /// Memory that the process and others may fill before the kernel swaps or kills.
 constexpr double kMemoryShare = .85;
 constexpr double kCpuShare = .9;
-
-/// A resource, in shares of it.
-struct Headroom {
-  const char* name;
-  double limit;   ///< that may be used at most
-  double own;     ///< that the cameras of now use
-  double others;  ///< that somebody else uses
-  /// How many times the cameras of now fit beside them.
-  [[nodiscard]] double room() const {
-    return own > 0 ? std::max(0.0, limit - others - own) / own : 0;
-  }
-};
 
 }  // namespace
 
@@ -164,7 +60,7 @@ Json camera_settings_json(const CameraSettings& settings) {
     if (row.key == "username" || row.key == "password") continue;
     if (row.key == "rate" && settings.every > 0) continue;
     if (row.key == "every" && settings.every == 0) continue;
-    Json value = setting_json(row, settings);
+    Json value = setting_json(row, settings, Secrets::kHidden);
     if (!value.is_null()) json[std::string(row.key)] = std::move(value);
   }
   return json;
@@ -181,13 +77,13 @@ Json camera_stats_json(const RunFigures& figures, std::size_t i, int open_alarms
           {"rates", rates_json(now.rates)},
           {"p95_ms", or_null(now.p95_ms)},
           {"fidelity", fidelity_value(camera.fidelity)},
-          {"need", nullptr},
+          {"need", or_null(camera.need)},
           {"share_inferred", or_null(now.share_inferred)},
           {"alarms", open_alarms},
           {"troubles", std::move(troubles)}};
 }
 
-Json camera_json(const RunFigures& figures, std::size_t i, const CameraSettings* settings,
+Json camera_json(const RunFigures& figures, std::size_t i, const CameraSettings& settings,
                  int open_alarms) {
   const CameraReport& camera = figures.report.cameras[i];
   const StreamFacts& facts = camera.status.facts;
@@ -212,7 +108,7 @@ Json camera_json(const RunFigures& figures, std::size_t i, const CameraSettings*
           {"stats", camera_stats_json(figures, i, open_alarms)},
           {"counts", counts_json(camera.counts)},
           {"fidelity", fidelity_json(camera.fidelity)},
-          {"settings", settings != nullptr ? camera_settings_json(*settings) : Json(nullptr)}};
+          {"settings", camera_settings_json(settings)}};
 }
 
 Json device_json(const DeviceFigures& device) {
@@ -327,12 +223,8 @@ Json plan_json(const RunFigures& figures) {
   const bool is_known = cameras > 0 && binding != resources.end();
   if (is_known) {
     more = static_cast<std::int64_t>(std::floor(cameras * binding->room()));
-    explanation = fmt::format(
-        "{:.0f} cameras use {:.0f} % of the {}{}; about {} more like them keep it below {:.0f} % "
-        "while {:.0f} % of the frames are inferred",
-        cameras, 100 * binding->own, binding->name,
-        binding->others > .01 ? fmt::format(", others {:.0f} %", 100 * binding->others) : "", *more,
-        100 * binding->limit, 100 * figures.share_inferred.value_or(1));
+    explanation = describe_headroom(*binding, static_cast<std::int64_t>(cameras), *more,
+                                    figures.share_inferred.value_or(1));
   }
   return {{"window_s", rounded(figures.window_s)},
           {"devices", std::move(devices)},

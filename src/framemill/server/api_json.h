@@ -15,9 +15,9 @@ namespace framemill {
 
 /// By the table of settings, so that no key is forgotten; secrets are left out, URLs redacted.
 [[nodiscard]] nlohmann::ordered_json camera_settings_json(const CameraSettings& settings);
-/// `camera`: its place in figures.report.cameras. `settings`: null where they are not at hand.
+/// `camera`: its place in figures.report.cameras.
 [[nodiscard]] nlohmann::ordered_json camera_json(const RunFigures& figures, std::size_t camera,
-                                                 const CameraSettings* settings, int open_alarms);
+                                                 const CameraSettings& settings, int open_alarms);
 [[nodiscard]] nlohmann::ordered_json camera_stats_json(const RunFigures& figures,
                                                        std::size_t camera, int open_alarms);
 [[nodiscard]] nlohmann::ordered_json device_json(const DeviceFigures& device);

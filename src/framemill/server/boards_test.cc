@@ -105,10 +105,11 @@ TEST(EventLog, KeepsTheLastOnesAndPagesThroughThem) {
   EventLog log(clock, 10);
   for (int i = 1; i <= 25; ++i) log.add(i % 2 == 0 ? "even" : "odd", "gate-1", std::to_string(i));
   std::vector<std::int64_t> ids;
-  for (const RunEvent& event : log.newest({.kind = "even"})) ids.push_back(event.id);
+  for (const RunEvent& event : log.newest({.kind = "even"}).events) ids.push_back(event.id);
   EXPECT_THAT(ids, ElementsAre(24, 22, 20, 18, 16));
-  EXPECT_EQ(log.newest({.before = 20, .limit = 1})[0].id, 19);
-  EXPECT_TRUE(log.newest({.camera = "gate-2"}).empty());
+  EXPECT_EQ(log.newest({.before = 20, .limit = 1}).events[0].id, 19);
+  EXPECT_TRUE(log.newest({.camera = "gate-2"}).events.empty());
+  EXPECT_FALSE(log.newest({}).is_from_store);
 }
 
 AlarmEvent event_of(std::string id, AlarmState state, std::string camera = "gate-1") {

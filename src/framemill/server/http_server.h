@@ -9,6 +9,7 @@
 #include "framemill/base/clock.h"
 #include "framemill/base/result.h"
 #include "framemill/server/http_message.h"
+#include "framemill/server/tls_identity.h"
 
 namespace framemill {
 
@@ -37,14 +38,17 @@ struct HttpCounts {
   std::int64_t sockets = 0;      ///< WebSockets open now
 };
 
-/// An HTTP/1.1 server: one thread for the network, two for what the requests ask for, all of lower
-/// priority than the engine's. Knows nothing of framemill; what requests mean is `handle`.
-/// A client that sends or reads slowly holds its own connection for a bounded time, and nothing
-/// else. Thread-safety: counts() from any thread, the others from one.
+struct HttpServerState;
+
+/// An HTTP/1.1 server, plain or over TLS: one thread for the network, two for what the requests ask
+/// for, all of lower priority than the engine's. Knows nothing of framemill; what requests mean is
+/// `handle`. A client that sends or reads slowly holds its own connection for a bounded time, and
+/// nothing else. Thread-safety: counts() from any thread, the others from one.
 class HttpServer {
  public:
   struct Options {
     std::string listen;  ///< HOST:PORT; port 0: any that is free
+    TlsFiles tls;        ///< without cert_file: plain HTTP
     HttpLimits limits;
     /// Called from a worker, for several requests at once. Must not throw.
     std::function<HttpResponse(const HttpRequest&)> handle;
@@ -53,7 +57,8 @@ class HttpServer {
   };
 
   /// Takes the address; answers from start() on. Errors: kInvalidArgument where there is no such
-  /// address or no right to it, kUnavailable where another process has it.
+  /// address or no right to it, kUnavailable where another process has it; those of
+  /// TlsIdentity::load().
   static Result<std::unique_ptr<HttpServer>> create(Options options, const Clock& clock);
   ~HttpServer();
 
@@ -62,12 +67,16 @@ class HttpServer {
   void stop();
   /// As it is reached: "127.0.0.1:8460".
   [[nodiscard]] std::string address() const;
+  [[nodiscard]] bool is_tls() const;
+  /// Reads the files of TLS again, which may have been renewed. What is returned lets new
+  /// connections use them; nothing has changed before that is called, or where there is an error
+  /// (those of TlsIdentity::load()). Any thread; called while the server is there.
+  [[nodiscard]] Result<std::function<void()>> prepare_identity();
   [[nodiscard]] HttpCounts counts() const;
 
  private:
-  struct State;
-  explicit HttpServer(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit HttpServer(std::unique_ptr<HttpServerState> state);
+  std::unique_ptr<HttpServerState> state_;
 };
 
 }  // namespace framemill

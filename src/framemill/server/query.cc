@@ -105,10 +105,14 @@ std::optional<WallTime> Query::time(std::string_view name) {
 std::optional<std::int64_t> Query::cursor() {
   const std::optional<std::string> value = text("cursor", 128);
   if (!value) return std::nullopt;
-  const std::optional<std::int64_t> number = whole_number(*value);
-  if (number && *number >= 0) return number;
+  if (const std::optional<std::int64_t> number = parse_cursor(*value)) return number;
   refuse("cursor", "is none that this server gave; begin without one");
   return std::nullopt;
+}
+
+std::optional<std::int64_t> parse_cursor(std::string_view text) {
+  const std::optional<std::int64_t> number = whole_number(text);
+  return number && *number >= 0 ? number : std::nullopt;
 }
 
 std::optional<WallTime> parse_wall_time(std::string_view text) {

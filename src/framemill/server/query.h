@@ -41,6 +41,9 @@ class Query {
   std::optional<Error> error_;
 };
 
+/// A cursor that is a number. Empty where it is none.
+[[nodiscard]] std::optional<std::int64_t> parse_cursor(std::string_view text);
+
 /// "2026-01-01T08:00:04.004Z" or with an offset, "+01:00", in place of the Z. Empty where it is
 /// none.
 [[nodiscard]] std::optional<WallTime> parse_wall_time(std::string_view text);

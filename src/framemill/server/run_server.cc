@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
 
 #include "framemill/base/cpu_time.h"
 #include "framemill/base/mutex.h"
@@ -116,8 +117,8 @@ struct RunServer::State {
   AlarmBoard alarms;
   StreamHub hub;
   RunMeter meter;
+  std::unique_ptr<AnswerHistory> history;  // set before api is attached
   CpuAllowance allowance;
-  std::function<Result<CameraChanges>()> reload;  // set before api is attached
   std::unique_ptr<Api> api;
   std::unique_ptr<HttpServer> http;
   std::map<std::string, CameraState> states;  // used by the meter's thread only
@@ -126,7 +127,28 @@ struct RunServer::State {
   void add_event(std::string_view kind, std::string_view camera, std::string_view text,
                  std::string_view by);
   HttpResponse handle(const HttpRequest& request);
+  void open_databases();
 };
+
+/// Those of the sinks, which have made their tables by now. Without them there is the memory.
+void RunServer::State::open_databases() {
+  if (!options.answers_path.empty()) {
+    Result<std::unique_ptr<AnswerHistory>> opened = AnswerHistory::open(options.answers_path);
+    if (opened) {
+      history = std::move(*opened);
+    } else {
+      spdlog::warn("results are told from memory only: {}", opened.error().message());
+    }
+  }
+  if (options.events_path.empty()) return;
+  Result<std::unique_ptr<EventStore>> store =
+      EventStore::open(options.events_path, options.events_keep);
+  if (store) {
+    events.attach(std::move(*store));
+  } else {
+    spdlog::warn("events are kept in memory only: {}", store.error().message());
+  }
+}
 
 void RunServer::State::add_event(std::string_view kind, std::string_view camera,
                                  std::string_view text, std::string_view by) {
@@ -198,12 +220,14 @@ Result<std::unique_ptr<RunServer>> RunServer::create(const Options& options, con
                    [&s] {
                      return ServerFigures{s.http->counts(), s.hub.dropped()};
                    },
-               .reload = options.config_path.empty()
-                             ? std::function<Result<CameraChanges>()>()
-                             : [&s]() -> Result<CameraChanges> { return s.reload(); },
-               .config_name = std::filesystem::path(options.config_path).filename().string()});
+               .config_name = std::filesystem::path(options.config_path).filename().string(),
+               .save_changes = options.settings.save_changes,
+               .is_config_watched = options.is_config_watched});
   Result<std::unique_ptr<HttpServer>> http = HttpServer::create(
       {.listen = options.settings.listen,
+       .tls = {.cert_file = options.settings.cert_file,
+               .key_file = options.settings.key_file,
+               .client_ca_file = options.settings.client_ca_file},
        .limits = {},
        .handle = [&s](const HttpRequest& request) { return s.handle(request); },
        .upgrade = [&s](const HttpRequest& request) { return s.api->upgrade(request); }},
@@ -227,26 +251,28 @@ void RunServer::take_alarm(const AlarmEvent& event) {
 }
 
 void RunServer::attach(
-    Engine& engine, CameraSettings defaults, std::function<Result<CameraChanges>()> reload,
+    Engine& engine, CameraSettings defaults, ConfigActions config,
     std::function<Result<void>(const std::string&, const std::string&)> acknowledge_alarm) {
   State& s = *state_;
-  s.reload = std::move(reload);
+  s.open_databases();
   if (acknowledge_alarm) s.alarms.set_acknowledge(std::move(acknowledge_alarm));
   restore_alarms(engine, s.alarms);
   s.hub.attach(engine.report(ReportDetail::kQuick).run_id, engine.camera_directory());
   s.add_event("run_started", "", "the run has started", "");
   s.meter.start(engine);
-  s.api->attach(engine, std::move(defaults));
+  s.api->attach(engine, std::move(defaults), std::move(config), s.history.get());
 }
 
-void RunServer::note_reload(const Result<CameraChanges>& changes, const CameraSettings& defaults,
-                            std::string_view by) {
+void RunServer::set_defaults(const CameraSettings& defaults) {
+  state_->api->set_defaults(defaults);
+}
+
+void RunServer::note_reload(const Result<CameraChanges>& changes, std::string_view by) {
   State& s = *state_;
   if (!changes) {
     s.add_event("config_refused", "", changes.error().message(), by);
     return;
   }
-  s.api->set_defaults(defaults);
   s.add_event("config_reloaded", "",
               fmt::format("{} cameras added, {} changed, {} removed", changes->added.size(),
                           changes->changed.size(), changes->removed.size()),
@@ -262,6 +288,13 @@ void RunServer::stop() {
   s.hub.stop();
 }
 
-std::string RunServer::address() const { return state_->http->address(); }
+Result<std::function<void()>> RunServer::prepare_identity() {
+  return state_->http->prepare_identity();
+}
+
+std::string RunServer::url() const {
+  const HttpServer& http = *state_->http;
+  return fmt::format("{}://{}/", http.is_tls() ? "https" : "http", http.address());
+}
 
 }  // namespace framemill

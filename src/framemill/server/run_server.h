@@ -10,6 +10,7 @@
 #include "framemill/config/run_settings.h"
 #include "framemill/core/alarm.h"
 #include "framemill/engine/engine.h"
+#include "framemill/server/config_actions.h"
 #include "framemill/server/static_files.h"
 
 namespace framemill {
@@ -25,6 +26,11 @@ class RunServer {
     ServerSettings settings;  ///< `listen` is not "off"
     std::span<const StaticFile> files;
     std::string config_path;  ///< empty: none
+    bool is_config_watched = false;
+    /// Databases of sqlite sinks; empty: none.
+    std::string answers_path;  ///< of one that keeps answers, for queries
+    std::string events_path;   ///< where the server keeps its events, too
+    Duration events_keep{0};   ///< older ones are deleted; 0: all stay
   };
   /// Errors: those of HttpServer::create(); kInvalidArgument for a wrong network or an audit log
   /// that cannot be written.
@@ -33,19 +39,20 @@ class RunServer {
 
   void take_answer(const Answer& answer);
   void take_alarm(const AlarmEvent& event);
-  /// The run begins. `engine` outlives stop(). `reload`: reads the configuration again and applies
-  /// it; empty: there is none.
-  void attach(Engine& engine, CameraSettings defaults,
-              std::function<Result<CameraChanges>()> reload,
+  /// The run begins. `engine` outlives stop(), and so does what `config` uses.
+  void attach(Engine& engine, CameraSettings defaults, ConfigActions config,
               std::function<Result<void>(const std::string& alarm_id, const std::string& by)>
                   acknowledge_alarm = {});
+  /// Of cameras that are added from now on.
+  void set_defaults(const CameraSettings& defaults);
   /// A reload that was not asked for over HTTP has happened, or was refused.
-  void note_reload(const Result<CameraChanges>& changes, const CameraSettings& defaults,
-                   std::string_view by);
+  void note_reload(const Result<CameraChanges>& changes, std::string_view by);
   /// Ends all connections. Idempotent.
   void stop();
-  /// As it is reached: "127.0.0.1:8460".
-  [[nodiscard]] std::string address() const;
+  /// As HttpServer::prepare_identity().
+  [[nodiscard]] Result<std::function<void()>> prepare_identity();
+  /// As it is reached: "http://127.0.0.1:8460/".
+  [[nodiscard]] std::string url() const;
 
  private:
   struct State;

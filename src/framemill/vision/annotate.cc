@@ -11,7 +11,7 @@
 #include <opencv2/imgproc.hpp>
 
 #include "framemill/base/check.h"
-#include "framemill/vision/letterbox_rows.h"
+#include "framemill/vision/bgr_image.h"
 
 // OpenCV draws and encodes only: putText, getTextSize and imencode for JPEG run on the calling
 // thread. What would start OpenCV's thread pool (cvtColor, resize, blending of whole pictures) is
@@ -242,26 +242,6 @@ void draw_caption(cv::Mat& image, const std::string& text, int height,
   blend(image, {0, 0, image.cols, height}, {0x10, 0x16, 0x20}, 200);
   draw_text(image, text, {2 * dimensions.padding, dimensions.padding + dimensions.ascent},
             {240, 240, 240}, dimensions);
-}
-
-/// The picture as OpenCV wants it. Same conversion as the models see, so range and matrix are
-/// respected.
-cv::Mat to_bgr(const Picture& picture, Size size) {
-  cv::Mat image(size.height, size.width, CV_8UC3);
-  const auto width = static_cast<std::size_t>(size.width);
-  std::vector<float> colors(3 * width);
-  float* const planes[3] = {colors.data(), colors.data() + width, colors.data() + 2 * width};
-  ScaledRows rows;
-  rows.prepare(picture, size, ChannelOrder::kBgr, ValueRange::kByte);
-  for (int y = 0; y < size.height; ++y) {
-    rows.write_row(best_kernels(), picture, y, planes);
-    auto* out = image.ptr<std::uint8_t>(y);
-    for (std::size_t x = 0; x < width; ++x) {
-      // NOLINTNEXTLINE(bugprone-incorrect-roundings): never negative, and lround() would be a call
-      for (const float* const plane : planes) *out++ = static_cast<std::uint8_t>(plane[x] + 0.5F);
-    }
-  }
-  return image;
 }
 
 }  // namespace

@@ -19,11 +19,11 @@ double visibility(float score) {
 
 /// What a score is drawn to that nothing before confirms, and how far.
 constexpr float kSureScore = .5F;
-constexpr float kDoubtOfNew = .4F;
+constexpr float kDoubtOfNew = .2F;
 
 /// Each detection of `carried` that continues one of `before`, best overlap first, takes the share
 /// `memory` of its score over. One that is neither sure nor continues anything is carried with a
-/// lower score: half of those are gone at the next look.
+/// lower score: many of those are gone at the next look.
 void remember_scores(std::span<const Detection> before, float memory,
                      std::vector<Detection>& carried) {
   struct Pair {

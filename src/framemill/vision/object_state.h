@@ -22,7 +22,7 @@ struct ObjectStateOptions {
   /// Share of its old score in the score an object is carried with after a correction, 0..1: keeps
   /// one wavering score from making it blink; what is new and not sure is carried with less than
   /// its score. 0: all with the model's last score as it is.
-  float score_memory = .5F;
+  float score_memory = .3F;
 };
 
 /// What the model said of carried objects.

@@ -239,26 +239,26 @@ TEST(ObjectState, IdsStayOverCarriedFrames) {
 }
 
 TEST(ObjectState, AWaveringScoreIsRemembered) {
-  Watched watched;  // memory .5
+  Watched watched;  // memory .3
   watched.advance(frame_with({kHome}));
   watched.correct(0, {detection(kHome, .8F)});
   EXPECT_FLOAT_EQ(watched.only().score, .8F) << "nothing to remember yet";
   watched.advance(frame_with({kHome}));
   watched.correct(0, {detection(moved(kHome, 2, 1), .3F)});
-  EXPECT_FLOAT_EQ(watched.only().score, .55F);
+  EXPECT_FLOAT_EQ(watched.only().score, .45F);
   EXPECT_FLOAT_EQ(watched.found[0].score, .3F) << "what the model said stays as it was";
   EXPECT_EQ(watched.only().track, watched.found[0].track);
 
   // Another class, or another place: another object. One that is new and not sure is believed less.
   watched.advance(frame_with({kHome}));
   watched.correct(0, {detection({200, 10, 240, 40}, .8F), detection(kHome, .4F, 3),
-                      detection({10, 10, 40, 40}, .4F), detection({10, 120, 40, 160}, .1F)});
+                      detection({10, 10, 40, 40}, .4F), detection({10, 120, 40, 160}, .05F)});
   ASSERT_EQ(watched.state.objects().size(), 4U);
   EXPECT_FLOAT_EQ(watched.state.objects()[0].score, .8F);
-  EXPECT_FLOAT_EQ(watched.state.objects()[1].score, .36F);
-  EXPECT_FLOAT_EQ(watched.state.objects()[2].score, .36F);
+  EXPECT_FLOAT_EQ(watched.state.objects()[1].score, .38F);
+  EXPECT_FLOAT_EQ(watched.state.objects()[2].score, .38F);
   EXPECT_EQ(watched.state.objects()[3].score, 0) << "never less";
-  EXPECT_FLOAT_EQ(watched.found[3].score, .1F);
+  EXPECT_FLOAT_EQ(watched.found[3].score, .05F);
 
   Watched forgetful(kForgetful);
   forgetful.advance(frame_with({kHome}));
@@ -279,8 +279,8 @@ TEST(ObjectState, EachOldScoreIsRememberedOnce) {
   for (const Detection& object : watched.state.objects()) scores.push_back(object.score);
   std::ranges::sort(scores);
   ASSERT_EQ(scores.size(), 2U);
-  EXPECT_FLOAT_EQ(scores[0], .5F);
-  EXPECT_FLOAT_EQ(scores[1], .6F);
+  EXPECT_FLOAT_EQ(scores[0], .48F);
+  EXPECT_FLOAT_EQ(scores[1], .5F);
 }
 
 TEST(ObjectState, ObjectsStandBestScoreFirstAfterACorrection) {

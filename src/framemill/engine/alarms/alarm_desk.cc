@@ -69,7 +69,9 @@ Result<AlarmBook*> AlarmDesk::open_book() {
                             options_.folder, error.message()));
   }
   Result<std::unique_ptr<AlarmBook>> book = AlarmBook::create(options_.folder + "/alarms.db");
-  if (!book) return fail(book.error());
+  if (!book)
+    return fail(book.error().code(),
+                book.error().message() + "; engine.data names the folder of the alarms");
   Result<PictureStore> pictures =
       PictureStore::open(options_.folder + "/pictures", options_.settings.pictures_mb * 1'000'000);
   if (!pictures) return fail(pictures.error());

@@ -8,8 +8,10 @@
 
 #include "framemill/config/rule_defaults.h"
 #include "framemill/engine/json_lines_sink.h"
+#include "framemill/engine/sinks/kafka/kafka_outlet.h"
 #include "framemill/engine/sinks/modbus/modbus_sink.h"
 #include "framemill/engine/sinks/mqtt/mqtt_outlet.h"
+#include "framemill/engine/sinks/postgres/postgres_outlet.h"
 #include "framemill/engine/sinks/spool/spooled_sink.h"
 #include "framemill/engine/sinks/sqlite/sqlite_sink.h"
 #include "framemill/engine/sinks/webhook/webhook_outlet.h"
@@ -53,6 +55,14 @@ RegisterMap register_map(const RunSettings& settings) {
   return {std::move(cameras), std::move(rules)};
 }
 
+std::string spool_folder(const RunSettings& settings, const SinkSettings& sink) {
+  return settings.engine.data + "/spool/" + name_of(sink);
+}
+
+std::string client_id_of(const SinkSettings& sink) {
+  return sink.client_id.empty() ? usual_client_id(sink) : sink.client_id;
+}
+
 template <typename Outlet>
 Result<std::unique_ptr<ResultSink>> spooled(const RunSettings& settings, const SinkSettings& sink,
                                             bool has_answers, bool has_alarms,
@@ -62,7 +72,7 @@ Result<std::unique_ptr<ResultSink>> spooled(const RunSettings& settings, const S
   if (!outlet) return fail(outlet.error());
   SpooledSinkOptions options;
   options.name = name_of(sink);
-  options.folder = settings.engine.data + "/spool/" + options.name;
+  options.folder = spool_folder(settings, sink);
   options.run_id = run_id;
   options.bytes_max = sink.spool_mb * kMegabyte;
   options.has_answers = has_answers;
@@ -100,18 +110,18 @@ Result<std::unique_ptr<ResultSink>> open_sink(const RunSettings& settings, std::
                                       cameras));
   }
   if (sink.type == "mqtt") {
-    MqttOptions options{
-        .url = sink.url,
-        .username = sink.username,
-        .password = sink.password,
-        .ca_file = sink.ca_file,
-        .cert_file = sink.cert_file,
-        .key_file = sink.key_file,
-        .topic = sink.topic,
-        .client_id = sink.client_id.empty() ? usual_client_id(sink) : sink.client_id,
-        .is_version_5 = sink.version == "5",
-        .discovery = sink.discovery,
-        .timeout = sink.timeout};
+    MqttOptions options{.url = sink.url,
+                        .username = sink.username,
+                        .password = sink.password,
+                        .ca_file = sink.ca_file,
+                        .cert_file = sink.cert_file,
+                        .key_file = sink.key_file,
+                        .topic = sink.topic,
+                        .client_id = client_id_of(sink),
+                        .is_version_5 = sink.version == "5",
+                        .discovery = sink.discovery,
+                        .memory = spool_folder(settings, sink) + "/retained",
+                        .timeout = sink.timeout};
     return spooled(settings, sink, has_answers, has_alarms, run_id, cameras,
                    MqttOutlet::create(std::move(options)));
   }
@@ -127,6 +137,33 @@ Result<std::unique_ptr<ResultSink>> open_sink(const RunSettings& settings, std::
                            .timeout = sink.timeout};
     return spooled(settings, sink, has_answers, has_alarms, run_id, cameras,
                    WebhookOutlet::create(std::move(options)));
+  }
+  if (sink.type == "postgres") {
+    PostgresOptions options{.url = sink.url,
+                            .username = sink.username,
+                            .password = sink.password,
+                            .sslmode = sink.sslmode,
+                            .ca_file = sink.ca_file,
+                            .cert_file = sink.cert_file,
+                            .key_file = sink.key_file,
+                            .schema = sink.schema,
+                            .timeout = sink.timeout};
+    return spooled(settings, sink, has_answers, has_alarms, run_id, cameras,
+                   PostgresOutlet::create(std::move(options)));
+  }
+  if (sink.type == "kafka") {
+    KafkaOptions options{.url = sink.url,
+                         .username = sink.username,
+                         .password = sink.password,
+                         .sasl = sink.sasl,
+                         .ca_file = sink.ca_file,
+                         .cert_file = sink.cert_file,
+                         .key_file = sink.key_file,
+                         .topic = sink.topic,
+                         .client_id = client_id_of(sink),
+                         .timeout = sink.timeout};
+    return spooled(settings, sink, has_answers, has_alarms, run_id, cameras,
+                   KafkaOutlet::create(std::move(options)));
   }
   if (sink.type == "modbus") {
     return as_sink(ModbusSink::create(

@@ -11,9 +11,10 @@ namespace framemill {
 
 Result<std::unique_ptr<Database>> Database::open(const std::string& path, Options options) {
   sqlite3* handle = nullptr;
-  const int code =
-      sqlite3_open_v2(path.c_str(), &handle,
-                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int flags =
+      SQLITE_OPEN_NOMUTEX |
+      (options.is_read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
   std::unique_ptr<Database> database(new Database(handle, path));
   const auto refuse = [&](const std::string& why) -> Failure {
     const int kind = handle == nullptr ? SQLITE_NOMEM : sqlite3_errcode(handle);
@@ -29,6 +30,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path, Option
   if (handle == nullptr) return refuse("out of memory");
   if (code != SQLITE_OK) return refuse(sqlite3_errmsg(handle));
   sqlite3_busy_timeout(handle, options.is_exclusive ? 500 : 5000);
+  if (options.is_read_only) return database;
   // Incremental vacuum has to be asked for before the first table is made.
   std::string pragmas = "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_size_limit=16777216; ";
   if (options.is_exclusive) pragmas += "PRAGMA locking_mode=EXCLUSIVE; ";
@@ -65,6 +67,14 @@ Statement Database::prepare(const std::string& sql) {
   if (code != SQLITE_OK) fmt::print(stderr, "{}: {}\n", sql, sqlite3_errmsg(handle_));
   CHECK(code == SQLITE_OK);
   return {*this, statement};
+}
+
+Result<Statement> Database::try_prepare(const std::string& sql) {
+  sqlite3_stmt* statement = nullptr;
+  const int code =
+      sqlite3_prepare_v2(handle_, sql.c_str(), static_cast<int>(sql.size()), &statement, nullptr);
+  if (code != SQLITE_OK) return failure(sqlite3_extended_errcode(handle_));
+  return Statement(*this, statement);
 }
 
 Result<std::int64_t> Database::query_integer(const std::string& sql) {
@@ -132,6 +142,9 @@ std::int64_t Statement::integer(int column) const {
 std::optional<std::int64_t> Statement::optional_integer(int column) const {
   if (sqlite3_column_type(statement_, column) == SQLITE_NULL) return std::nullopt;
   return integer(column);
+}
+bool Statement::is_null(int column) const {
+  return sqlite3_column_type(statement_, column) == SQLITE_NULL;
 }
 double Statement::real(int column) const { return sqlite3_column_double(statement_, column); }
 std::string Statement::text(int column) const {

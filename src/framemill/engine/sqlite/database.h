@@ -38,6 +38,7 @@ class Statement {
 
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] std::optional<std::int64_t> optional_integer(int column) const;
+  [[nodiscard]] bool is_null(int column) const;
   [[nodiscard]] double real(int column) const;
   [[nodiscard]] std::string text(int column) const;
 
@@ -57,6 +58,7 @@ class Database {
   struct Options {
     bool is_exclusive = false;  ///< nobody else may have it open
     bool is_durable = false;    ///< each commit waits for the disk
+    bool is_read_only = false;  ///< the file has to be there; nothing is written
   };
   /// Opens or makes the file. Errors: kInvalidArgument (not a database, not writable),
   /// kFailedPrecondition (somebody else has it); the message names path and remedy.
@@ -69,6 +71,8 @@ class Database {
   Result<void> run(const std::string& sql);
   /// Requires right SQL; CHECKs it. Statements must end before the database.
   [[nodiscard]] Statement prepare(const std::string& sql);
+  /// prepare() of what depends on the state of the file. Errors: those of run().
+  [[nodiscard]] Result<Statement> try_prepare(const std::string& sql);
   /// The first column of the first row; 0 where there is none.
   [[nodiscard]] Result<std::int64_t> query_integer(const std::string& sql);
   [[nodiscard]] std::int64_t last_row_id() const;

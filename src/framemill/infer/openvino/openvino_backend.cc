@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <new>
+#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -16,7 +17,8 @@
 
 #include "framemill/base/content_hash.h"
 #include "framemill/base/mutex.h"
-#include "framemill/infer/cpu_quota.h"
+#include "framemill/infer/cpu_plan.h"
+#include "framemill/infer/request_shape.h"
 
 // Every call into OpenVINO may throw; every exception ends in this file.
 namespace framemill {
@@ -144,23 +146,8 @@ class OpenVinoBackend final : public Backend {
 
   Result<std::unique_ptr<InferRequest>> create_request(std::size_t batch, Size input) override
       EXCLUDES(mu_) {
-    if (batch < 1 || batch > facts_.batch_max)
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: a batch of {} is not possible; the model takes 1 to {}{}",
-                              facts_.path, batch, facts_.batch_max,
-                              facts_.batch_max == 1 ? ", export it with a dynamic batch" : ""));
-    const bool is_size_right = facts_.input ? input == *facts_.input
-                                            : input.width > 0 && input.height > 0 &&
-                                                  input.width % facts_.input_multiple == 0 &&
-                                                  input.height % facts_.input_multiple == 0;
-    if (!is_size_right)
-      return fail(
-          ErrorCode::kInvalidArgument,
-          fmt::format("{}: an input of {}x{} is not possible; the model takes {}", facts_.path,
-                      input.width, input.height,
-                      facts_.input
-                          ? fmt::format("{}x{} only", facts_.input->width, facts_.input->height)
-                          : fmt::format("multiples of {}", facts_.input_multiple)));
+    if (const Result<void> fits = check_request_shape(facts_, batch, input); !fits)
+      return fail(fits.error());
     const Shape shape{batch, input};
     try {
       ov::CompiledModel compiled = compile(shape);
@@ -229,6 +216,26 @@ Result<std::string> choose_device(ov::Core& core, const std::string& wanted) {
               fmt::format(R"(device "{}" is not there; OpenVINO finds {} (drivers missing?); set )"
                           R"("device: auto" or one of these)",
                           wanted, fmt::join(available, ", ")));
+}
+
+/// The arithmetic to ask the device for; none: it decides. On CPUs with AMX or AVX-512 BF16
+/// OpenVINO decides for bf16 by itself, which moves scores of FP32 models by up to .1: there, the
+/// weights' own precision is asked for, and bf16 is the user's choice (docs/inference.md has both's
+/// figures).
+Result<std::optional<ov::element::Type>> choose_precision(ov::Core& core, const std::string& device,
+                                                          Precision wanted) {
+  using Choice = std::optional<ov::element::Type>;
+  const bool is_cpu = device == "CPU";
+  if (wanted == Precision::kAuto) return is_cpu ? Choice(ov::element::f32) : Choice();
+  if (wanted == Precision::kFp32) return Choice(ov::element::f32);
+  const std::string name = wanted == Precision::kFp16 ? "FP16" : "BF16";
+  const auto capabilities = core.get_property(device, ov::device::capabilities);
+  if (std::ranges::find(capabilities, name) == capabilities.end())
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("{} cannot compute in {} ({} can: {}); set precision: auto", device,
+                            wanted == Precision::kFp16 ? "fp16" : "bf16", device,
+                            fmt::join(capabilities, ", ")));
+  return wanted == Precision::kFp16 ? Choice(ov::element::f16) : Choice(ov::element::bf16);
 }
 
 /// Picks what of the model says how it was made: all of an ONNX file's metadata_props, and of an IR
@@ -311,32 +318,6 @@ Result<InputLayout> read_input(const ov::Model& model) {
   return layout;
 }
 
-/// Streams and threads of the CPU plugin: one stream a core with one thread each, so that no core
-/// of an inference ever waits for another one, and requests of different cameras run side by side.
-///
-/// Measured on 2 busy cores (AMD EPYC, AVX2 without VNNI, OpenVINO 2026.4.1; CPU-milliseconds an
-/// inference, because other work shared the machine), 1 stream of 2 threads / 2 streams of 1
-/// thread:
-///   YOLO11n INT8 640x640 62 / 62, 640x384 37-40 / 36-39, 512x288 22-23 / 22-23; with both cores
-///   pinned and a second request waiting, one stream cost 46 at 640x384. No setting spins: the
-///   difference to a bare OpenVINO loop is below the noise of 5 %.
-/// A stream costs some 25 MB, so above kLoneStreamsMax cores two threads share one; that part is
-/// not measured.
-constexpr std::size_t kLoneStreamsMax = 8;
-struct CpuPlan {
-  std::size_t streams = 1;
-  std::size_t threads = 1;
-};
-CpuPlan plan_cpu(const BackendOptions& options) {
-  CpuPlan plan;
-  plan.threads = options.threads > 0 ? options.threads : usable_core_count();
-  plan.streams = options.streams > 0               ? options.streams
-                 : plan.threads <= kLoneStreamsMax ? plan.threads
-                                                   : plan.threads / 2;
-  plan.threads = std::max(plan.threads, plan.streams);
-  return plan;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Backend>> load_openvino_backend(const BackendOptions& options) {
@@ -398,15 +379,15 @@ Result<std::unique_ptr<Backend>> load_openvino_backend(const BackendOptions& opt
       facts.input =
           Size{static_cast<int>(shape[3].get_length()), static_cast<int>(shape[2].get_length())};
     }
-    const auto stride = facts.metadata.find("stride");
-    if (stride != facts.metadata.end()) {
-      const int value = std::atoi(stride->second.c_str());
-      if (value >= 1 && value <= 1024) facts.input_multiple = value;
-    }
+    facts.input_multiple = input_multiple_of(facts);
 
     ov::AnyMap settings;
+    const Result<std::optional<ov::element::Type>> precision =
+        choose_precision(core, facts.device, options.precision);
+    if (!precision) return fail(precision.error().at(options.path));
+    if (*precision) settings.insert(ov::hint::inference_precision(**precision));
     if (facts.device == "CPU") {
-      const CpuPlan plan = plan_cpu(options);
+      const CpuPlan plan = plan_cpu(options.streams, options.threads);
       settings.insert(ov::num_streams(ov::streams::Num(static_cast<int>(plan.streams))));
       settings.insert(ov::inference_num_threads(static_cast<int>(plan.threads)));
       // Decoders share these cores; a pinned stream would wait for them while another core is free.

@@ -18,6 +18,17 @@ namespace {
 constexpr int kQos = 1;
 constexpr int kKeepAliveS = 20;
 constexpr int kConnectMaxS = 3;
+constexpr Duration kGrace = std::chrono::seconds(5);  // a camera that is changed is away so long
+
+/// What Home Assistant knows a camera, or a rule, by; letters, digits, '-' and '_' only.
+std::string object_of(const CameraId& camera) {
+  std::string object = camera;
+  std::ranges::replace(object, '.', '_');
+  return object;
+}
+std::string object_of(const RunStatus::Rule& rule) {
+  return object_of((rule.camera_id.empty() ? "-" : rule.camera_id) + "_" + rule.id);
+}
 
 /// What Paho's address is made of: tcp://host:port or ssl://host:port.
 std::string address_of(const std::string& url) {
@@ -77,7 +88,9 @@ struct MqttOutlet::Client {
 };
 
 MqttOutlet::MqttOutlet(MqttOptions options)
-    : options_(std::move(options)), client_(std::make_unique<Client>()) {}
+    : options_(std::move(options)),
+      client_(std::make_unique<Client>()),
+      retained_(RetainedTopics::load(options_.memory)) {}
 
 MqttOutlet::~MqttOutlet() = default;
 
@@ -122,7 +135,7 @@ Result<void> MqttOutlet::connect() {
   client_->forget();
   client_->window = batch_max();
   shown_.clear();
-  is_announced_ = false;
+  announced_.clear();
 
   const std::string status_topic = options_.topic + "/status";
   MQTTClient_willOptions will = MQTTClient_willOptions_initializer;
@@ -227,16 +240,34 @@ Result<void> MqttOutlet::wait_for_all() {
   return {};
 }
 
+std::string MqttOutlet::camera_topic(const CameraId& camera) const {
+  return fmt::format("{}/cameras/{}/state", options_.topic, camera);
+}
+
+std::string MqttOutlet::alarm_topic(const CameraId& camera, const std::string& rule) const {
+  return fmt::format("{}/alarms/{}/{}", options_.topic, camera.empty() ? "-" : camera, rule);
+}
+
+std::string MqttOutlet::discovery_topic(const std::string& object) const {
+  return fmt::format("{}/binary_sensor/{}/{}/config", options_.discovery, node(), object);
+}
+
+Result<void> MqttOutlet::leave(const std::string& topic, std::string_view payload) {
+  retained_.add(topic);
+  return publish(topic, payload, true);
+}
+
 Result<void> MqttOutlet::deliver(std::span<const Message> messages) {
   if (is_interrupted_) return fail(ErrorCode::kCancelled, "the run ends");
   if (Result<void> connected = connect(); !connected) return connected;
   for (const Message& message : messages) {
-    const bool is_alarm = message.kind == Message::Kind::kAlarm;
-    const std::string_view camera = message.camera.empty() ? "-" : std::string_view(message.camera);
-    const std::string topic =
-        is_alarm ? fmt::format("{}/alarms/{}/{}", options_.topic, camera, message.rule)
-                 : fmt::format("{}/answers/{}", options_.topic, camera);
-    if (Result<void> sent = publish(topic, message.body, is_alarm); !sent) return sent;
+    // An alarm whose rule has gone since is left, too, and cleared with the next status.
+    const Result<void> sent =
+        message.kind == Message::Kind::kAlarm
+            ? leave(alarm_topic(message.camera, message.rule), message.body)
+            : publish(fmt::format("{}/answers/{}", options_.topic, message.camera), message.body,
+                      false);
+    if (!sent) return sent;
   }
   return wait_for_all();
 }
@@ -244,10 +275,14 @@ Result<void> MqttOutlet::deliver(std::span<const Message> messages) {
 Result<void> MqttOutlet::show(const RunStatus& status) {
   if (is_interrupted_) return fail(ErrorCode::kCancelled, "the run ends");
   if (Result<void> connected = connect(); !connected) return connected;
-  if (!is_announced_ && !options_.discovery.empty()) {
+  if (!options_.discovery.empty()) {
     if (Result<void> announced = announce(status); !announced) return announced;
   }
-  is_announced_ = true;
+  if (Result<void> shown = show_cameras(status); !shown) return shown;
+  return clear_unwanted(status);
+}
+
+Result<void> MqttOutlet::show_cameras(const RunStatus& status) {
   std::map<std::string, std::string> changed;
   for (const RunStatus::Camera& camera : status.cameras) {
     if (const auto known = shown_.find(camera.id);
@@ -257,10 +292,7 @@ Result<void> MqttOutlet::show(const RunStatus& status) {
         {"state", camera.state},
         {"at", format_wall_time(status.at)},
         {"run", status.run_id}}.dump();
-    if (Result<void> sent =
-            publish(fmt::format("{}/cameras/{}/state", options_.topic, camera.id), payload, true);
-        !sent)
-      return sent;
+    if (Result<void> sent = leave(camera_topic(camera.id), payload); !sent) return sent;
     changed[camera.id] = camera.state;
   }
   if (Result<void> done = wait_for_all(); !done) return done;
@@ -268,44 +300,69 @@ Result<void> MqttOutlet::show(const RunStatus& status) {
   return {};
 }
 
+Result<void> MqttOutlet::clear_unwanted(const RunStatus& status) {
+  std::set<std::string> wanted;
+  for (const RunStatus::Camera& camera : status.cameras) {
+    wanted.insert(camera_topic(camera.id));
+    wanted.insert(discovery_topic(object_of(camera.id)));
+  }
+  for (const RunStatus::Rule& rule : status.rules) {
+    wanted.insert(alarm_topic(rule.camera_id, rule.id));
+    wanted.insert(discovery_topic(object_of(rule)));
+  }
+  const std::vector<std::string> unwanted =
+      retained_.find_unwanted(wanted, std::chrono::steady_clock::now(), kGrace);
+  if (unwanted.empty()) return {};
+  for (const std::string& topic : unwanted) {
+    if (Result<void> sent = publish(topic, "", true); !sent) return sent;
+  }
+  if (Result<void> done = wait_for_all(); !done) return done;
+  retained_.remove(unwanted);
+  // One that comes back later is shown and announced anew.
+  std::erase_if(shown_, [&](const auto& one) { return !wanted.contains(camera_topic(one.first)); });
+  std::erase_if(announced_,
+                [&](const std::string& one) { return !wanted.contains(discovery_topic(one)); });
+  return {};
+}
+
 Result<void> MqttOutlet::announce(const RunStatus& status) {
-  const std::string node = "framemill_" + options_.client_id;
+  std::set<std::string> fresh;
   const nlohmann::json device{
-      {"identifiers", {node}}, {"name", options_.client_id}, {"manufacturer", "framemill"}};
-  const auto send = [&](const std::string& object, nlohmann::json config) {
-    config["unique_id"] = node + "_" + object;
+      {"identifiers", {node()}}, {"name", options_.client_id}, {"manufacturer", "framemill"}};
+  const auto send = [&](const std::string& object, nlohmann::json config) -> Result<void> {
+    config["unique_id"] = node() + "_" + object;
     config["device"] = device;
     config["availability_topic"] = options_.topic + "/status";
-    return publish(fmt::format("{}/binary_sensor/{}/{}/config", options_.discovery, node, object),
-                   config.dump(), true);
-  };
-  // Object ids may hold letters, digits, '-' and '_' only.
-  const auto as_object = [](std::string text) {
-    std::ranges::replace(text, '.', '_');
-    return text;
+    fresh.insert(object);
+    return leave(discovery_topic(object), config.dump());
   };
   for (const RunStatus::Camera& camera : status.cameras) {
+    const std::string object = object_of(camera.id);
+    if (announced_.contains(object)) continue;
     const Result<void> sent =
-        send(as_object(camera.id),
-             {{"name", camera.id},
-              {"device_class", "connectivity"},
-              {"state_topic", fmt::format("{}/cameras/{}/state", options_.topic, camera.id)},
-              {"value_template", "{{ 'ON' if value_json.state == 'up' else 'OFF' }}"}});
+        send(object, {{"name", camera.id},
+                      {"device_class", "connectivity"},
+                      {"state_topic", camera_topic(camera.id)},
+                      {"value_template", "{{ 'ON' if value_json.state == 'up' else 'OFF' }}"}});
     if (!sent) return sent;
   }
   for (const RunStatus::Rule& rule : status.rules) {
-    const std::string camera = rule.camera_id.empty() ? "-" : rule.camera_id;
+    const std::string object = object_of(rule);
+    if (announced_.contains(object)) continue;
+    const std::string topic = alarm_topic(rule.camera_id, rule.id);
+    const std::string name = (rule.camera_id.empty() ? "-" : rule.camera_id) + " " + rule.id;
     const Result<void> sent =
-        send(as_object(camera + "_" + rule.id),
-             {{"name", camera + " " + rule.id},
-              {"device_class", "problem"},
-              {"state_topic", fmt::format("{}/alarms/{}/{}", options_.topic, camera, rule.id)},
-              {"value_template", "{{ 'OFF' if value_json.state == 'cleared' else 'ON' }}"},
-              {"json_attributes_topic",
-               fmt::format("{}/alarms/{}/{}", options_.topic, camera, rule.id)}});
+        send(object, {{"name", name},
+                      {"device_class", "problem"},
+                      {"state_topic", topic},
+                      {"value_template", "{{ 'OFF' if value_json.state == 'cleared' else 'ON' }}"},
+                      {"json_attributes_topic", topic}});
     if (!sent) return sent;
   }
-  return wait_for_all();
+  if (fresh.empty()) return {};
+  if (Result<void> done = wait_for_all(); !done) return done;
+  announced_.merge(fresh);
+  return {};
 }
 
 void MqttOutlet::close() {

@@ -3,9 +3,11 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "framemill/base/clock.h"
+#include "framemill/engine/sinks/mqtt/retained_topics.h"
 #include "framemill/engine/sinks/spool/outlet.h"
 
 namespace framemill {
@@ -18,6 +20,7 @@ struct MqttOptions {
   std::string client_id;                     ///< unique at the broker
   bool is_version_5 = true;                  ///< else 3.1.1
   std::string discovery;                     ///< Home Assistant's prefix; empty: none
+  std::string memory;                        ///< file for what has to be cleared some day
   Duration timeout = std::chrono::seconds(10);
 };
 
@@ -28,7 +31,8 @@ struct MqttOptions {
 ///   later
 ///                                    knows how it stands. Camera "-": of the whole run
 ///   <topic>/cameras/<camera>/state   {"state":"up",...} whenever it changes; retained
-/// With discovery, cameras and rules are announced to Home Assistant with each connection.
+/// With discovery, cameras and rules are announced to Home Assistant with each connection. What is
+/// retained of a camera or rule that is no more is cleared, also where it went between two runs.
 class MqttOutlet final : public Outlet {
  public:
   /// Errors: kInvalidArgument (certificates that cannot be read). Does not connect yet.
@@ -49,6 +53,10 @@ class MqttOutlet final : public Outlet {
   /// Waits until the broker has acknowledged all that was published.
   Result<void> wait_for_all();
   Result<void> publish(const std::string& topic, std::string_view payload, bool is_retained);
+  /// The same, to stay; it is remembered that something is there.
+  Result<void> leave(const std::string& topic, std::string_view payload);
+  Result<void> show_cameras(const RunStatus& status);
+  Result<void> clear_unwanted(const RunStatus& status);
   Failure not_acknowledged();
   Result<void> announce(const RunStatus& status);
   [[nodiscard]] std::string place() const;
@@ -56,8 +64,15 @@ class MqttOutlet final : public Outlet {
   const MqttOptions options_;
   std::unique_ptr<Client> client_;
   std::atomic<bool> is_interrupted_{false};
-  std::map<std::string, std::string> shown_;  ///< camera -> state, since the connection was made
-  bool is_announced_ = false;
+  [[nodiscard]] std::string camera_topic(const CameraId& camera) const;
+  [[nodiscard]] std::string alarm_topic(const CameraId& camera, const std::string& rule) const;
+  [[nodiscard]] std::string discovery_topic(const std::string& object) const;
+  [[nodiscard]] std::string node() const { return "framemill_" + options_.client_id; }
+
+  // Since the connection was made.
+  std::map<std::string, std::string> shown_;  ///< camera -> state
+  std::set<std::string> announced_;           ///< objects of Home Assistant
+  RetainedTopics retained_;
 };
 
 }  // namespace framemill

@@ -2,6 +2,7 @@
 
 #include <span>
 
+#include "framemill/base/clock.h"
 #include "framemill/base/result.h"
 #include "framemill/engine/run_status.h"
 #include "framemill/engine/sinks/spool/message.h"
@@ -25,6 +26,9 @@ class Outlet {
   virtual void interrupt() = 0;
 
   [[nodiscard]] virtual std::size_t batch_max() const = 0;  ///< messages in one deliver(), >= 1
+  /// How long answers may wait for company, since a deliver() has a price of its own; alarms never
+  /// wait.
+  [[nodiscard]] virtual Duration linger() const { return Duration::zero(); }
   [[nodiscard]] virtual bool wants_status() const { return false; }
 };
 

@@ -165,6 +165,7 @@ struct Peer {
   std::vector<std::string> keys GUARDED_BY(mu);
   bool is_down GUARDED_BY(mu) = false;
   std::string refused GUARDED_BY(mu);
+  Duration linger{0};  ///< set before the sink is opened
 
   void wait_for(std::size_t count) {
     const MutexLock lock(mu);
@@ -189,6 +190,7 @@ class FakeOutlet final : public Outlet {
   }
   void interrupt() override {}
   [[nodiscard]] std::size_t batch_max() const override { return 10; }
+  [[nodiscard]] Duration linger() const override { return peer_.linger; }
 
  private:
   Peer& peer_;
@@ -261,6 +263,34 @@ TEST_F(SpooledSinkTest, ThePeerComesBack) {
   std::vector<std::string> want;
   for (int i = 0; i < 100; ++i) want.push_back("RUN/gate-1/" + std::to_string(i));
   EXPECT_EQ(peer_.keys, want) << "in order, each once: the peer takes a batch whole or not at all";
+}
+
+TEST_F(SpooledSinkTest, AnswersWaitForCompanyAndAlarmsDoNot) {
+  peer_.linger = 1h;
+  const auto sink = open_sink("RUN");
+  const auto write = [&](int seq) {
+    ASSERT_TRUE(sink->write(answer(seq)));
+    ASSERT_TRUE(sink->flush());
+  };
+  write(0);
+  peer_.wait_for(1);  // nothing was sent before, so nothing is waited for
+  write(1);
+  AlarmEvent event;
+  event.alarm_id = "A";
+  ASSERT_TRUE(sink->write_alarm(event));
+  ASSERT_TRUE(sink->flush());
+  peer_.wait_for(2);
+  {
+    const MutexLock lock(peer_.mu);
+    EXPECT_THAT(peer_.keys, ElementsAre("RUN/gate-1/0", "A/raised"));
+  }
+  for (int seq = 2; seq < 11; ++seq) write(seq);  // with 1 a whole batch: it goes
+  peer_.wait_for(12);
+  write(11);
+  sink->finish();  // does not wait for the hour to be over
+  const MutexLock lock(peer_.mu);
+  EXPECT_EQ(peer_.keys.size(), 13U);
+  EXPECT_EQ(peer_.keys.back(), "RUN/gate-1/11");
 }
 
 TEST_F(SpooledSinkTest, ARefusedMessageHoldsNothingUp) {

@@ -115,8 +115,18 @@ void SpooledSink::note(const Result<void>& result) {
   if (is_over) spdlog::info("{}: takes messages again", options_.name);
 }
 
+bool SpooledSink::may_linger() {
+  if (std::chrono::steady_clock::now() >= linger_until_ ||
+      answers_->waiting() >= static_cast<std::int64_t>(outlet_->batch_max()))
+    return false;
+  const MutexLock lock(mu_);
+  return !is_finishing_;
+}
+
 std::optional<bool> SpooledSink::deliver_some() {
   for (Spool* const spool : {alarms_.get(), answers_.get()}) {
+    is_lingering_ = spool == answers_.get() && may_linger();
+    if (is_lingering_) continue;
     const std::vector<std::string> records = spool->peek(outlet_->batch_max(), kBatchBytes);
     if (records.empty()) continue;
     std::vector<Message> messages;
@@ -142,6 +152,8 @@ std::optional<bool> SpooledSink::deliver_some() {
     note(delivered);
     if (!delivered) return false;
     spool->commit();
+    if (spool == answers_.get())
+      linger_until_ = std::chrono::steady_clock::now() + outlet_->linger();
     const MutexLock lock(mu_);
     counts_.dropped += refused;
     counts_.delivered += static_cast<std::int64_t>(messages.size()) - refused;
@@ -182,8 +194,14 @@ void SpooledSink::run() {
     } else if (delivered) {
       pause = options_.retry_min;
     } else {
-      if (is_finishing_) break;
-      while (!has_news_ && !is_stopping_ && !is_finishing_) changed_.wait(mu_);
+      if (is_finishing_ && !is_lingering_) break;
+      while (!has_news_ && !is_stopping_ && !is_finishing_) {
+        if (!is_lingering_) {
+          changed_.wait(mu_);
+        } else if (changed_.wait_until(mu_, linger_until_) == std::cv_status::timeout) {
+          break;
+        }
+      }
     }
   }
   outlet_->close();

@@ -52,17 +52,21 @@ class SpooledSink final : public ResultSink {
   SpooledSink(SpooledSinkOptions options, std::unique_ptr<Outlet> outlet,
               const CameraDirectory& cameras);
   void run();
-  /// Delivers one batch. Empty: nothing waits; else whether it worked.
+  /// Delivers one batch. Empty: nothing waits that is due; else whether it worked.
   std::optional<bool> deliver_some();
+  /// Whether answers may still wait for company: there are few, and the last ones left just now.
+  [[nodiscard]] bool may_linger() EXCLUDES(mu_);
   void note(const Result<void>& result);
   void stop() EXCLUDES(mu_);
 
   const SpooledSinkOptions options_;
   const std::unique_ptr<Outlet> outlet_;
   const CameraDirectory& cameras_;
-  std::unique_ptr<Spool> alarms_, answers_;  // synchronize themselves
-  std::string text_;                         ///< of the writing thread
-  std::minstd_rand random_;                  ///< of thread_
+  std::unique_ptr<Spool> alarms_, answers_;             // synchronize themselves
+  std::string text_;                                    ///< of the writing thread
+  std::minstd_rand random_;                             ///< of thread_
+  std::chrono::steady_clock::time_point linger_until_;  ///< of thread_: when answers are due
+  bool is_lingering_ = false;                           ///< of thread_: some wait until then
 
   mutable Mutex mu_;
   CondVar changed_;

@@ -1,0 +1,201 @@
+#include "framemill/engine/evaluation/consistency.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "framemill/base/check.h"
+
+namespace framemill {
+namespace {
+
+double harmonic(double a, double b) { return a + b > 0 ? 2 * a * b / (a + b) : 0; }
+
+double agreement_of(const AgreementCounts& counts) {
+  return harmonic(counts.recall(), counts.sure_precision());
+}
+
+double box_area(const Box& box) {
+  return (static_cast<double>(box.x2) - box.x1) * (static_cast<double>(box.y2) - box.y1);
+}
+
+/// Sums over pictures, with what only pairs can tell.
+class AgreementSums {
+ public:
+  explicit AgreementSums(std::size_t class_count) { report_.by_class.resize(class_count); }
+
+  void add(std::span<const Detection> reference, std::span<const Detection> given) {
+    const AgreementThresholds thresholds;
+    report_.counts += count_agreement(reference, given, thresholds);
+    for (const DetectionMatch& match : find_matches(reference, given, thresholds)) {
+      const double shift = static_cast<double>(given[match.given].score) -
+                           static_cast<double>(reference[match.reference].score);
+      shift_sum_ += shift;
+      shift_abs_sum_ += std::abs(shift);
+      overlaps_.push_back(match.overlap);
+    }
+    add_parts(reference, find_missed(reference, given, thresholds), thresholds.hi, &kReferenceSide);
+    add_parts(given, find_unconfirmed(reference, given, thresholds), thresholds.hi, &kGivenSide);
+  }
+
+  AgreementReport finish() {
+    const auto pairs = static_cast<double>(overlaps_.size());
+    report_.pairs = static_cast<std::int64_t>(overlaps_.size());
+    if (!overlaps_.empty()) {
+      report_.score_shift = shift_sum_ / pairs;
+      report_.score_shift_abs = shift_abs_sum_ / pairs;
+      report_.mean_iou = report_.counts.mean_iou();
+      const auto low = overlaps_.begin() + static_cast<std::ptrdiff_t>(overlaps_.size() / 20);
+      std::ranges::nth_element(overlaps_, low);
+      report_.low_iou = *low;
+    }
+    return std::move(report_);
+  }
+
+ private:
+  struct Side {
+    std::int64_t AgreementCounts::*good;
+    std::int64_t AgreementCounts::*all;
+  };
+  static constexpr Side kReferenceSide{&AgreementCounts::found, &AgreementCounts::wanted};
+  static constexpr Side kGivenSide{&AgreementCounts::sure_right, &AgreementCounts::sure_given};
+
+  /// Counts the sure ones of `detections` under their class and size; `bad`: places of those
+  /// without a partner, ascending.
+  void add_parts(std::span<const Detection> detections, const std::vector<std::size_t>& bad,
+                 float sure, const Side* side) {
+    for (std::size_t i = 0; i < detections.size(); ++i) {
+      const Detection& each = detections[i];
+      if (!(each.score > sure)) continue;
+      const bool is_good = !std::ranges::binary_search(bad, i);
+      const auto count = [&](PartAgreement& part) {
+        ++(part.counts.*side->all);
+        if (is_good) ++(part.counts.*side->good);
+      };
+      const auto id = static_cast<std::size_t>(each.class_id);
+      if (each.class_id >= 0 && id < report_.by_class.size()) count(report_.by_class[id]);
+      for (std::size_t range = 0; range < kSizeRanges; ++range) {
+        if (is_in_range(box_area(each.box), static_cast<SizeRange>(range)))
+          count(report_.by_size[range]);
+      }
+    }
+  }
+
+  AgreementReport report_;
+  double shift_sum_ = 0;
+  double shift_abs_sum_ = 0;
+  std::vector<double> overlaps_;
+};
+
+std::optional<Loss> loss_of(const ApReport& reference, const ApReport& given, std::size_t range) {
+  const std::optional<double> a = reference.by_size[range].ap, b = given.by_size[range].ap;
+  if (!a || !b) return std::nullopt;
+  return Loss{.value = *a - *b};
+}
+
+std::string_view words_of(const std::string& what) {
+  if (what == "ap_loss") return "AP loss";
+  if (what == "small_ap_loss") return "AP loss of small objects";
+  return "agreement";
+}
+
+}  // namespace
+
+double PartAgreement::agreement() const { return agreement_of(counts); }
+double AgreementReport::agreement() const { return agreement_of(counts); }
+
+AgreementReport compare_detections(std::span<const std::vector<Detection>> reference,
+                                   std::span<const std::vector<Detection>> given,
+                                   std::size_t class_count) {
+  CHECK(reference.size() == given.size());
+  AgreementSums sums(class_count);
+  for (std::size_t i = 0; i < reference.size(); ++i) sums.add(reference[i], given[i]);
+  return sums.finish();
+}
+
+ApResamples resample_quality(const MatchTable& table, std::size_t most, std::uint64_t seed) {
+  constexpr std::size_t kPicturesLeast = 10;
+  if (table.picture_count < kPicturesLeast) return {};
+  const std::size_t resamples = affordable_resamples(table, most);
+  return {.all = resample_ap(table, SizeRange::kAll, resamples, seed),
+          .small = resample_ap(table, SizeRange::kSmall, resamples, seed)};
+}
+
+ApLoss compare_ap(const ApReport& reference, const ApResamples& reference_resamples,
+                  const ApReport& given, const ApResamples& given_resamples) {
+  ApLoss loss;
+  for (std::size_t range = 0; range < kSizeRanges; ++range)
+    loss.by_size[range] = loss_of(reference, given, range);
+  for (std::size_t i = 0; i < reference.classes.size(); ++i)  // the same objects: the same classes
+    loss.by_class.emplace_back(reference.classes[i].class_id,
+                               *reference.classes[i].figures.ap - *given.classes[i].figures.ap);
+  loss.resamples = std::min(reference_resamples.all.size(), given_resamples.all.size());
+  const auto interval = [](const std::vector<std::optional<double>>& theirs,
+                           const std::vector<std::optional<double>>& ours) {
+    std::vector<double> differences;
+    for (std::size_t i = 0; i < std::min(ours.size(), theirs.size()); ++i)
+      if (ours[i] && theirs[i]) differences.push_back(*theirs[i] - *ours[i]);
+    return middle_95(std::move(differences));
+  };
+  if (loss.by_size[0])
+    loss.by_size[0]->interval = interval(reference_resamples.all, given_resamples.all);
+  if (loss.by_size[1])
+    loss.by_size[1]->interval = interval(reference_resamples.small, given_resamples.small);
+  return loss;
+}
+
+std::string Violation::words() const {
+  const bool is_loss = what.ends_with("loss");
+  std::string text(words_of(what));
+  if (!part.empty()) text += " on " + part;
+  text += fmt::format(" {:.4f}", value);
+  if (interval) text += fmt::format(" [{:.4f}, {:.4f}]", interval->low, interval->high);
+  text += fmt::format(" is {} {:.4f}", is_loss ? "above" : "below", limit);
+  if (is_loss && interval && interval->low <= limit)
+    text += "; the interval reaches below the limit, so more pictures may say otherwise";
+  return text;
+}
+
+std::vector<Violation> find_violations(const std::string& condition,
+                                       const AgreementReport& agreement,
+                                       const std::optional<ApLoss>& loss,
+                                       const std::vector<std::string>& labels,
+                                       const ConsistencyLimits& limits) {
+  std::vector<Violation> violations;
+  const auto check_loss = [&](SizeRange range, const char* what, double limit) {
+    if (!loss) return;
+    const std::optional<Loss>& each = loss->by_size[static_cast<std::size_t>(range)];
+    if (each && each->value > limit)
+      violations.push_back({.condition = condition,
+                            .what = what,
+                            .value = each->value,
+                            .limit = limit,
+                            .interval = each->interval});
+  };
+  check_loss(SizeRange::kAll, "ap_loss", limits.ap_loss);
+  check_loss(SizeRange::kSmall, "small_ap_loss", limits.small_ap_loss);
+  if (agreement.agreement() < limits.agreement)
+    violations.push_back({.condition = condition,
+                          .what = "agreement",
+                          .value = agreement.agreement(),
+                          .limit = limits.agreement});
+  const auto check_part = [&](const PartAgreement& part, const char* what, std::string name) {
+    const std::int64_t sure = std::max(part.counts.wanted, part.counts.sure_given);
+    if (sure < limits.part_least || !(part.agreement() < limits.part_agreement)) return;
+    violations.push_back({.condition = condition,
+                          .what = what,
+                          .part = std::move(name),
+                          .value = part.agreement(),
+                          .limit = limits.part_agreement});
+  };
+  for (std::size_t range = 1; range < kSizeRanges; ++range)
+    check_part(agreement.by_size[range], "size_agreement",
+               fmt::format("{} objects", kSizeRangeNames[range]));
+  for (std::size_t id = 0; id < agreement.by_class.size(); ++id)
+    check_part(agreement.by_class[id], "class_agreement",
+               fmt::format("class \"{}\"", id < labels.size() ? labels[id] : std::to_string(id)));
+  return violations;
+}
+
+}  // namespace framemill

@@ -1,0 +1,186 @@
+// The way from files to figures, over a backend that finds the bright area of a picture.
+#include "framemill/engine/evaluation/evaluation.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "framemill/infer/fake_backend.h"
+#include "framemill/vision/annotate.h"
+
+namespace framemill {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+constexpr Size kSize{640, 384};
+
+/// A dark picture with a bright square at `left`, 64 pixels wide, on the backend's grid.
+std::vector<std::uint8_t> picture_with_square(int left) {
+  const auto samples = std::make_shared<std::vector<std::uint8_t>>(
+      static_cast<std::size_t>(kSize.width) * kSize.height, std::uint8_t{30});
+  for (int y = 64; y < 128; ++y) {
+    for (int x = left; x < left + 64; ++x)
+      (*samples)[static_cast<std::size_t>(y) * kSize.width + static_cast<std::size_t>(x)] = 220;
+  }
+  Picture picture{.format = PixelFormat::kGray, .range = ColorRange::kFull, .size = kSize};
+  picture.planes[0] = {.data = samples->data(), .stride = kSize.width};
+  picture.owner = samples;
+  return *draw_jpeg(picture, {}, {}, "");
+}
+
+class EvaluationTest : public testing::Test {
+ protected:
+  EvaluationTest() {
+    std::string name = (fs::temp_directory_path() / "framemill-eval-XXXXXX").string();
+    root_ = mkdtemp(name.data());
+    fs::create_directories(root_ / "images");
+    fs::create_directories(root_ / "labels");
+    for (int i = 0; i < 12; ++i) {
+      const int left = 32 * i;
+      write("images/" + name_of(i) + ".jpg", picture_with_square(left));
+      const std::string label =
+          std::to_string((left + 32.0) / kSize.width) + " 0.25 0.1 0.1666667\n";
+      std::ofstream(root_ / ("labels/" + name_of(i) + ".txt")) << "0 " << label;
+    }
+  }
+  ~EvaluationTest() override { fs::remove_all(root_); }
+
+  static std::string name_of(int i) { return std::string(1, static_cast<char>('a' + i)); }
+  void write(const std::string& name, const std::vector<std::uint8_t>& bytes) const {
+    std::ofstream(root_ / name, std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<long>(bytes.size()));
+  }
+  std::shared_ptr<const Detector> load(std::vector<std::string> labels) {
+    FakeBackendOptions options{
+        .input = kSize, .class_count = static_cast<int>(labels.size()), .parallel_requests = 2};
+    DetectorOptions detector{.labels = std::move(labels), .candidate_score = .001F};
+    auto loaded = Detector::create(create_fake_backend(options, control_), detector);
+    EXPECT_TRUE(loaded) << loaded.error().message();
+    return *std::move(loaded);
+  }
+  [[nodiscard]] DataSet data() const {
+    auto data = read_data_set({.path = root_.string()});
+    EXPECT_TRUE(data) << data.error().message();
+    return *std::move(data);
+  }
+
+  fs::path root_;
+  std::shared_ptr<FakeBackendControl> control_ = std::make_shared<FakeBackendControl>();
+  const SystemClock clock_;
+};
+
+TEST_F(EvaluationTest, JudgesAModelOnFiles) {
+  const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
+  ASSERT_TRUE(evaluation) << evaluation.error().message();
+  EXPECT_THAT(evaluation->pictures, SizeIs(12));
+  EXPECT_EQ(evaluation->objects, 12);
+  ASSERT_THAT(evaluation->conditions, SizeIs(1));
+  const ModelQuality& quality = *evaluation->conditions[0].model;
+  EXPECT_THAT(quality.ap.by_size[0].ap50, testing::Optional(testing::DoubleNear(1, 1e-9)));
+  EXPECT_EQ(quality.operating.by_size[0].found, 12);
+  EXPECT_EQ(evaluation->conditions[0].agreement, std::nullopt);
+  EXPECT_THAT(evaluation->notes, ElementsAre(HasSubstr("the data set has no class names")));
+}
+
+TEST_F(EvaluationTest, LeavesOutAndTellsBrokenPictures) {
+  write("images/c.jpg", {1, 2, 3});
+  std::vector<std::size_t> seen;
+  PictureRunHooks hooks;
+  hooks.on_done = [&](const SeenPicture&, std::size_t picture, std::size_t, const Picture&,
+                      const auto& found) {
+    seen.push_back(picture);
+    EXPECT_THAT(found, SizeIs(1));
+  };
+  const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_, hooks);
+  ASSERT_TRUE(evaluation) << evaluation.error().message();
+  EXPECT_THAT(evaluation->pictures, SizeIs(11));
+  EXPECT_EQ(evaluation->broken, 1U);
+  EXPECT_THAT(evaluation->problems, ElementsAre(HasSubstr("c.jpg: ")));
+  EXPECT_THAT(seen, SizeIs(11));
+  EXPECT_THAT(evaluation->conditions[0].model->ap.by_size[0].ap50,
+              testing::Optional(testing::DoubleNear(1, 1e-9)));
+}
+
+TEST_F(EvaluationTest, HoldsAgainstAModelWhoseClassesHaveOtherNumbers) {
+  // The fake reports class 0 always, so the reference says "cat" for squares.
+  const auto other = load({"cat", "square"});
+  const auto evaluation =
+      evaluate(data(), load({"square", "cat"}), other,
+               {.conditions = {Degradation::kNone, Degradation::kNoise}}, {.worst_max = 2}, clock_);
+  ASSERT_TRUE(evaluation) << evaluation.error().message();
+  ASSERT_THAT(evaluation->conditions, SizeIs(2));
+  EXPECT_EQ(evaluation->conditions[0].agreement->agreement(), 0);
+  EXPECT_EQ(evaluation->conditions[0].agreement->by_class[1].counts.wanted, 12);
+  EXPECT_FALSE(evaluation->violations.empty());
+  EXPECT_THAT(evaluation->worst, SizeIs(4));  // two of each condition
+  EXPECT_EQ(evaluation->worst[0].missed, 1);
+  EXPECT_EQ(evaluation->worst[0].unconfirmed, 1);
+  EXPECT_FALSE(evaluation->worst[0].jpeg.empty());
+}
+
+TEST_F(EvaluationTest, GivesTheSamePicturesToBothModels) {
+  const auto evaluation =
+      evaluate(data(), load({"square"}), load({"square"}),
+               {.conditions = {Degradation::kNone, Degradation::kNoise, Degradation::kMotionBlur}},
+               {}, clock_);
+  ASSERT_TRUE(evaluation) << evaluation.error().message();
+  for (const ConditionReport& each : evaluation->conditions) {
+    EXPECT_EQ(each.agreement->agreement(), 1) << each.name;
+    EXPECT_EQ(each.loss->by_size[0]->value, 0) << each.name;
+  }
+  EXPECT_TRUE(evaluation->violations.empty());
+}
+
+TEST_F(EvaluationTest, LooksAtAPartOfThePicturesEvenlySpread) {
+  const auto evaluation =
+      evaluate(data(), load({"square"}), nullptr, {.pictures_max = 3}, {}, clock_);
+  ASSERT_TRUE(evaluation);
+  std::vector<std::string> ids;
+  for (const SeenPicture& each : evaluation->pictures) ids.push_back(each.id);
+  EXPECT_THAT(ids, ElementsAre("a", "e", "i"));
+}
+
+TEST_F(EvaluationTest, EndsWithTheErrorOfAModelThatFails) {
+  const auto model = load({"square"});
+  control_->fail_all = true;
+  const auto evaluation = evaluate(data(), model, nullptr, {}, {}, clock_);
+  ASSERT_FALSE(evaluation);
+  EXPECT_EQ(evaluation.error().code(), ErrorCode::kInternal);
+}
+
+TEST_F(EvaluationTest, StopsWhereAsked) {
+  PictureRunHooks hooks;
+  hooks.is_stopped = [] { return true; };
+  const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_, hooks);
+  ASSERT_FALSE(evaluation);
+  EXPECT_EQ(evaluation.error().code(), ErrorCode::kCancelled);
+}
+
+TEST_F(EvaluationTest, RefusesToJudgeAgainstNothing) {
+  fs::remove_all(root_ / "labels");
+  const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
+  ASSERT_FALSE(evaluation);
+  EXPECT_THAT(evaluation.error().message(), HasSubstr("has no labels"));
+}
+
+TEST_F(EvaluationTest, CanBeHandedOnAsResultsAndJudgedAgain) {
+  const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
+  ASSERT_TRUE(evaluation);
+  const std::string path = (root_ / "results.json").string();
+  std::ofstream(path) << to_coco_results(*evaluation, data());
+  const auto again = evaluate_results(data(), path, {});
+  ASSERT_TRUE(again) << again.error().message();
+  const ApFigures first = evaluation->conditions[0].model->ap.by_size[0];
+  const ApFigures second = again->conditions[0].model->ap.by_size[0];
+  EXPECT_NEAR(*first.ap, *second.ap, 1e-3);
+  EXPECT_EQ(evaluation->objects, again->objects);
+}
+
+}  // namespace
+}  // namespace framemill

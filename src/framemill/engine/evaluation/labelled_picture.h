@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "framemill/core/geometry.h"
+
+namespace framemill {
+
+/// One object of a picture, as somebody labelled it.
+struct LabelledObject {
+  int class_id = 0;  ///< of the data set until it is mapped to a model's classes
+  Box box;
+  double area = 0;          ///< what its size is judged by: the box's, or COCO's (of the outline)
+  bool is_crowd = false;    ///< a group: may be found many times, need not be found
+  bool is_ignored = false;  ///< need not be found: crowds, and what VOC calls difficult
+  friend bool operator==(const LabelledObject&, const LabelledObject&) = default;
+};
+
+/// A picture of a data set.
+struct LabelledPicture {
+  std::string path;  ///< of the file
+  std::string name;  ///< for people: relative to the data set
+  std::string id;    ///< what COCO's result files call it: digits for a number, else a text
+  /// What the objects' boxes are measured in: a picture of this size. {1, 1}: shares of the sides.
+  Size labelled_size{1, 1};
+  std::vector<LabelledObject> objects;
+  bool is_labelled = false;  ///< false: nothing is known of its objects
+};
+
+/// The objects of `picture` in pixels of a picture of `size`. Pure.
+[[nodiscard]] std::vector<LabelledObject> scale_objects(const LabelledPicture& picture, Size size);
+
+}  // namespace framemill

@@ -1,0 +1,68 @@
+#include "framemill/infer/onnxruntime/ort_error.h"
+
+#include <algorithm>
+#include <exception>
+#include <new>
+
+#include <fmt/format.h>
+
+namespace framemill {
+namespace {
+
+/// One line of at most 300 characters: messages hold paths of source files and stack traces.
+std::string shorten(std::string_view message) {
+  constexpr std::size_t kMost = 300;
+  std::string text(message.substr(0, message.find("\nStacktrace:")));
+  std::ranges::replace(text, '\n', ' ');
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  return text.size() > kMost ? text.substr(0, kMost) + "..." : text;
+}
+
+bool has(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+}  // namespace
+
+ErrorCode code_of_ort_error(OrtErrorCode code, std::string_view message, ErrorCode otherwise) {
+  for (const std::string_view part :
+       {"out of memory", "Out of memory", "bad_alloc", "Failed to allocate memory",
+        "CUDA failure 2:", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"})
+    if (has(message, part)) return ErrorCode::kResourceExhausted;
+  if (has(message, "terminate flag")) return ErrorCode::kCancelled;
+  // Of a device that fell off the bus or was taken away; see NVIDIA's list of CUDA errors.
+  for (const std::string_view part : {"CUDA failure 46:", "CUDA failure 100:", "CUDA failure 700:",
+                                      "CUDA failure 719:", "CUDA failure 999:"})
+    if (has(message, part)) return ErrorCode::kUnavailable;
+  switch (code) {
+    case ORT_NO_SUCHFILE:
+      return ErrorCode::kNotFound;
+    case ORT_INVALID_PROTOBUF:
+    case ORT_INVALID_GRAPH:
+    case ORT_NO_MODEL:
+      return ErrorCode::kInvalidArgument;
+    case ORT_NOT_IMPLEMENTED:
+      return ErrorCode::kUnsupported;
+    case ORT_EP_FAIL:
+      return ErrorCode::kUnavailable;
+    default:
+      return otherwise;
+  }
+}
+
+Failure fail_from_ort_exception(ErrorCode otherwise, std::string_view what) {
+  try {
+    throw;
+  } catch (const Ort::Exception& e) {
+    return fail(code_of_ort_error(e.GetOrtErrorCode(), e.what(), otherwise),
+                fmt::format("{}: {}", what, shorten(e.what())));
+  } catch (const std::bad_alloc&) {
+    return fail(ErrorCode::kResourceExhausted, fmt::format("{}: out of memory", what));
+  } catch (const std::exception& e) {
+    return fail(otherwise, fmt::format("{}: {}", what, shorten(e.what())));
+  } catch (...) {
+    return fail(otherwise, fmt::format("{}: unknown exception", what));
+  }
+}
+
+}  // namespace framemill

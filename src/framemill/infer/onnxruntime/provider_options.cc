@@ -1,0 +1,141 @@
+#include "framemill/infer/onnxruntime/provider_options.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include <fmt/format.h>
+
+#include "framemill/base/check.h"
+
+namespace framemill {
+namespace {
+
+/// The precision's name, where it matters to the engine.
+std::string_view name_of(Precision precision) {
+  switch (precision) {
+    case Precision::kFp32:
+      return "fp32";
+    case Precision::kFp16:
+      return "fp16";
+    case Precision::kBf16:
+      return "bf16";
+    case Precision::kAuto:
+      break;
+  }
+  return "auto";
+}
+
+Failure cannot_compute(const ProviderRequest& request, std::string_view remedy) {
+  return fail(ErrorCode::kUnsupported,
+              fmt::format("{} cannot compute in {}; {}", to_string(request.device),
+                          name_of(request.precision), remedy));
+}
+
+Result<ProviderOptions> cuda_options(const ProviderRequest& request) {
+  if (request.precision == Precision::kFp16 || request.precision == Precision::kBf16)
+    return cannot_compute(request,
+                          "it computes as the model's weights are: give an FP16 model, "
+                          "or take tensorrt, which makes one");
+  ProviderOptions options;
+  options.values = {{"device_id", std::to_string(request.device.index)},
+                    // Grows by what is asked for: several models share a device.
+                    {"arena_extend_strategy", "kSameAsRequested"},
+                    {"use_tf32", request.precision == Precision::kFp32 ? "0" : "1"},
+                    {"enable_cuda_graph", "1"}};
+  options.has_cuda_graphs = true;
+  return options;
+}
+
+/// "images:4x3x384x640"
+std::string shape_of(const ProviderRequest& request) {
+  return fmt::format("{}:{}x3x{}x{}", request.input_name, request.batch, request.input.height,
+                     request.input.width);
+}
+
+void add_profile(const ProviderRequest& request, std::string_view prefix,
+                 ProviderOptions& options) {
+  if (request.is_shape_fixed) return;
+  // A session has one shape only, so least, best and most are the same, and kernels fit it.
+  for (const char* const which : {"min", "opt", "max"})
+    options.values.emplace_back(fmt::format("{}_profile_{}_shapes", prefix, which),
+                                shape_of(request));
+}
+
+Result<ProviderOptions> tensorrt_options(const ProviderRequest& request) {
+  ProviderOptions options;
+  const auto flag = [](bool is_on) { return std::string(is_on ? "1" : "0"); };
+  options.values = {{"device_id", std::to_string(request.device.index)},
+                    {"trt_fp16_enable", flag(request.precision == Precision::kFp16)},
+                    {"trt_bf16_enable", flag(request.precision == Precision::kBf16)},
+                    {"trt_int8_enable", flag(request.is_int8)},
+                    {"trt_cuda_graph_enable", "1"}};
+  options.has_cuda_graphs = true;
+  add_profile(request, "trt", options);
+  if (!request.cache_dir.empty()) {
+    options.cache_folder =
+        fmt::format("{}/tensorrt/{}", request.cache_dir, engine_cache_key(request));
+    options.values.insert(
+        options.values.end(),
+        {{"trt_engine_cache_enable", "1"},
+         {"trt_engine_cache_path", options.cache_folder},
+         {"trt_engine_cache_prefix",
+          fmt::format("b{}_{}x{}", request.batch, request.input.width, request.input.height)},
+         // Timings serve every shape of the model: the second engine builds in a fraction.
+         {"trt_timing_cache_enable", "1"},
+         {"trt_timing_cache_path", options.cache_folder}});
+  }
+  return options;
+}
+
+Result<ProviderOptions> rtx_options(const ProviderRequest& request) {
+  if (request.precision != Precision::kAuto)
+    return cannot_compute(request,
+                          "TensorRT for RTX takes the precision of the model's weights: give a "
+                          "model of that precision, and leave the setting out");
+  ProviderOptions options;
+  add_profile(request, "nv", options);
+  if (!request.cache_dir.empty()) {
+    options.cache_folder = fmt::format("{}/rtx/{}", request.cache_dir, engine_cache_key(request));
+    options.values.emplace_back("nv_runtime_cache_path", options.cache_folder);
+  }
+  return options;
+}
+
+}  // namespace
+
+std::string ProviderOptions::value(std::string_view key) const {
+  const auto found = std::ranges::find(
+      values, key, [](const auto& entry) { return std::string_view(entry.first); });
+  return found == values.end() ? std::string() : found->second;
+}
+
+std::string engine_cache_key(const ProviderRequest& request) {
+  const auto index = static_cast<std::size_t>(request.device.index);
+  const CudaDevice device =
+      index < request.cuda.devices.size() ? request.cuda.devices[index] : CudaDevice{};
+  std::string key = fmt::format("{}_{}_sm{}_driver{}_{}_{}", request.model_hash.substr(0, 16),
+                                device.name, device.compute_capability, request.cuda.driver_version,
+                                request.runtime, name_of(request.precision));
+  std::ranges::transform(key, key.begin(), [](unsigned char c) {
+    const bool is_kept = std::isalnum(c) || c == '.' || c == '_';
+    return is_kept ? static_cast<char>(std::tolower(c)) : '-';
+  });
+  return key;
+}
+
+Result<ProviderOptions> provider_options(const ProviderRequest& request) {
+  switch (request.device.provider) {
+    case OnnxProvider::kCuda:
+      return cuda_options(request);
+    case OnnxProvider::kTensorRt:
+      return tensorrt_options(request);
+    case OnnxProvider::kTensorRtRtx:
+      return rtx_options(request);
+    case OnnxProvider::kCpu:
+      break;
+  }
+  CHECK(request.device.provider != OnnxProvider::kCpu);
+  return ProviderOptions{};
+}
+
+}  // namespace framemill

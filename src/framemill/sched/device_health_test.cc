@@ -1,0 +1,172 @@
+#include "framemill/sched/device_health.h"
+
+#include <random>
+#include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::ElementsAre;
+
+constexpr DeviceHealthPolicy kPolicy{
+    .errors_max = 2, .hang_factor = 8, .hang_least = 500ms, .probe_first = 250ms, .probe_most = 2s};
+TimePoint at(Duration time) { return TimePoint{} + time; }
+
+TEST(DeviceHealth, IsTakenOutAfterErrorsInARow) {
+  DeviceHealth health(kPolicy, 8);
+  for (std::uint64_t id = 0; id < 6; ++id) {  // every second one fails: that is not a row
+    health.started(id, 1, at(id * 10ms), 10ms);
+    const auto change = health.finished(
+        id, at(id * 10ms + 5ms), id % 2 ? std::optional(ErrorCode::kInternal) : std::nullopt);
+    EXPECT_FALSE(change.is_taken_out);
+  }
+  health.started(6, 1, at(100ms), 10ms);
+  health.started(7, 4, at(100ms), 10ms);
+  const auto change = health.finished(6, at(110ms), ErrorCode::kInternal);  // after id 5
+  EXPECT_TRUE(change.is_taken_out);
+  EXPECT_THAT(change.lost, ElementsAre(7));
+  EXPECT_EQ(health.reason(), OutReason::kErrors);
+  EXPECT_FALSE(health.may_serve());
+  EXPECT_EQ(health.wake_at(), at(360ms));
+}
+
+TEST(DeviceHealth, ADeviceThatSaysItIsGoneNeedsOneErrorAndACancelledBatchNone) {
+  DeviceHealth health(kPolicy, 8);
+  for (std::uint64_t id = 0; id < 9; ++id) {
+    health.started(id, 1, at(0ms), 10ms);
+    EXPECT_FALSE(health.finished(id, at(1ms), ErrorCode::kCancelled).is_taken_out);
+  }
+  health.started(9, 1, at(2ms), 10ms);
+  EXPECT_TRUE(health.finished(9, at(3ms), ErrorCode::kUnavailable).is_taken_out);
+  EXPECT_EQ(health.reason(), OutReason::kGone);
+}
+
+TEST(DeviceHealth, ABatchHangsAtAMultipleOfWhatWasExpected) {
+  const struct {
+    Duration expected, hangs;
+  } cases[] = {{10ms, 500ms}, {100ms, 800ms}, {0ms, 500ms}};
+  for (const auto& [expected, hangs] : cases) {
+    DeviceHealth health(kPolicy, 8);
+    health.started(1, 2, at(1s), expected);
+    health.started(2, 2, at(1s), 10s);
+    EXPECT_EQ(health.wake_at(), at(1s + hangs));
+    EXPECT_FALSE(health.tick(at(1s + hangs - 1ns)).is_taken_out);
+    const auto change = health.tick(at(1s + hangs));
+    EXPECT_TRUE(change.is_taken_out);
+    EXPECT_THAT(change.lost, ElementsAre(1, 2));
+    EXPECT_EQ(health.reason(), OutReason::kHung);
+    EXPECT_FALSE(health.finished(1, at(5s), ErrorCode::kInternal).is_taken_out);  // late news
+  }
+}
+
+TEST(DeviceHealth, AnAnswerOfAGivenUpBatchBringsTheProbeForward) {
+  DeviceHealth health(kPolicy, 8);
+  health.started(1, 1, at(0ms), 10ms);
+  EXPECT_TRUE(health.tick(at(500ms)).is_taken_out);
+  EXPECT_FALSE(health.begin_probe(at(510ms)));
+  static_cast<void>(health.finished(1, at(520ms), std::nullopt));
+  EXPECT_TRUE(health.begin_probe(at(520ms)));
+}
+
+TEST(DeviceHealth, IsProbedAtGrowingIntervalsAndTakenBack) {
+  DeviceHealth health(kPolicy, 8);
+  health.started(1, 1, at(0ms), 10ms);
+  static_cast<void>(health.finished(1, at(0ms), ErrorCode::kUnavailable));
+  TimePoint now = at(0ms);
+  std::vector<Duration> waits;
+  for (int probe = 0; probe < 6; ++probe) {
+    const TimePoint due = health.wake_at().value();
+    waits.push_back(due - now);
+    EXPECT_FALSE(health.begin_probe(due - 1ns));
+    ASSERT_TRUE(health.begin_probe(due));
+    EXPECT_FALSE(health.begin_probe(due)) << "one at a time";
+    now = due + 10ms;
+    EXPECT_FALSE(health.probed(now, ErrorCode::kUnavailable).is_taken_back);
+  }
+  EXPECT_THAT(waits, ElementsAre(250ms, 500ms, 1s, 2s, 2s, 2s));
+  now = health.wake_at().value();  // it is back now: taken back within 2 s at most
+  ASSERT_TRUE(health.begin_probe(now));
+  EXPECT_TRUE(health.probed(now + 5ms, std::nullopt).is_taken_back);
+  EXPECT_TRUE(health.may_serve());
+  EXPECT_EQ(health.wake_at(), std::nullopt);
+}
+
+TEST(DeviceHealth, AProbeThatHangsIsGivenUpAndItsLateAnswerIgnored) {
+  DeviceHealth health(kPolicy, 8);
+  health.started(1, 1, at(0ms), 10ms);
+  static_cast<void>(health.finished(1, at(0ms), ErrorCode::kUnavailable));
+  ASSERT_TRUE(health.begin_probe(at(250ms)));
+  EXPECT_EQ(health.wake_at(), at(750ms));
+  static_cast<void>(health.tick(at(750ms)));
+  EXPECT_EQ(health.state(), DeviceState::kOut);
+  EXPECT_FALSE(health.probed(at(760ms), std::nullopt).is_taken_back);
+  EXPECT_FALSE(health.may_serve());
+  EXPECT_EQ(health.wake_at(), at(1250ms));
+}
+
+TEST(DeviceHealth, OutOfMemoryHalvesTheBatchAndRemembers) {
+  DeviceHealth health(kPolicy, 32);
+  std::uint64_t id = 0;
+  const auto exhaust = [&](std::size_t pictures) {
+    health.started(++id, pictures, at(0ms), 10ms);
+    return health.finished(id, at(1ms), ErrorCode::kResourceExhausted).is_taken_out;
+  };
+  const std::pair<std::size_t, std::size_t> steps[] = {{32, 16}, {16, 8}, {7, 2}, {2, 1}};
+  for (const auto& [pictures, left] : steps) {
+    EXPECT_FALSE(exhaust(pictures));
+    EXPECT_EQ(health.batch_max(), left);
+  }
+  EXPECT_FALSE(exhaust(1));  // a single picture that does not fit is an error
+  EXPECT_TRUE(exhaust(1));
+  ASSERT_TRUE(health.begin_probe(at(1s)));
+  static_cast<void>(health.probed(at(1s), std::nullopt));
+  EXPECT_EQ(health.batch_max(), 1U) << "remembered over an outage";
+}
+
+TEST(DeviceHealth, EveryBatchIsEitherReportedOnceOrLostOnceAndAnOutageAlwaysEnds) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 300; ++round) {
+    DeviceHealth health(kPolicy, 32);
+    TimePoint now = at(0ms);
+    std::set<std::uint64_t> open, given_up;
+    std::uint64_t id = 0;
+    const auto take = [&](const DeviceHealth::Change& change) {
+      for (const std::uint64_t lost : change.lost) {
+        EXPECT_EQ(open.erase(lost), 1U);
+        given_up.insert(lost);
+      }
+    };
+    for (int step = 0; step < 400; ++step) {
+      now += std::chrono::milliseconds(random() % 200);
+      if (health.may_serve() && random() % 2 == 0) {
+        health.started(++id, 1 + random() % health.batch_max(), now, 20ms);
+        open.insert(id);
+      }
+      std::set<std::uint64_t>& from = random() % 4 == 0 ? given_up : open;
+      if (!from.empty() && random() % 2 == 0) {
+        const std::uint64_t back = *from.begin();
+        from.erase(from.begin());
+        const ErrorCode errors[] = {ErrorCode::kInternal, ErrorCode::kResourceExhausted,
+                                    ErrorCode::kUnavailable, ErrorCode::kCancelled};
+        take(health.finished(
+            back, now, random() % 3 == 0 ? std::optional(errors[random() % 4]) : std::nullopt));
+      }
+      take(health.tick(now));
+      if (health.begin_probe(now) && random() % 3 != 0)
+        take(health.probed(now, random() % 2 ? std::optional(ErrorCode::kInternal) : std::nullopt));
+      EXPECT_EQ(health.in_flight(), open.size());
+      EXPECT_EQ(health.may_serve(), health.state() == DeviceState::kServing);
+      if (!health.may_serve()) {
+        ASSERT_TRUE(health.wake_at());
+        EXPECT_LE(*health.wake_at(), now + kPolicy.probe_most);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace framemill
