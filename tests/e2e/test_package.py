@@ -68,7 +68,7 @@ class PackageTest(unittest.TestCase):
             self.assertIn(name, self.files)
         beside = [name for name in self.files if not name.startswith(("usr/bin/framemill", "usr/lib/framemill/lib", "usr/share/", "etc/framemill/site.yaml", UNIT))]
         self.assertEqual(beside, [])
-        unused = [name for name in self.files if re.search(r"pytorch|tensorflow|paddle|jax|gguf|_test|\.a$|\.h$|\.cmake$|secrets", name)]
+        unused = [name for name in self.files if re.search(r"pytorch|tensorflow|paddle|jax|gguf|_test$|\.a$|\.h$|\.cmake$|secrets", name)]
         self.assertEqual(unused, [])
         for name in self.files | {"etc/framemill", "usr/lib/framemill"}:
             mode = stat.S_IMODE((self.tree / name).stat().st_mode)

@@ -191,7 +191,7 @@ class Operation:
         assert self.poller.reads > self.a.seconds, self.poller.reads
         for client in self.clients:
             assert client.stream_bytes > 10_000 * self.a.seconds, client.stream_bytes
-            assert client.statuses.get(200, 0) > 5 * self.a.seconds, client.statuses
+            assert client.statuses.get(200, 0) > 2 * self.a.seconds, client.statuses
         print(f"    pictures and pages per client and second: {[round(c.statuses.get(200, 0) / (self.a.seconds + self.a.settle), 1) for c in self.clients]}, "
               f"other statuses: {[{k: v for k, v in c.statuses.items() if k != 200} for c in self.clients]}, "
               f"stream KB/s: {[round(c.stream_bytes / 1000 / (self.a.seconds + self.a.settle)) for c in self.clients]}, "
