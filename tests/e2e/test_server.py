@@ -523,24 +523,25 @@ class LiveChangesTest(ServerTest):
         self.assertEqual(len(lines), summary["total"]["sampled"])
 
     def test_reload_by_signal_and_by_api(self):
-        self.start_server(self.synthetic("stays", "goes", server="watch: false"))  # else the watch may be quicker
+        sites = lambda *ids, **more: self.synthetic(*ids, server="watch: false", **more)  # else the watch may be quicker
+        self.start_server(sites("stays", "goes"))
         ids = lambda: [camera["id"] for camera in self.ask("GET", "/api/v1/cameras").json["cameras"]]
         site = self.folder / "site.yaml"
         self.ask("POST", "/api/v1/cameras", {"id": "by-hand", "url": SYNTHETIC})
-        site.write_text(self.synthetic("stays", "comes"))
+        site.write_text(sites("stays", "comes"))
         answer = self.ask("POST", "/api/v1/config/reload")
         self.assertEqual(answer.json, {"added": ["comes"], "changed": [], "removed": ["goes"], "unchanged": 1})
         self.assertEqual(ids(), ["stays", "by-hand", "comes"])
-        site.write_text(self.synthetic("stays", "comes").replace("rate: 5", "rates: 5"))
+        site.write_text(sites("stays", "comes").replace("rate: 5", "rates: 5"))
         answer = self.ask("POST", "/api/v1/config/reload")
         self.assertEqual(answer.status, 400)
         self.assertIn("site.yaml:3", answer.json["where"])
-        site.write_text(self.synthetic("stays", "comes", engine="policy: hold, pace: live"))
+        site.write_text(sites("stays", "comes", engine="policy: hold, pace: live"))
         answer = self.ask("POST", "/api/v1/config/reload")
         self.assertEqual(answer.status, 400)
         self.assertIn("engine", answer.json["where"])
         self.assertEqual(ids(), ["stays", "by-hand", "comes"])
-        site.write_text(self.synthetic("stays"))
+        site.write_text(sites("stays"))
         self.process.send_signal(signal.SIGHUP)
         self.wait_for(lambda: ids() == ["stays", "by-hand"])
         site.write_text("nonsense: [")
