@@ -232,7 +232,7 @@ class BrowserTest(TlsTest):
             sockets = []
             page.on("websocket", lambda one: sockets.append(one.url))
             page.goto(f"https://{self.address}/")
-            page.get_by_label("Token").fill(ADMIN)
+            page.get_by_role("textbox", name="Token").fill(ADMIN)
             page.keyboard.press("Enter")
             expect(page.get_by_text("gate-1").first).to_be_visible(timeout=30_000)
             end = time.monotonic() + 30

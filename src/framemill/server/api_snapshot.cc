@@ -37,6 +37,12 @@ HttpResponse Api::get_snapshot(const Call& call) {
   const CameraState state = camera->status.state;  // up to a second old
   const bool may_come = state == CameraState::kUp || state == CameraState::kConnecting;
   if (!is_new && may_come && call.request.waited < kPictureWait) return {.again_in = kPictureLook};
+  if (!answer && !may_come && state != CameraState::kDown && state != CameraState::kFrozen) {
+    return error_response(
+        409, "conflict",
+        {fmt::format("the camera is {} and has shown no picture lately", to_string(state)),
+         fmt::format("cameras[{}]", call.name), "resume or restart it"});
+  }
   if (!answer) {
     return error_response(503, "unavailable",
                           {fmt::format("the camera, which is {}, has not shown a picture since it "
