@@ -67,8 +67,8 @@ set(CPACK_DEBIAN_PACKAGE_DESCRIPTION  # CPack puts the summary before it, and a 
 exactly one answer by its deadline, or the reason why there is none; scarce
 inference goes to the frames that need it most.
 .
-With a dashboard, an HTTP API, alarms, and sinks for SQLite, MQTT, webhooks
-and Modbus/TCP. The OpenVINO runtime is included.")
+With a dashboard, an HTTP API, alarms, and sinks for SQLite, MQTT, webhooks,
+Modbus/TCP, PostgreSQL and Kafka. The OpenVINO runtime is included.")
 set(CPACK_DEBIAN_PACKAGE_DEPENDS adduser)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "intel-opencl-icd, mosquitto, prometheus")

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 
-from all_sinks import AllSinks, key_of, results_of
+from all_sinks import AllSinks, key_of, results_of, wait_until
 from outage import at
 
 LAST_MOMENTS_S = 1.0
@@ -61,7 +61,11 @@ def measure(folder, runs, seed, say=print):
                 site.bring_back()
                 is_away = False
             engine = site.start(run, listen=False)
-            time.sleep(rng.choice((rng.uniform(0, 1), rng.uniform(0.5, 3), rng.uniform(0.5, 5))))
+            if rng.random() < 0.25:
+                time.sleep(rng.uniform(0, 1.5))  # while it starts
+            else:
+                wait_until(lambda: engine.poll() is not None or site.results.exists() and site.results.stat().st_size > 0, 60, "an answer")
+                time.sleep(rng.uniform(0, 4))
             if engine.poll() is not None:
                 problems.append(f"run {run}: ended by itself with {engine.returncode}: {site.log.read_text()[-400:]}")
             at_s = time.time()
