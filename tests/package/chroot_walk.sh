@@ -5,7 +5,7 @@
 set -euo pipefail
 package=$(realpath "$1")
 healthcheck=$(realpath "$(dirname "$0")/../../deploy/docker/healthcheck.sh")
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=${DEBIAN_MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)}  # this machine's
 work=$(mktemp -d)
 root=$work/root
 

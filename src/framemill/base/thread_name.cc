@@ -1,8 +1,8 @@
 #include "framemill/base/thread_name.h"
 
-#include <pthread.h>
-
 #include <string>
+
+#include <pthread.h>
 
 namespace framemill {
 

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "framemill/server/api.h"
 #include "framemill/config/setting_value.h"
+#include "framemill/server/api.h"
 #include "framemill/server/api_body.h"
 #include "framemill/server/api_error.h"
 #include "framemill/server/api_json.h"
