@@ -141,10 +141,19 @@ class Operation:
         end = time.monotonic() + 60
         while time.monotonic() < end:
             assert self.engine.poll() is None, (self.folder / "log.txt").read_text()
-            if any(name == "scheduler" for _, name in ticks_by_thread(self.engine.pid)):
+            if any(name == "scheduler" for _, name in ticks_by_thread(self.engine.pid)) and self.is_ready():
                 return
             time.sleep(.1)
         raise AssertionError("the engine does not start")
+
+    def is_ready(self):
+        if not self.is_on:
+            return True
+        with contextlib.suppress(OSError):
+            connection = http.client.HTTPConnection(*self.address.split(":"), timeout=5)
+            connection.request("GET", "/readyz")
+            return connection.getresponse().status == 200
+        return False
 
     def open_clients(self):
         pattern = json.loads(PATTERN.read_text())

@@ -404,8 +404,7 @@ class SettingsReader {
 
   template <typename Settings>
   static bool is_number_or_flag(const Setting<Settings>& row) {
-    return row.max > 0 ? !std::holds_alternative<Duration Settings::*>(row.field)
-                       : std::holds_alternative<bool Settings::*>(row.field);
+    return row.max > 0 ? !is_duration(row) : std::holds_alternative<bool Settings::*>(row.field);
   }
 
   template <typename Settings>
