@@ -60,7 +60,8 @@ class KafkaTest(PlantTest):
         done = self.finish_engine(engine)
         sink = self.of_sink(done)
         self.assertEqual((sink["lost"], sink["spool"]["dropped"]), (0, 0))
-        self.assertGreater(sink["spool"]["retries"], 0)
+        if not framemill.IS_SLOW_BUILD:  # there the brokers are away for less time than a delivery may take
+            self.assertGreater(sink["spool"]["retries"], 0)
         # The last moments may wait on disk for the next run, and nothing else. What is there and was not confirmed any more
         # waits as well: it would come twice.
         delivered = len(done.results) - sink["spool"]["waiting"]
