@@ -1,0 +1,304 @@
+"""The steps of `framemill prepare`, in their order: what is made, from what, and what is remembered of it."""
+import datetime
+import json
+import os
+import pathlib
+
+import onnx
+
+from . import batch_axis, calibration, card, float_head, half, int8, ladder, proof, rectangle, sources, variants
+from .errors import PrepareError, refused
+from .journal import file_hash, folder_hash, write_whole
+from .judge import Judge
+from .letterbox import InputStyle, letterbox
+
+SCHEMA = "framemill.prepare/1"
+QUICK_PICTURES = 24       # for variants that differ by rounding
+DEGRADED = ("clean", "low_light", "motion_blur", "noise", "jpeg", "defocus")
+DEGRADED_PICTURES = 24
+METADATA = {"color": lambda d: d["color"], "range": lambda d: d["range"], "letterbox": lambda d: d["letterbox"], "score": lambda d: f"{d['score']:g}",
+            "nms_iou": lambda d: f"{d['nms_iou']:g}"}
+
+
+class Pipeline:
+    """request: what the command was asked for, with what framemill found out about the model (`detector`)."""
+
+    def __init__(self, request, journal, console):
+        self.request, self.journal, self.console = request, journal, console
+        self.out = pathlib.Path(request["out"])
+        self.detector = request["detector"]
+        self.style = InputStyle(self.detector["color"] == "bgr", self.detector["range"] == "0..255", self.detector["letterbox"] == "top_left")
+        self.judge = Judge(request["program"], request["model_options"])
+        self.notes, self.rows, self.networks = [], [], {}
+        self.base = {"version": request["framemill"], "pins": request["pins"]}
+
+    # What is to be made.
+
+    def plan(self):
+        """Loads the model and finds out which sizes it can have. Raises PrepareError for what is wrong usage: nothing was made yet."""
+        model = rectangle.load(self.request["model"])
+        float_head.name_nodes(model)
+        self.exported = model
+        self.source_hash = file_hash(self.request["model"])
+        self.original_size = tuple(self.detector["size"])
+        stem = variants.stem_of(pathlib.Path(self.request["model"]).name)
+        opened, why = batch_axis.with_open_batch(model, self.original_size)
+        if why:
+            self._note(f"the batch stays 1: {why}")
+        self.batch = "any" if not why else "1"
+        self._write_metadata(opened)
+        sizes = [self.original_size]
+        self.networks = {self.original_size: opened}
+        wanted = [tuple(size) for size in self.request["sizes"]] if self.request["sizes"] is not None else None
+        for size in wanted if wanted is not None else variants.wide_sizes(self.original_size, self.detector["stride"]):
+            if size in sizes:
+                continue
+            if wanted is not None and (size[0] % self.detector["stride"] or size[1] % self.detector["stride"]):
+                raise refused(f"--sizes {size[0]}x{size[1]}: both sides have to be multiples of {self.detector['stride']}, the model's largest stride")
+            try:
+                self.networks[size] = rectangle.with_size(opened, self.original_size, size)
+            except PrepareError as problem:
+                if wanted is not None:
+                    raise
+                self._note(f"no {size[0]}x{size[1]}: {problem}")
+                continue
+            sizes.append(size)
+        self.variants = variants.plan_variants(stem, sizes, self.request["precisions"], self.request["forms"])
+        self.stem = stem
+        self.data_hash = data_hash(self.request["data"])
+        self.console.total = 1 + len(self.variants) * 2 + sum(not v.is_for_gpu for v in self.variants)
+
+    def _note(self, text):
+        self.notes.append(text)
+        self.console.note(text)
+
+    def _write_metadata(self, model):
+        """What framemill knows of the input and the classes goes into every variant, so that none needs options."""
+        props = {prop.key: prop.value for prop in model.metadata_props}
+        if self.detector["are_labels_known"]:
+            props["names"] = json.dumps({str(i): name for i, name in enumerate(self.detector["labels"])})
+        for key, of in METADATA.items():
+            props.setdefault(f"framemill.{key}", of(self.detector))
+        self.metadata = props
+        del model.metadata_props[:]
+        onnx.helper.set_model_props(model, props)
+
+    def _openvino_metadata(self):
+        return {key: value for key, value in self.metadata.items() if key in ("names", "stride", "task") or key.startswith("framemill.")}
+
+    # The steps.
+
+    def run(self):
+        self._gather()
+        for variant in self.variants:
+            self._make(variant)
+        for variant in self.variants:
+            self._evaluate(variant)
+        self._bench()
+        return self._write()
+
+    def _step(self, name, text, inputs, work, say):
+        self.console.begin(text)
+        kept = self.journal.kept
+        result = self.journal.step(name, {**self.base, **inputs}, work)
+        self.console.end(say(result), self.journal.kept > kept)
+        return result
+
+    def _gather(self):
+        names = self.request["calibrate"] or [self.request["data"]]
+        found = sources.find_sources(names, "--calibrate" if self.request["calibrate"] else "--data")
+        files = found.pictures + found.clips
+        inputs = {"files": folder_hash(files), "cameras": found.cameras, "count": self.request["pictures"], "split": not self.request["data"]}
+
+        def work(scratch):
+            return calibration.gather(names, self.request["pictures"], not self.request["data"], scratch, lambda share, text: self.console.show(text))
+        self.gathered = self._step("calibration", "calibration pictures", inputs, work, lambda r: f"{r['count']} of {r['candidates']}")
+        for problem in self.gathered["problems"]:
+            self._note(problem)
+        if self.gathered["count"] < calibration.FEW and "int8" in self.request["precisions"]:
+            self._warn(f"only {self.gathered['count']} calibration pictures: INT8 needs about a hundred that differ; name more by --calibrate")
+        if not self.request["calibrate"]:
+            self._warn("calibrated on pictures that it is evaluated on, so the figures flatter INT8; name recordings of your cameras by --calibrate")
+        self.warning = ""
+        if self.request["data"] and self.request["calibrate"]:
+            self.warning = calibration.check_domain(self.gathered["statistics"], self.request["data"])
+            if self.warning:
+                self._warn(self.warning)
+        self.footage = str(self.out / "footage") if self.gathered["footage"] else ""
+        if not self.footage and not self.request["data"]:
+            raise refused("there is nothing to judge the variants by: the calibration has too few pictures; name more, or pictures by --data")
+
+    def _warn(self, text):
+        self.notes.append(text)
+        self.console.warn(text)
+
+    def _calibration_files(self):
+        return [file if os.path.isabs(file) else self.out / file for file in self.gathered["calibration"]]
+
+    def _fp32_file(self, size):
+        return next(v.file for v in self.variants if v.size == size and v.precision == "fp32")
+
+    def _make(self, variant):
+        text = f"{variant.size[0]}x{variant.size[1]} {variant.precision} for {'OpenVINO' if variant.runtime == 'openvino' else 'ONNX Runtime'}"
+        inputs = {"model": self.source_hash, "variant": [variant.name, variant.size], "metadata": self.metadata}
+        if variant.precision == "int8":
+            inputs["calibration"] = [self.gathered["statistics"], self.gathered["calibration"], self.request["attention"]]
+
+        def work(scratch):
+            target = scratch / variant.file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            getattr(self, f"_make_{variant.precision}")(variant, target)
+            files = [variant.file] + ([variant.file[:-4] + ".bin"] if variant.file.endswith(".xml") else [])
+            return {"bytes": sum((scratch / file).stat().st_size for file in files)}, files
+        result = self._step(f"make {variant.name}", text, inputs, work, lambda r: f"{card.megabytes(r['bytes'])} MB")
+        self.rows.append({"name": variant.name, "file": variant.file, "size": list(variant.size), "precision": variant.precision, "runtime": variant.runtime,
+                          "bytes": result["bytes"]})
+
+    def _make_fp32(self, variant, target):
+        network = self.networks[variant.size]
+        picture = letterbox(calibration.read(self._calibration_files()[0]), variant.size, self.style)
+        if variant.size != self.original_size:
+            proof.check_rectangle(self.networks[self.original_size], network, self.original_size, variant.size, picture, self.detector["head"])
+        if self.batch == "any":
+            proof.check_batch(network, picture)
+        save_onnx(network, target)
+
+    def _make_fp16(self, variant, target):
+        source = self.out / self._fp32_file(variant.size)
+        if variant.runtime == "openvino":
+            half.save_openvino(source, target, self._openvino_metadata())
+        else:
+            save_onnx(half.convert_onnx(onnx.load(source), variant.size), target)
+
+    def _make_int8(self, variant, target):
+        source = self.out / self._fp32_file(variant.size)
+        model = onnx.load(source)
+        files = self._calibration_files()
+        inputs = calibration.Tensors(files, variant.size, self.style, lambda i: self.console.show(f"picture {i + 1} of {len(files)}"))
+        is_attention_float = self.request["attention"] == "float"
+        if variant.runtime == "openvino":
+            int8.quantize_openvino(source, model, variant.size, inputs, target, self._openvino_metadata(), is_attention_float)
+        else:
+            save_onnx(int8.quantize_qdq(model, variant.size, inputs, is_attention_float), target)
+
+    def _hashes(self, variant):
+        return self.journal.hash_of_file(f"make {variant.name}", variant.file)
+
+    def _evaluate(self, variant):
+        """Each variant on the data and on the footage. On data, wide ones are held against FP32 of their size where there is footage that tells what the size costs."""
+        row = next(row for row in self.rows if row["name"] == variant.name)
+        original = self.request["model"]
+        own = self.out / self._fp32_file(variant.size)
+        is_wide = variant.size != self.original_size
+        pictures = QUICK_PICTURES if variant.is_quick else self.request["evaluate"]
+        conditions = self.request["conditions"]
+        jobs = {}
+        if self.request["data"]:
+            reference = own if is_wide and self.footage and variant.precision != "fp32" else original
+            jobs["data"] = (reference, self.request["data"], ["clean"], pictures, self.request["data_options"])
+        if self.footage:
+            jobs["footage"] = (original, self.footage, ["clean"], QUICK_PICTURES if variant.is_quick else 0, ["--format", "none"])
+        if variant.precision == "int8" and not variant.is_for_gpu and len(conditions) > 1:
+            place, options = (self.request["data"], self.request["data_options"]) if self.request["data"] else (self.footage, ["--format", "none"])
+            jobs["degraded"] = (own, place, conditions, DEGRADED_PICTURES, options)
+        inputs = {"file": self._hashes(variant), "model": self.source_hash, "own": self.journal.hash_of_file(f"make {self.rows_name(variant.size)}", self._fp32_file(variant.size)),
+                  "jobs": {name: [str(part) for part in job] for name, job in jobs.items()}, "limits": self.request["limits"], "data": self.data_hash,
+                  "footage": self.gathered["footage"]}
+
+        def work(scratch):
+            result = {}
+            for name, (reference, data, which, count, options) in jobs.items():
+                self.console.show(f"on {name}")
+                result[name] = self.judge.evaluate(self.out / variant.file, reference, data, which, count, variant.runtime, self.request["limits"], options)
+            return result, []
+        result = self._step(f"evaluate {variant.name}", f"evaluating {variant.name}", inputs, work, say_quality)
+        row.update(result)
+        row["is_consistent"], row["verdict"] = verdict_of(result)
+        row["agreement"] = ((result.get("footage") or result.get("data")) or {}).get("agreement")
+
+    def rows_name(self, size):
+        return next(v.name for v in self.variants if v.size == size and v.precision == "fp32")
+
+    def _bench(self):
+        """Speed of what runs on this machine, one after another, the original's own size first."""
+        for variant in self.variants:
+            row = next(row for row in self.rows if row["name"] == variant.name)
+            row["speed"] = None
+            if variant.is_for_gpu:
+                continue
+            inputs = {"file": self._hashes(variant), "machine": self.request["machine"], "quick": self.request["is_quick"]}
+
+            def work(scratch, variant=variant):
+                return self.judge.bench(self.out / variant.file, "", self.request["is_quick"]), []
+            row["speed"] = self._step(f"bench {variant.name}", f"speed of {variant.name}", inputs, work, lambda r: f"{r['frames_per_s']:.1f} frames/s")
+        base = next((row["speed"] for row in self.rows if row["precision"] == "fp32" and tuple(row["size"]) == self.original_size), None)
+        for row in self.rows:
+            row["frames_per_s"] = row["speed"]["frames_per_s"] if row["speed"] else None
+            row["speedup"] = row["frames_per_s"] / base["frames_per_s"] if row["speed"] and base else None
+
+    # What is written in the end.
+
+    def _write(self):
+        document = self._document()
+        write_whole(self.out / "prepare.json", json.dumps(document, indent=1) + "\n")
+        write_whole(self.out / "MODEL_CARD.md", card.to_markdown(document))
+        write_whole(self.out / "deploy.yaml", document["ladder"]["yaml"])
+        return document
+
+    def _document(self):
+        first, rungs = ladder.choose([row for row in self.rows if row["speed"]])
+        why, yaml = "", "# Nothing was measured.\n"
+        if first:
+            why = ("the fastest variant that is consistent with the original." if first["is_consistent"] else
+                   "no variant is consistent with the original; this one agrees best.")
+            yaml = ladder.to_yaml(first, rungs, "" if self.detector["are_labels_known"] else self.request["labels"], f"{first['name']}: {why}")
+        speeds = [row["speed"] for row in self.rows if row["speed"]]
+        load = max((speed["other_load_cores"] for speed in speeds), default=0)
+        machine = {"cpu": speeds[0]["cpu"] if speeds else "", "cores": os.cpu_count(), "runtime": speeds[0]["runtime"] if speeds else "",
+                   "note": f"Other work took up to {load:.1f} cores meanwhile, so speeds are lower bounds and their ratios rough." if load > 0.1 else ""}
+        gathered = {key: self.gathered[key] for key in ("count", "candidates", "sources", "coverage", "coverage_first", "calibration")}
+        return {"schema": SCHEMA, "framemill": self.request["framemill"], "command": self.request["command"], "stem": self.stem,
+                "made_at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "source": {"file": pathlib.Path(self.request["model"]).name, "sha256": self.source_hash, "head": self.detector["head"], "size": list(self.original_size),
+                           "labels": self.detector["labels"], "batch": self.batch, "license": self.metadata.get("license", "")},
+                "evaluation": {"data": self.request["data"], "is_labelled": any((row.get("data") or {}).get("ap") is not None for row in self.rows),
+                               "footage": len(self.gathered["footage"])},
+                "calibration": {**gathered, "warning": self.warning}, "variants": self.rows, "machine": machine, "notes": self.notes,
+                "ladder": {"path": first["file"] if first else "", "why": why, "rungs": [row["file"] for row in rungs], "yaml": yaml},
+                "steps": {"made": self.journal.made, "kept": self.journal.kept}}
+
+
+def data_hash(data):
+    """What tells that the evaluation's pictures or labels changed."""
+    if not data:
+        return ""
+    path = pathlib.Path(data)
+    place = path.parent if path.suffix.lower() in (".yaml", ".yml", ".json") else path
+    return folder_hash([path] if place.is_file() else [p for p in place.rglob("*") if p.is_file()])
+
+
+def save_onnx(model, path):
+    """With a whole file or none: a full disk is an error here."""
+    data = model.SerializeToString()
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def say_quality(result):
+    parts = []
+    for name, each in result.items():
+        loss = f"AP loss {each['ap_loss']:+.3f}, " if each["ap_loss"] is not None else ""
+        agreements = [value for value in each["agreements"].values() if value is not None]
+        parts.append(f"{name}: {loss}agreement {min(agreements):.3f}" if agreements else f"{name}: nothing sure to compare")
+    return "; ".join(parts)
+
+
+def verdict_of(result):
+    """(is consistent, words). On labelled data and on footage; degradations are shown and do not decide."""
+    judged = [result[name] for name in ("data", "footage") if result.get(name)]
+    broken = [message for each in judged for message in each["violations"]]
+    if not broken:
+        return True, "consistent"
+    return False, "not consistent: " + broken[0]
