@@ -13,17 +13,21 @@ def megabytes(count):
     return f"{count / 1e6:.1f}"
 
 
+def quality_table(document):
+    """(headers, rows) of the variants; columns that nothing was measured for are left out."""
+    against = "FP32" if document["evaluation"]["footage"] else "original"
+    headers = ["variant", "input", "precision", "MB", "AP", "AP loss", "small", f"against {against}", "against original, footage", "frames/s", "speed", "verdict"]
+    rows = [quality_row(row) for row in document["variants"]]
+    kept = [i for i in range(len(headers)) if any(row[i] != "-" for row in rows)]
+    return [headers[i] for i in kept], [[row[i] for i in kept] for row in rows]
+
+
 def quality_row(row):
-    """One line of the table of variants."""
-    labelled, footage = row.get("data") or {}, row.get("footage") or {}
-    speed = row.get("speed") or {}
-    ratio = number(row.get("speedup"), "{:.2f}x")
+    labelled, footage, speed = row.get("data") or {}, row.get("footage") or {}, row.get("speed") or {}
+    near = labelled or row.get("rounding") or {}
     return [f"`{row['name']}`", f"{row['size'][0]}x{row['size'][1]}", row["precision"], megabytes(row["bytes"]), number(labelled.get("ap")), signed(labelled.get("ap_loss")),
-            signed(labelled.get("small_ap_loss")), number(labelled.get("agreement"), "{:.4f}"), number(footage.get("agreement"), "{:.4f}"),
-            number(speed.get("frames_per_s"), "{:.1f}"), ratio, row["verdict"]]
-
-
-HEADERS = ["variant", "input", "precision", "MB", "AP", "AP loss", "small", "agreement, data", "agreement, footage", "frames/s", "speed", "verdict"]
+            signed(labelled.get("small_ap_loss")), number(near.get("agreement"), "{:.4f}"), number(footage.get("agreement"), "{:.4f}"),
+            number(speed.get("frames_per_s"), "{:.1f}"), number(row.get("speedup"), "{:.2f}x"), row["verdict"]]
 
 
 def markdown_table(headers, rows):
@@ -40,8 +44,7 @@ def plain_table(headers, rows):
 
 def conditions_table(rows):
     """Agreement under degradation, of the variants for which it was measured."""
-    measured = [(row, (row.get("data") if len((row.get("data") or {}).get("agreements", {})) > 1 else row.get("degraded")) or {}) for row in rows]
-    measured = [(row, each) for row, each in measured if len(each.get("agreements", {})) > 1]
+    measured = [(row, row["degraded"]) for row in rows if row.get("degraded")]
     if not measured:
         return ""
     names = list(measured[0][1]["agreements"])
@@ -56,10 +59,13 @@ def to_markdown(document):
                  ["file", f"`{source['file']}`"], ["SHA-256", f"`{source['sha256']}`"], ["head", source["head"]], ["input", f"{source['size'][0]}x{source['size'][1]}"],
                  ["classes", f"{len(source['labels'])}: {', '.join(source['labels'][:12])}{', ..' if len(source['labels']) > 12 else ''}"],
                  ["batch", source["batch"]], ["licence", source["license"] or "not stated in the file: ask whoever trained it"]]),
-             "## Variants", markdown_table(HEADERS, [quality_row(row) for row in rows]), legend(document)]
+             "## Variants", markdown_table(*quality_table(document)), legend(document)]
     degraded = conditions_table(rows)
     if degraded:
-        parts += ["## In the dark, blurred, noisy", "Agreement with the model that it is held against, on the same degraded pictures.", degraded]
+        parts += ["## In the dark, blurred, noisy", "Agreement with FP32 of the same size, on the same degraded pictures; shown, not judged.", degraded]
+    reasons = [f"- `{row['name']}` is {row['verdict']}: {row['reason']}" for row in rows if row["reason"]]
+    if reasons:
+        parts += ["## Why not", "\n".join(reasons)]
     parts += ["## Ladder", ladder_text(document), "## Calibration", calibration_text(calibration)]
     if machine.get("cpu"):
         parts += ["## Where it was measured", f"{machine['cpu']}, {machine['cores']} cores, {machine['runtime']}. {machine['note']}"]
@@ -70,15 +76,20 @@ def to_markdown(document):
 
 
 def legend(document):
-    data = document["evaluation"]
-    lines = []
-    if data.get("data"):
-        lines.append(f"**AP, AP loss, agreement (data)**: on `{data['data']}`{', labelled' if data['is_labelled'] else ', without labels'}; "
-                     "each wide variant against FP32 of its own size where there is footage, so that this is what the precision costs; else all against the original.")
-    if data.get("footage"):
-        lines.append(f"**Agreement (footage)**: against the original, on {data['footage']} frames of the clips and cameras named for calibration, none of which it was calibrated on: what size and precision cost together.")
-    lines.append("**frames/s, speed**: `framemill bench` on this machine, and as a multiple of the FP32 original in the same run. Variants for GPUs are not measured here; on a CPU they gain nothing.")
-    lines.append("**Verdict**: limits of `framemill eval`: AP loss .01, small objects .02, agreement .97. FP16 variants differ by rounding and were compared on few pictures.")
+    data, lines = document["evaluation"], []
+    if data["data"]:
+        labels = "" if data["is_labelled"] else " (it has no labels)"
+        if data["footage"]:
+            lines.append(f"**AP, AP loss, small, against FP32**: on `{data['data']}`{labels}. INT8 is held against FP32 of its own size: what the precision costs. FP32 of another size is held "
+                         "against the original: pictures of another shape than the input are seen smaller there.")
+        else:
+            lines.append(f"**AP, AP loss, small, against original**: on `{data['data']}`{labels}: what size and precision cost together.")
+    if data["footage"]:
+        lines.append(f"**Against original, footage**: on {data['footage']} frames of what was named for calibration, none of which it was calibrated on: what size and precision cost together.")
+    lines.append("**FP16** differs from FP32 by rounding, and was compared with it on few pictures. On a CPU it is as fast as FP32 and half as large; files for ONNX Runtime are for GPUs, and "
+                 "not measured here.")
+    lines.append("**frames/s, speed**: `framemill bench` on this machine, and as a multiple of the FP32 model of the exported size in the same run.")
+    lines.append("**Verdict**: the limits of `framemill eval` unless others were given: AP loss .01, small objects .02, agreement .97.")
     return "\n\n".join(lines)
 
 

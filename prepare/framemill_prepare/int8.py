@@ -1,5 +1,7 @@
 """INT8 by NNCF: for OpenVINO as IR, for ONNX Runtime and TensorRT as ONNX with QuantizeLinear and DequantizeLinear. The head stays float in both."""
+import contextlib
 import logging
+import os
 from itertools import islice
 
 import numpy as np
@@ -7,7 +9,7 @@ import onnx
 from onnx import numpy_helper
 
 from .float_head import attention_nodes, head_nodes
-from .half import save_ir
+from .ir import save_ir
 from .rectangle import image_input
 
 QDQ_PICTURES_MAX = 96  # ONNX Runtime gathers its ranges more slowly
@@ -17,6 +19,13 @@ def _nncf():
     import nncf  # takes seconds
     logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without NNCF's own bars, which know nothing of ours."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
 
 
 def _scope(nncf, model, size, is_attention_float):
@@ -29,8 +38,9 @@ def quantize_openvino(source, model, size, inputs, target, metadata, is_attentio
     import openvino
     nncf = _nncf()
     network = openvino.Core().read_model(str(source))
-    quantized = nncf.quantize(network, nncf.Dataset(inputs), preset=nncf.QuantizationPreset.MIXED, subset_size=len(inputs),
-                              ignored_scope=_scope(nncf, model, size, is_attention_float))
+    with _quiet():
+        quantized = nncf.quantize(network, nncf.Dataset(inputs), preset=nncf.QuantizationPreset.MIXED, subset_size=len(inputs),
+                                  ignored_scope=_scope(nncf, model, size, is_attention_float))
     save_ir(quantized, target, metadata, is_half=False)
 
 
@@ -39,8 +49,9 @@ def quantize_qdq(model, size, inputs, is_attention_float=False):
     nncf = _nncf()
     name = image_input(model).name
     picked = list(islice(inputs, QDQ_PICTURES_MAX))
-    quantized = nncf.quantize(model, nncf.Dataset(picked, lambda picture: {name: picture}), preset=nncf.QuantizationPreset.PERFORMANCE, subset_size=len(picked),
-                              ignored_scope=_scope(nncf, model, size, is_attention_float))
+    with _quiet():
+        quantized = nncf.quantize(model, nncf.Dataset(picked, lambda picture: {name: picture}), preset=nncf.QuantizationPreset.PERFORMANCE,
+                                  subset_size=len(picked), ignored_scope=_scope(nncf, model, size, is_attention_float))
     make_signed(quantized)
     del quantized.metadata_props[:]
     quantized.metadata_props.extend(model.metadata_props)
@@ -64,6 +75,7 @@ def make_signed(model):
                 changed[name] = numpy_helper.from_array(np.asarray(value), name)
                 model.graph.initializer.append(changed[name])
             node.input[index] = name
+    del model.graph.value_info[:]  # it still declares them unsigned
     used = {name for node in model.graph.node for name in node.input}
     for tensor in [t for t in model.graph.initializer if t.name not in used]:
         model.graph.initializer.remove(tensor)

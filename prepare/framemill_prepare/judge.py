@@ -21,7 +21,7 @@ class Judge:
             raise
         if process.returncode not in statuses or not stdout.strip():
             said = [line for line in stderr.strip().splitlines() if line.strip()]
-            raise PrepareError(f"framemill {arguments[0]} failed: {said[-1] if said else 'it said nothing'}")
+            raise PrepareError(f"framemill {arguments[0]} failed: {said[-1].removeprefix(f'framemill {arguments[0]}: ') if said else 'it said nothing'}")
         return json.loads(stdout)
 
     def evaluate(self, model, reference, data, conditions, pictures, runtime="auto", limits=(), data_options=()):

@@ -13,12 +13,16 @@ class Variant:
     size: tuple       # (width, height)
     precision: str    # fp32, fp16, int8
     runtime: str      # that it is made for: openvino, onnxruntime
-    is_quick: bool = False   # differs by rounding alone: few pictures tell
 
     @property
     def is_for_gpu(self):
         """ONNX in FP16 and QDQ gain nothing on a CPU."""
         return self.runtime == "onnxruntime"
+
+    @property
+    def is_measured(self):
+        """What has a speed of its own here: on a CPU FP16 weights are computed with in FP32."""
+        return self.precision != "fp16" and not self.is_for_gpu
 
 
 def stem_of(file_name):
@@ -48,9 +52,9 @@ def plan_variants(stem, sizes, precisions, forms):
         variants.append(Variant(f"{base}_fp32", f"models/{base}_fp32.onnx", size, "fp32", "openvino"))
         if "fp16" in precisions:
             if "openvino" in forms:
-                variants.append(Variant(f"{base}_fp16", f"models/{base}_fp16.xml", size, "fp16", "openvino", is_quick=True))
+                variants.append(Variant(f"{base}_fp16", f"models/{base}_fp16.xml", size, "fp16", "openvino"))
             if "onnx" in forms:
-                variants.append(Variant(f"{base}_fp16_onnx", f"models/{base}_fp16_onnx.onnx", size, "fp16", "onnxruntime", is_quick=True))
+                variants.append(Variant(f"{base}_fp16_onnx", f"models/{base}_fp16_onnx.onnx", size, "fp16", "onnxruntime"))
         if "int8" in precisions:
             if "openvino" in forms:
                 variants.append(Variant(f"{base}_int8", f"models/{base}_int8.xml", size, "int8", "openvino"))

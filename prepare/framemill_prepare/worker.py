@@ -44,7 +44,9 @@ def read_request(path):
     path = pathlib.Path(path)
     request = json.loads(path.read_text())
     path.unlink()
-    request["pins"] = hashlib.sha256((pathlib.Path(__file__).resolve().parent.parent / "requirements.txt").read_bytes()).hexdigest()[:16]
+    home = pathlib.Path(__file__).resolve().parent
+    request["pins"] = hashlib.sha256((home.parent / "requirements.txt").read_bytes()).hexdigest()[:16]
+    request["worker"] = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(home.glob("*.py")))).hexdigest()[:16]
     request["machine"] = machine()
     return request
 
@@ -114,7 +116,7 @@ def finish(request, document):
     if request["is_json_wanted"]:
         print(json.dumps(document, indent=1))
     else:
-        print(card.plain_table(card.HEADERS, [card.quality_row(row) for row in document["variants"]]))
+        print(card.plain_table(*card.quality_table(document)))
         print(f"\ndeploy: {document['ladder']['path']}" + (f"; {document['ladder']['why']}" if document["ladder"]["why"] else ""))
         if document["ladder"]["rungs"]:
             print(f"rungs:  {', '.join(document['ladder']['rungs'])}")

@@ -1,7 +1,5 @@
-"""FP16: half the memory, nearly the same answers."""
+"""OpenVINO IR: FP16 weights, and what framemill reads of a model beside them."""
 import pathlib
-
-from .float_head import head_nodes
 
 
 def save_openvino(source, target, metadata):
@@ -21,9 +19,3 @@ def save_ir(model, target, metadata, is_half):
     if not weights.is_file() or weights.stat().st_size == 0:
         raise OSError(28, "No space left on device", str(weights))
     openvino.Core().read_model(str(target))
-
-
-def convert_onnx(model, size):
-    """ONNX in FP16 for GPUs, with inputs, outputs and head in FP32: beyond 512 pixels FP16 counts in halves of a pixel."""
-    from onnxruntime.transformers.float16 import convert_float_to_float16
-    return convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=False, node_block_list=head_nodes(model, size))
