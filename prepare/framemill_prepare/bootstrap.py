@@ -18,6 +18,9 @@ HOME = pathlib.Path(__file__).resolve().parent.parent
 REQUIREMENTS = HOME / "requirements.txt"
 STAMP = "framemill-prepare.pin"
 PYTHON = (3, 11)  # that the wheels are pinned for
+# What pip says of an index that does not answer, when it tries again: of the last failure it says nothing.
+UNREACHED = ("failed to establish a new connection", "connection refused", "connection reset", "connection aborted", "name resolution", "read timed out", "connecttimeout", "proxyerror",
+             "network is unreachable", "sslerror", "certificate verify failed")
 QUIET = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
@@ -87,7 +90,7 @@ def create(venv):
 def install(venv):
     names = [line.split("==")[0] for line in REQUIREMENTS.read_text().splitlines() if "==" in line]
     say(f"fetching {len(names)} packages ({', '.join(names[:4])}, ..)")
-    status, said = run([venv / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r", REQUIREMENTS])
+    status, said = run([venv / "bin/python", "-m", "pip", "install", "--quiet", "--retries", "3", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r", REQUIREMENTS])
     if status:
         raise Problem(explain(said))
 
@@ -101,8 +104,8 @@ def explain(said):
     if "do not match the hashes" in lower or "hash mismatch" in lower:
         return f"a package is not the one that is pinned, so it was not installed: {first_with(said, 'ERROR')}; the index or a proxy serves another file"
     # An index that is not reached also ends as "no matching distribution": that is the cause to name first.
-    if any(word in lower for word in ("connection", "name resolution", "timed out", "proxyerror", "network is unreachable", "ssl")):
-        return (f"pip cannot reach its package index: {first_with(said, 'connection', 'resolution', 'timed out', 'proxy', 'unreachable', 'ssl')}; check the network, or name an index that "
+    if any(word in lower for word in UNREACHED):
+        return (f"pip cannot reach its package index: {first_with(said, *UNREACHED)}; check the network, or name an index that "
                 f"this machine reaches (PIP_INDEX_URL, PIP_PROXY), or make the venv elsewhere: {place}, and name it by --venv")
     if "no matching distribution" in lower or "could not find a version" in lower:
         return (f"a wheel is missing: {first_with(said, 'no matching distribution', 'could not find a version')}; the index that pip uses lacks it for this Python and processor "

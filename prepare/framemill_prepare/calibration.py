@@ -3,7 +3,7 @@ import pathlib
 
 import numpy as np
 
-from . import diversity, domain, features, sources
+from . import diversity, domain, features, sources, stop
 from .errors import refused
 from .letterbox import letterbox
 
@@ -26,6 +26,7 @@ class Tensors:
             yield self[i]
 
     def __getitem__(self, index):
+        stop.check()
         if self.on_item:
             self.on_item(index)
         return letterbox(read(self.files[index]), self.size, self.style)

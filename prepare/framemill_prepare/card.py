@@ -80,8 +80,8 @@ def legend(document):
     if data["data"]:
         labels = "" if data["is_labelled"] else " (it has no labels)"
         if data["footage"]:
-            lines.append(f"**AP, AP loss, small, against FP32**: on `{data['data']}`{labels}. INT8 is held against FP32 of its own size: what the precision costs. FP32 of another size is held "
-                         "against the original: pictures of another shape than the input are seen smaller there.")
+            lines.append(f"**AP, AP loss, small, against FP32**: on `{data['data']}`{labels}. INT8 is held against FP32 of its own size: what the precision costs. AP of another size is lower "
+                         "where these pictures have another shape than the input, and are seen smaller; how the size does on your cameras is what footage tells.")
         else:
             lines.append(f"**AP, AP loss, small, against original**: on `{data['data']}`{labels}: what size and precision cost together.")
     if data["footage"]:

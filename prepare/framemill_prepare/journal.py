@@ -5,6 +5,8 @@ import os
 import pathlib
 import shutil
 
+from . import stop
+
 FORMAT = 1
 
 
@@ -72,6 +74,7 @@ class Journal:
         self.clean()
         self.scratch.mkdir(parents=True)
         result, files = work(self.scratch)
+        stop.check()
         digests = {}
         for file in files:
             target = self.out / file

@@ -34,9 +34,9 @@ class Judge:
             arguments += ["--runtime", runtime]
         return summary_of(self._call(arguments, (0, 1)))
 
-    def bench(self, model, clip, is_quick):
+    def bench(self, model, is_quick):
         """frames/s of the knee, ms of one picture alone, and what other work took meanwhile."""
-        arguments = ["bench", model, "--json", *self.model_options, *(["--quick"] if is_quick else []), *(["--clip", clip] if clip else [])]
+        arguments = ["bench", model, "--json", *self.model_options, *(["--quick"] if is_quick else [])]
         profile = self._call(arguments, (0,))
         points = [point for point in profile["points"] if point["decoders"] == 0]
         best = max(points, key=lambda point: point["frames_per_s"])

@@ -6,7 +6,7 @@ import pathlib
 
 import onnx
 
-from . import batch_axis, calibration, card, float_head, half_graph, int8, ir, ladder, proof, rectangle, sources, variants
+from . import batch_axis, calibration, card, float_head, half_graph, int8, ir, ladder, proof, rectangle, sources, stop, variants
 from .errors import PrepareError, refused
 from .journal import file_hash, folder_hash, write_whole
 from .judge import Judge
@@ -65,7 +65,7 @@ class Pipeline:
         self.variants = variants.plan_variants(stem, sizes, self.request["precisions"], self.request["forms"])
         self.stem = stem
         self.data_hash = data_hash(self.request["data"])
-        self.console.total = 1 + len(self.variants) * 2 + sum(v.is_measured for v in self.variants)
+        self.console.total = 1 + len(self.variants) * 2 + sum(map(self._is_measured, self.variants))
 
     def _note(self, text):
         self.notes.append(text)
@@ -93,10 +93,12 @@ class Pipeline:
             self._make(variant)
         for variant in self.variants:
             self._evaluate(variant)
+        self._fill_in()
         self._bench()
         return self._write()
 
     def _step(self, name, text, inputs, work, say):
+        stop.check()
         self.console.begin(text)
         kept = self.journal.kept
         result = self.journal.step(name, {**self.base, **inputs}, work)
@@ -187,7 +189,7 @@ class Pipeline:
         return next(v for v in self.variants if v.size == size and v.precision == "fp32")
 
     def _jobs(self, variant):
-        """{what: (reference, data, conditions, pictures at most, options)}.
+        """{what: (reference, data, conditions, pictures at most, options)}. No more than tells, since this is where the time goes.
 
         data: what the precision costs, against FP32 of the same size; where there is no footage, against the original, so that the size counts as well.
         footage: what both cost, against the original. rounding: FP16 against FP32, few pictures. degraded: INT8 against FP32 in the dark, blurred, noisy.
@@ -195,17 +197,21 @@ class Pipeline:
         original, own = self.request["model"], self.out / self._fp32(variant.size).file
         on_data = (self.request["data"], self.request["data_options"])
         on_footage = (self.footage, ["--format", "none"])
-        any_set = on_data if self.request["data"] else on_footage
+        best = on_data if self.request["data"] else on_footage
+        every, few = self.request["evaluate"] if self.request["data"] else 0, FEW_PICTURES
         if variant.precision == "fp16":
-            return {"rounding": (own, any_set[0], ["clean"], FEW_PICTURES, any_set[1])}
+            return {"rounding": (own, best[0], ["clean"], few, best[1])}
+        what = "data" if self.request["data"] else "footage"
+        if variant.is_for_gpu:
+            return {what: (own, best[0], ["clean"], every, best[1])}
         jobs = {}
-        if self.request["data"]:
-            reference = own if self.footage and variant.precision == "int8" else original
-            jobs["data"] = (reference, on_data[0], ["clean"], self.request["evaluate"], on_data[1])
-        if self.footage:
+        is_exported_size = variant.size == self.original_size
+        if self.request["data"] and (is_exported_size or variant.precision == "int8" or not self.footage):
+            jobs["data"] = (own if self.footage and variant.precision == "int8" else original, on_data[0], ["clean"], self.request["evaluate"], on_data[1])
+        if self.footage and not (jobs and variant.precision == "fp32"):
             jobs["footage"] = (original, on_footage[0], ["clean"], 0, on_footage[1])
-        if variant.precision == "int8" and not variant.is_for_gpu and len(self.request["conditions"]) > 1:
-            jobs["degraded"] = (own, any_set[0], self.request["conditions"], FEW_PICTURES, any_set[1])
+        if variant.precision == "int8" and len(self.request["conditions"]) > 1:
+            jobs["degraded"] = (own, best[0], self.request["conditions"], few, best[1])
         return jobs
 
     def _evaluate(self, variant):
@@ -223,6 +229,7 @@ class Pipeline:
         try:
             result = self._step(f"evaluate {variant.name}", f"evaluating {variant.name}", inputs, work, say_quality)
         except PrepareError as problem:  # not remembered: the next run tries again
+            stop.check()  # the program was stopped along with us
             self.console.end("REFUSED", False)
             self._warn(f"{variant.name}: {problem}")
             row.update(is_consistent=False, verdict="refused", reason=str(problem), agreement=None)
@@ -235,17 +242,24 @@ class Pipeline:
 
     def _reason(self, variant, result):
         """Why the variant is not consistent with the original; "" where it is. Degradations are shown and do not decide."""
-        # Labelled pictures mostly have another shape than wide cameras: what a size costs there says nothing where footage tells.
-        is_shape_judged_elsewhere = variant.precision == "fp32" and variant.size != self.original_size and bool(self.footage)
-        shown = {"degraded", "data"} if is_shape_judged_elsewhere else {"degraded"}
-        broken = [message for name, each in result.items() if name not in shown for message in each["violations"]]
-        if not broken and variant.precision == "fp16":
-            return self._row(self._fp32(variant.size))["reason"]
+        broken = [message for name, each in result.items() if name != "degraded" for message in each["violations"]]
+        if not broken and (variant.precision == "fp16" or variant.is_for_gpu):
+            return self._row(self._fp32(variant.size))["reason"]  # it was compared with that one alone
         return broken[0] if broken else ""
+
+    def _fill_in(self):
+        """AP of FP32 in sizes that were judged on footage: INT8 was held against it on the data."""
+        for variant in self.variants:
+            row = self._row(variant)
+            if variant.precision != "fp32" or row.get("data"):
+                continue
+            beside = [other["data"]["reference_ap"] for other in self.rows if other["size"] == row["size"] and other["precision"] == "int8" and other.get("data")]
+            if beside and beside[0] is not None:
+                row["data"] = {"ap": beside[0]}
 
     def _bench(self):
         """Speed of what runs on this machine, one after another. Where other work disturbed it, all of them once more, and the better of both counts."""
-        measured = [v for v in self.variants if v.is_measured and self._row(v)["verdict"] != "refused"]
+        measured = [v for v in self.variants if self._is_measured(v) and self._row(v)["verdict"] != "refused"]
         speeds = {variant.name: self._bench_one(variant, 1) for variant in measured}
         is_busy = any(speed["other_load_cores"] > BUSY_CORES for speed in speeds.values())
         if is_busy:
@@ -260,11 +274,14 @@ class Pipeline:
             row["frames_per_s"] = row["speed"]["frames_per_s"] if row["speed"] else None
             row["speedup"] = row["frames_per_s"] / base["frames_per_s"] if row["speed"] and base else None
 
+    def _is_measured(self, variant):
+        return variant.is_measured and self.request["bench"] != "off"
+
     def _bench_one(self, variant, round_number):
-        inputs = {"file": self._hashes(variant), "machine": self.request["machine"], "quick": self.request["is_quick"]}
+        inputs = {"file": self._hashes(variant), "machine": self.request["machine"], "bench": self.request["bench"]}
 
         def work(scratch):
-            return self.judge.bench(self.out / variant.file, "", self.request["is_quick"]), []
+            return self.judge.bench(self.out / variant.file, self.request["bench"] == "quick"), []
         again = " once more" if round_number == 2 else ""
         return self._step(f"bench {variant.name} {round_number}", f"speed of {variant.name}{again}", inputs, work, lambda r: f"{r['frames_per_s']:.1f} frames/s")
 

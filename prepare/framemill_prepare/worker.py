@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 
+from . import stop
 from .errors import FAILED, PrepareError, of_system, refused
 
 DONE = 0
@@ -61,7 +62,9 @@ def machine():
 
 
 def on_signal(number, frame):
-    signal.signal(number, lambda *_: os._exit(FAILED))  # a second one ends at once
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, lambda *_: os._exit(FAILED))  # a second one ends at once
+    stop.request()
     raise KeyboardInterrupt
 
 
@@ -86,10 +89,7 @@ def main(path):
         held.close()
         return DONE
     except KeyboardInterrupt:
-        if journal:
-            journal.clean()
-        done = journal.made + journal.kept if journal else 0
-        return say(f"stopped; {done} finished steps are kept, and the same command continues", FAILED)
+        return say_stopped(journal)
     except PrepareError as problem:
         return say(str(problem), problem.status)
     except BrokenPipeError:
@@ -99,11 +99,20 @@ def main(path):
             journal.clean()
         return say(str(of_system(problem, out)), FAILED)
     except Exception as problem:
+        if stop.is_requested():  # a library made another error of it
+            return say_stopped(journal)
         if "No space left" in str(problem):
             return say(str(of_system(OSError(28, ""), out)), FAILED)
         if os.environ.get("FRAMEMILL_PREPARE_DEBUG"):
             raise
         return say(f"{type(problem).__name__}: {str(problem).strip() or 'no message'}; FRAMEMILL_PREPARE_DEBUG=1 shows where", FAILED)
+
+
+def say_stopped(journal):
+    if journal:
+        journal.clean()
+    done = journal.made + journal.kept if journal else 0
+    return say(f"stopped; {done} finished steps are kept, and the same command continues", FAILED)
 
 
 def say(message, status):

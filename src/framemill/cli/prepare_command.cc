@@ -139,7 +139,7 @@ Json to_json(const PrepareRequest& request, const Detector& detector, const fs::
           {"pictures", request.pictures},
           {"evaluate", request.evaluate},
           {"attention", request.is_attention_float ? "float" : "int8"},
-          {"is_quick", request.is_bench_quick},
+          {"bench", request.bench},
           {"is_json_wanted", request.is_json_wanted},
           {"limits", request.limits},
           {"detector", describe(detector, request)}};

@@ -28,7 +28,7 @@ Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, st
 /// What is checked and turned into something else after parsing.
 struct Texts {
   std::string sizes = "wide", precisions = "fp16,int8", forms = "openvino,onnx";
-  std::string conditions, attention = "int8", bench = "quick";
+  std::string conditions, attention = "int8";
   double ap_loss = -1, small_ap_loss = -1, agreement = -1;
 };
 
@@ -39,7 +39,6 @@ void declare_inputs(CLI::App& app, PrepareRequest& request) {
   app.add_option("--calibrate", request.calibrate,
                  "Pictures, clips or cameras of your own, folders of them; several times for "
                  "several. Frames are chosen by diversity.")
-      ->expected(1)
       ->allow_extra_args(false)
       ->option_text("PATH|URL");
   app.add_option("--data", request.data,
@@ -91,8 +90,9 @@ void declare_judgement(CLI::App& app, PrepareRequest& request, Texts& texts) {
   limit("--ap-loss", texts.ap_loss, "AP that a variant may lose. Default: .01.");
   limit("--small-ap-loss", texts.small_ap_loss, "The same of small objects. Default: .02.");
   limit("--agreement", texts.agreement, "Agreement with the original, at least. Default: .97.");
-  app.add_option("--bench", texts.bench,
-                 "quick or standard: seconds or a minute or two for each variant. Default: quick.")
+  app.add_option("--bench", request.bench,
+                 "quick, standard or off: seconds or a minute or two for each variant; off: no "
+                 "speeds and no ladder. Default: quick.")
       ->option_text("B");
 }
 
@@ -184,17 +184,11 @@ Result<void> parse_sizes(const std::string& text, PrepareRequest& request) {
   return {};
 }
 
-Result<void> parse_choice(const char* option, const std::string& text, std::string_view yes,
-                          std::string_view no, bool& value) {
-  if (text != yes && text != no)
-    return wrong(fmt::format("{}: {} is neither {} nor {}", option, quote(text), yes, no));
-  value = text == yes;
-  return {};
-}
-
 Result<void> parse_texts(const Texts& texts, PrepareRequest& request) {
   constexpr std::string_view kPrecisions[] = {"fp16", "int8", "fp32"};
   constexpr std::string_view kForms[] = {"openvino", "onnx"};
+  constexpr std::string_view kAttentions[] = {"int8", "float"};
+  constexpr std::string_view kBenches[] = {"quick", "standard", "off"};
   auto precisions = parse_words("--precisions", texts.precisions, kPrecisions);
   if (!precisions) return fail(precisions.error());
   request.precisions = *std::move(precisions);
@@ -210,13 +204,11 @@ Result<void> parse_texts(const Texts& texts, PrepareRequest& request) {
   std::erase(request.conditions, "clean");
   request.conditions.insert(request.conditions.begin(), "clean");
   if (auto done = parse_sizes(texts.sizes, request); !done) return done;
-  if (auto done =
-          parse_choice("--attention", texts.attention, "float", "int8", request.is_attention_float);
-      !done)
-    return done;
-  if (auto done = parse_choice("--bench", texts.bench, "quick", "standard", request.is_bench_quick);
-      !done)
-    return done;
+  const auto attention = parse_words("--attention", texts.attention, kAttentions);
+  if (!attention) return fail(attention.error());
+  request.is_attention_float = attention->front() == "float";
+  if (auto bench = parse_words("--bench", request.bench, kBenches); !bench)
+    return fail(bench.error());
   for (const auto& [name, value] :
        {std::pair("--ap-loss", texts.ap_loss), std::pair("--small-ap-loss", texts.small_ap_loss),
         std::pair("--agreement", texts.agreement)}) {

@@ -25,7 +25,7 @@ struct PrepareRequest {
   std::size_t pictures = 128;              ///< for calibration
   std::size_t evaluate = 0;                ///< pictures of `data` at most; 0: all
   bool is_attention_float = false;
-  bool is_bench_quick = true;
+  std::string bench = "quick";  ///< quick, standard or off
   bool is_json_wanted = false;
   std::vector<std::string> limits;  ///< options of `framemill eval` with their values
   std::string venv;                 ///< empty: in framemill's cache folder
