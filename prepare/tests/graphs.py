@@ -127,6 +127,24 @@ def v5(size=(640, 640)):
     return graph.model(graph.node("Concat", *parts, axis=1), ["batch", 3, size[1], size[0]], ["batch", points_of(size, 3), columns])
 
 
+def yolox_decoded(size=(416, 416), batch=1):
+    """[B, N, 5 + classes], decoded in the graph with grids and strides as tables [1, N, 2] and [1, N, 1]; the batch is fixed, the count is -1."""
+    graph = Graph()
+    columns, flat = 5 + CLASSES, []
+    for feature in backbone(graph):
+        flat.append(graph.node("Reshape", graph.conv(feature, 8, columns, kernel=1), graph.constant(np.array([batch, columns, -1], np.int64))))
+    rows = graph.node("Transpose", graph.node("Concat", *flat, axis=2), perm=[0, 2, 1])
+
+    def part(start, end):
+        return graph.node("Slice", rows, *(graph.constant(np.array([value], np.int64)) for value in (start, end, 2)))
+    points, strides = anchors(size)
+    strides = graph.constant(strides[None, :, None])
+    xy = graph.node("Mul", graph.node("Add", part(0, 2), graph.constant((points - 0.5).T[None])), strides)
+    wh = graph.node("Mul", graph.node("Exp", part(2, 4)), strides)
+    output = graph.node("Concat", xy, wh, graph.node("Sigmoid", part(4, columns)), axis=2)
+    return graph.model(output, [batch, 3, size[1], size[0]], [batch, points_of(size), columns])
+
+
 def with_dense_layer(size=(640, 640)):
     """A head that weighs each position by itself: it cannot have another size."""
     graph = Graph()

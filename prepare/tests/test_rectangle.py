@@ -6,9 +6,10 @@ import packages
 packages.need("numpy", "onnx", "onnxruntime")
 
 import numpy as np
+import onnx
 
 import graphs
-from framemill_prepare import batch_axis, float_head, half_graph, position_table, proof, rectangle, reshape_dims
+from framemill_prepare import batch_axis, float_head, half_graph, int8, position_table, proof, rectangle, reshape_dims
 from framemill_prepare.errors import PrepareError
 
 SQUARE = (640, 640)
@@ -47,6 +48,16 @@ class SizeTest(unittest.TestCase):
                 resized = rectangle.with_size(model, SQUARE, size)
                 same = proof.run(proof.session(graphs.v8(size, attention=kind)), picture(size))
                 self.assertTrue(np.allclose(proof.run(proof.session(resized), picture(size)), same, atol=1e-4), (kind, size))
+
+    def test_grids_of_yolox_follow_with_the_batch(self):
+        old, new = (416, 416), (416, 256)
+        model = graphs.yolox_decoded(old)
+        opened, why = batch_axis.with_open_batch(model, old)
+        self.assertEqual(why, "")
+        resized = rectangle.with_size(opened, old, new)
+        proof.check_rectangle(model, resized, old, new, picture(new), "yolox_decoded")
+        proof.check_batch(resized, picture(new))
+        self.assertTrue(np.allclose(proof.run(proof.session(resized), picture(new)), proof.run(proof.session(graphs.yolox_decoded(new)), picture(new)), atol=1e-4))
 
     def test_an_unknown_table_is_named(self):
         points, _ = graphs.anchors(SQUARE)
@@ -157,6 +168,19 @@ class HeadTest(unittest.TestCase):
             self.assertEqual(other.dtype, np.float32)
             self.assertLess(np.abs(other - single).max(), 0.02 * max(1, np.abs(single).max()))
             self.assertIn(10, {tensor.data_type for tensor in half.graph.initializer})  # FLOAT16
+
+
+class SignedTest(unittest.TestCase):
+    def test_unsigned_ranges_become_signed_ones_of_the_same_reach(self):
+        graph = graphs.Graph()
+        scale, zero = graph.constant(np.float32(1 / 255)), graph.constant(np.uint8(0))
+        output = graph.node("DequantizeLinear", graph.node("QuantizeLinear", "images", scale, zero), scale, zero)
+        model = graph.model(output, [1, 3, 8, 8], [1, 3, 8, 8])
+        int8.make_signed(model)
+        onnx.checker.check_model(model, full_check=True)
+        values = np.linspace(0, 1, 192, dtype=np.float32).reshape(1, 3, 8, 8)
+        self.assertLessEqual(np.abs(proof.run(proof.session(model), values) - values).max(), 0.5 / 127 + 1e-6)
+        self.assertEqual({tensor.data_type for tensor in model.graph.initializer}, {onnx.TensorProto.FLOAT, onnx.TensorProto.INT8})
 
 
 if __name__ == "__main__":
