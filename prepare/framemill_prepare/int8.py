@@ -12,6 +12,7 @@ from .float_head import attention_nodes, head_nodes
 from .ir import save_ir
 from .rectangle import image_input
 
+OPENVINO_CONVOLUTION = "/WithoutBiases"
 QDQ_PICTURES_MAX = 96  # ONNX Runtime gathers its ranges more slowly
 
 
@@ -28,9 +29,12 @@ def _quiet():
         yield
 
 
-def _scope(nncf, model, size, is_attention_float):
-    names = head_nodes(model, size) + (attention_nodes(model) if is_attention_float else [])
-    return nncf.IgnoredScope(names=sorted(set(names)), validate=False)
+def _scope(nncf, model, size, is_attention_float, known=None):
+    """What stays float. known: names of OpenVINO's operations, which splits a convolution from its bias and leaves the node's name to the bias."""
+    names = set(head_nodes(model, size)) | set(attention_nodes(model) if is_attention_float else [])
+    if known is not None:
+        names = {name for node in names for name in (node, node + OPENVINO_CONVOLUTION) if name in known}
+    return nncf.IgnoredScope(names=sorted(names), validate=False)
 
 
 def quantize_openvino(source, model, size, inputs, target, metadata, is_attention_float=False):
@@ -38,9 +42,10 @@ def quantize_openvino(source, model, size, inputs, target, metadata, is_attentio
     import openvino
     nncf = _nncf()
     network = openvino.Core().read_model(str(source))
+    known = {operation.get_friendly_name() for operation in network.get_ops()}
     with _quiet():
         quantized = nncf.quantize(network, nncf.Dataset(inputs), preset=nncf.QuantizationPreset.MIXED, subset_size=len(inputs),
-                                  ignored_scope=_scope(nncf, model, size, is_attention_float))
+                                  ignored_scope=_scope(nncf, model, size, is_attention_float, known))
     save_ir(quantized, target, metadata, is_half=False)
 
 

@@ -135,4 +135,7 @@ def finish(request, document):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    status = main(sys.argv[1])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # in order, Python would end by SIGINT where a library once saw the interrupt, whatever we made of it

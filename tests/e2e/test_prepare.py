@@ -147,7 +147,13 @@ class PrepareTest(FramemillTest):
         self.assertGreater(rows["line_512x288_fp32"]["footage"]["agreement"], 0.9)
         batch = run("bench", out / "models/line_512x288_fp32.onnx", "--quick", "--json")
         self.assertGreater(max(point["batch"] for point in json.loads(batch.stdout)["points"]), 1)
-        # The head is float, all else is not.
+        # The head is float, all else is not, in both forms.
+        with_packages("""
+import sys, openvino
+convs = [node for node in openvino.Core().read_model(sys.argv[1]).get_ordered_ops() if node.get_type_name() == "Convolution"]
+exact = [node.get_friendly_name() for node in convs if node.input_value(1).get_node().get_type_name() == "Constant"]
+assert len(convs) == 34 and len(exact) == 6 and all("heads" in name and ".2/Conv" in name for name in exact), (len(convs), exact)
+""", out / "models/line_640x384_int8.xml")
         with_packages("""
 import sys, onnx
 graph = onnx.load(sys.argv[1]).graph

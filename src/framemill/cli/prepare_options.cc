@@ -67,7 +67,7 @@ void declare_set(CLI::App& app, PrepareRequest& request, Texts& texts) {
   app.add_option("--forms", texts.forms,
                  "openvino for CPUs, onnx for GPUs by ONNX Runtime and TensorRT. Default: both.")
       ->option_text("LIST");
-  app.add_option("--pictures", request.pictures, "To calibrate with. Default: 128.")
+  app.add_option("--pictures", request.pictures, "To calibrate with. Default: 64.")
       ->check(CLI::Range(1, 2000))
       ->option_text("N");
   app.add_option("--attention", texts.attention,

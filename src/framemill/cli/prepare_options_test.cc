@@ -59,7 +59,7 @@ TEST_F(PrepareOptionsTest, DefaultsMakeEverythingForWidePictures) {
   EXPECT_THAT(request->conditions,
               ElementsAre("clean", "low_light", "motion_blur", "noise", "jpeg", "defocus"));
   EXPECT_THAT(request->limits, ElementsAre());
-  EXPECT_EQ(request->pictures, 128U);
+  EXPECT_EQ(request->pictures, 64U);
   EXPECT_EQ(request->bench, "quick");
   EXPECT_TRUE(fs::is_directory(folder_ / "out"));
 }
