@@ -192,7 +192,7 @@ class Pipeline:
         """{what: (reference, data, conditions, pictures at most, options)}. No more than tells, since this is where the time goes.
 
         data: what the precision costs, against FP32 of the same size; where there is no footage, against the original, so that the size counts as well.
-        footage: what both cost, against the original. rounding: FP16 against FP32, few pictures. degraded: INT8 against FP32 in the dark, blurred, noisy.
+        footage: what both cost, against the original. rounding: FP16 against FP32, few pictures; QDQ likewise where there are no data. degraded: INT8 against FP32 in the dark, blurred, noisy.
         """
         original, own = self.request["model"], self.out / self._fp32(variant.size).file
         on_data = (self.request["data"], self.request["data_options"])
@@ -201,9 +201,8 @@ class Pipeline:
         every, few = self.request["evaluate"] if self.request["data"] else 0, FEW_PICTURES
         if variant.precision == "fp16":
             return {"rounding": (own, best[0], ["clean"], few, best[1])}
-        what = "data" if self.request["data"] else "footage"
         if variant.is_for_gpu:
-            return {what: (own, best[0], ["clean"], every, best[1])}
+            return {"data" if self.request["data"] else "rounding": (own, best[0], ["clean"], every, best[1])}
         jobs = {}
         is_exported_size = variant.size == self.original_size
         if self.request["data"] and (is_exported_size or variant.precision == "int8" or not self.footage):

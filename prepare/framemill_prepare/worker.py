@@ -126,7 +126,8 @@ def finish(request, document):
         print(json.dumps(document, indent=1))
     else:
         print(card.plain_table(*card.quality_table(document)))
-        print(f"\ndeploy: {document['ladder']['path']}" + (f"; {document['ladder']['why']}" if document["ladder"]["why"] else ""))
+        if document["ladder"]["path"]:
+            print(f"\ndeploy: {document['ladder']['path']}: {document['ladder']['why']}")
         if document["ladder"]["rungs"]:
             print(f"rungs:  {', '.join(document['ladder']['rungs'])}")
     sys.stdout.flush()
