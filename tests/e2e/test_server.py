@@ -541,7 +541,7 @@ class LiveChangesTest(ServerTest):
             cycle(i)
         self.wait_for(lambda: self.usage()[1] <= before[1] and self.usage()[2] <= before[2] + 1)
         after = self.usage()
-        room = 40 if framemill.IS_SLOW_BUILD else 12  # sanitizers keep books of their own
+        room = 300 if framemill.IS_SLOW_BUILD else 12  # sanitizers hold what was freed back for a while
         self.assertLess(after[0] - before[0], room, f"MiB more after 200 cycles: {before} {after}")
         summary = self.stop()
         self.assertTrue(summary["conserved"])
