@@ -22,7 +22,7 @@ struct PrepareRequest {
   std::vector<std::string> precisions;     ///< of fp16, int8
   std::vector<std::string> forms;          ///< of openvino, onnx
   std::vector<std::string> conditions;     ///< of INT8's evaluation, clean first
-  std::size_t pictures = 64;              ///< for calibration
+  std::size_t pictures = 64;               ///< for calibration
   std::size_t evaluate = 0;                ///< pictures of `data` at most; 0: all
   bool is_attention_float = false;
   std::string bench = "quick";  ///< quick, standard or off
