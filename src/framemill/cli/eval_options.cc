@@ -22,6 +22,7 @@ Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, st
 /// What is checked and turned into something else after parsing.
 struct Texts {
   std::string format = "auto", conditions, classes, other_path, other_head = "auto";
+  std::string other_runtime = "auto";
   double score = -1, nms_iou = -1;
   std::size_t pictures = 0, frames = 40;
 };
@@ -46,6 +47,11 @@ void declare_models(CLI::App& app, EvalRequest& request, Texts& texts) {
                  "auto, v8, v5, yolox, yolox_decoded or end2end. Default: auto.")
       ->option_text("H");
   app.add_option("--against-head", texts.other_head, "The same for MODEL2.")->option_text("H");
+  app.add_option("--runtime", request.model.runtime,
+                 "Of MODEL: auto, openvino or onnxruntime. Default: auto.")
+      ->option_text("R");
+  app.add_option("--against-runtime", texts.other_runtime, "The same for MODEL2.")
+      ->option_text("R");
   app.add_option("--device", request.model.device,
                  "auto, or as the runtime names it: CPU, GPU. Default: auto.")
       ->option_text("D");
@@ -256,6 +262,7 @@ Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args) {
     request.other = request.model;
     request.other->path = texts.other_path;
     request.other->head = texts.other_head;
+    request.other->runtime = texts.other_runtime;
   }
   Result<std::optional<LabelFormat>> format = parse_format(texts.format);
   if (!format) return fail(format.error());
