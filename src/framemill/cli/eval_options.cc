@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "framemill/base/replace_file.h"
+#include "framemill/cli/typed_words.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/validate.h"
 
@@ -136,19 +137,6 @@ void declare(CLI::App& app, EvalRequest& request, Texts& texts) {
   declare_output(app, request);
 }
 
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= text.size() && !text.empty();) {
-    const std::size_t end = std::min(text.find(',', at), text.size());
-    std::string part = text.substr(at, end - at);
-    while (!part.empty() && part.front() == ' ') part.erase(0, 1);
-    while (!part.empty() && part.back() == ' ') part.pop_back();
-    if (!part.empty()) parts.push_back(part);
-    at = end + 1;
-  }
-  return parts;
-}
-
 Result<std::vector<Degradation>> parse_conditions(const std::string& text, bool has_other) {
   std::vector<Degradation> conditions{Degradation::kNone};
   if (text.empty()) {
@@ -156,7 +144,7 @@ Result<std::vector<Degradation>> parse_conditions(const std::string& text, bool 
       conditions.push_back(static_cast<Degradation>(i));
     return conditions;
   }
-  for (const std::string& name : split_list(text)) {
+  for (const std::string& name : split_words(text)) {
     const auto found = std::ranges::find(kDegradationNames, name);
     if (found == kDegradationNames.end())
       return wrong(fmt::format("--conditions: {} is none of {}", quote(name),
@@ -226,19 +214,6 @@ Result<void> check(EvalRequest& request, const Texts& texts) {
   return check_outputs(request);
 }
 
-/// The command as it would be typed again.
-std::string join(const std::vector<std::string>& args) {
-  std::string command = "framemill eval";
-  for (const std::string& arg : args) {
-    const bool is_plain =
-        !arg.empty() && arg.find_first_of(" \t\n'\"\\$`*?&;|<>()#!") == std::string::npos;
-    std::string quoted;
-    for (const char c : arg) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    command += is_plain ? " " + arg : " '" + quoted + "'";
-  }
-  return command;
-}
-
 }  // namespace
 
 Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args) {
@@ -254,8 +229,8 @@ Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args) {
   } catch (const CLI::Error& error) {
     return wrong(fmt::format("{}; see framemill eval --help", error.what()));
   }
-  request.command = join(args);
-  request.options.classes = split_list(texts.classes);
+  request.command = typed_command("eval", args);
+  request.options.classes = split_words(texts.classes);
   if (texts.score >= 0) request.options.score = texts.score;
   if (texts.nms_iou >= 0) request.model.nms_iou = texts.nms_iou;
   if (!texts.other_path.empty()) {

@@ -13,6 +13,7 @@
 
 #include "framemill/base/replace_file.h"
 #include "framemill/base/url.h"
+#include "framemill/cli/typed_words.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/vision/degradation.h"
 
@@ -129,23 +130,10 @@ void declare(CLI::App& app, PrepareRequest& request, Texts& texts) {
   declare_output(app, request);
 }
 
-std::vector<std::string> split_list(std::string_view text) {
-  std::vector<std::string> parts;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find(','), text.size());
-    std::string_view part = text.substr(0, end);
-    while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
-    while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
-    if (!part.empty()) parts.emplace_back(part);
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return parts;
-}
-
 /// The words of a list, each one of `known`.
 Result<std::vector<std::string>> parse_words(const char* option, const std::string& text,
                                              std::span<const std::string_view> known) {
-  std::vector<std::string> words = split_list(text);
+  std::vector<std::string> words = split_words(text);
   if (words.empty())
     return wrong(fmt::format("{}: names none of {}", option, fmt::join(known, ", ")));
   for (const std::string& word : words) {
@@ -176,7 +164,7 @@ Result<void> parse_sizes(const std::string& text, PrepareRequest& request) {
   if (text == "wide") return {};
   request.sizes.emplace();
   if (text == "none") return {};
-  for (const std::string& word : split_list(text)) {
+  for (const std::string& word : split_words(text)) {
     const Result<Size> size = parse_side_by_side(word);
     if (!size) return fail(size.error());
     request.sizes->push_back(*size);
@@ -257,17 +245,11 @@ Result<void> make_out(const PrepareRequest& request) {
 
 /// The command as it would be typed again; passwords of cameras are left out, since the model card
 /// goes around.
-std::string join(const std::vector<std::string>& args) {
-  std::string command = "framemill prepare";
-  for (const std::string& arg : args) {
-    const std::string shown = arg.find("://") == std::string::npos ? arg : redact(arg);
-    const bool is_plain =
-        !shown.empty() && shown.find_first_of(" \t\n'\"\\$`?&;|<>()#!") == std::string::npos;
-    std::string quoted;
-    for (const char c : shown) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    command += is_plain ? " " + shown : " '" + quoted + "'";
+std::string shown_command(std::vector<std::string> args) {
+  for (std::string& arg : args) {
+    if (arg.find("://") != std::string::npos) arg = redact(arg);
   }
-  return command;
+  return typed_command("prepare", args);
 }
 
 }  // namespace
@@ -285,7 +267,7 @@ Result<PrepareRequest> parse_prepare_options(const std::vector<std::string>& arg
   } catch (const CLI::Error& error) {
     return wrong(fmt::format("{}; see framemill prepare --help", error.what()));
   }
-  request.command = join(args);
+  request.command = shown_command(args);
   if (Result<void> parsed = parse_texts(texts, request); !parsed) return fail(parsed.error());
   if (Result<void> checked = check_inputs(request); !checked) return fail(checked.error());
   if (Result<void> made = make_out(request); !made) return fail(made.error());
