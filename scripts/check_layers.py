@@ -44,7 +44,7 @@ THIRD_PARTY = [
     (r"modbus/", "libmodbus", ["engine/sinks/modbus"]),
     (r"(libpq|postgresql/)", "libpq", ["engine/sinks/postgres"]),
     (r"librdkafka/", "librdkafka", ["engine/sinks/kafka"]),
-    (r"(httplib|boost/|crow|microhttpd|civetweb)", "an HTTP library", ["server"]),
+    (r"(httplib|boost/(?!math/)|crow|microhttpd|civetweb)", "an HTTP library", ["server"]),
     (r"nlohmann/", "nlohmann-json",
      ["metrics", "config", "video", "infer", "plan", "engine", "server", "cli"]),
 ]
