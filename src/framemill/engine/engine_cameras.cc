@@ -189,6 +189,7 @@ void Engine::State::start_session(Camera& camera, Duration start_delay) {
   session.max_answers = engine.max_answers;
   session.is_fast = is_fast;
   session.start_delay = start_delay;
+  if (const char* n = getenv("X_NICE"); n && from.priority != Priority::kCritical) session.nice = atoi(n);
   if (is_fast) session.max_pts_s = to_seconds(engine.run_for);
   session.run_started_at = started_at;
   camera.session = std::make_unique<CameraSession>(std::move(session), create_source,

@@ -224,9 +224,12 @@ class LiveDispatch {
   void for_each_occupied(const See& see);
   void update_occupied(CameraIndex camera);
   /// Whether a slot is free for an audit, and the budget has what it costs.
-  [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause) const;
+  [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const;
+  /// Where a frame of a critical camera may come before a batch that starts now has ended: until
+  /// when. So long the others leave it a slot.
+  [[nodiscard]] std::optional<TimePoint> critical_due_until(TimePoint now) const;
   /// What the batch policy chooses from; fills waiting_ and expected_.
-  void gather(TimePoint now);
+  void gather(TimePoint now, DispatchDecision& decision);
   void send_chosen(TimePoint now, DispatchDecision& decision);
   /// The frames which the policy does not see, because a batch of their camera is in flight: gives
   /// up on those that can no longer follow it in time.
@@ -293,6 +296,7 @@ class LiveDispatch {
   std::vector<std::pair<double, CameraIndex>> by_need_;
   std::deque<double> recent_worths_;  ///< of adaptive frames, where there is a budget
   std::size_t adaptive_count_ = 0;
+  std::vector<CameraIndex> critical_;  ///< those that have been removed as well
 };
 
 }  // namespace framemill
