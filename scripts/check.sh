@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 check_format() {
   local mode=(--dry-run --Werror)
   [ "${1:-}" = --fix ] && mode=(-i)
-  git ls-files 'src/*.h' 'src/*.cc' 'apps/*.cc' 'tests/*.cc' 'tests/*.h' | xargs clang-format-14 "${mode[@]}"
+  git ls-files 'src/*.h' 'src/*.cc' 'apps/*.cc' 'cmake/*.cc' 'tests/*.cc' 'tests/*.h' | xargs clang-format-14 "${mode[@]}"
 }
 check_layers() { python3 scripts/check_layers.py; }
 check_tidy() {

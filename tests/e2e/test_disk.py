@@ -1,6 +1,7 @@
 """A disk that is full or read-only: it is said clearly, the engine goes on, and nothing that was accepted is lost once there is room again."""
 import json
 import os
+import pathlib
 import subprocess
 import unittest
 
@@ -133,6 +134,34 @@ class DiskTest(PlantTest):
                 self.assertEqual(done.returncode, 2, done.stderr)
                 for word in words:
                     self.assertIn(word, done.stderr)
+
+    def test_read_only_while_it_works(self):
+        """What a kernel does with a file system that has errors. It does not come back, so all that is left is to go on and to say so."""
+        subprocess.run(["umount", "-l", str(self.disk)], check=True)
+        image = self.folder / "image"
+        with open(image, "wb") as blank:
+            blank.truncate(40 << 20)
+        subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+        done = subprocess.run(["mount", "-o", "loop", str(image), str(self.disk)], capture_output=True, text=True)
+        if done.returncode != 0:
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(self.disk)], check=True)  # for the clean-up
+            self.skipTest(f"an image cannot be mounted here: {done.stderr.strip()}")
+        receiver = Receiver()
+        self.addCleanup(receiver.stop)
+        log = self.folder / "log"
+        engine = self.start_engine(self.site(receiver.port), log=log)
+        wait_until(lambda: self.lines_so_far() > 20 and self.alarms_elsewhere() and receiver.accepted(), PATIENCE, "answers and an alarm everywhere")
+        subprocess.run(["mount", "-o", "remount,abort", str(self.disk)], check=True)
+        complaints = ("events.db: ", "all.jsonl: results cannot be written: Read-only file system", "spool/webhook/", "alarms are kept in memory meanwhile")
+        wait_until(lambda: all(words in log.read_text() for words in complaints), PATIENCE, "each of them says that the disk is read-only")
+        lines, alarms = self.lines_so_far(), len(self.alarms_elsewhere())
+        wait_until(lambda: self.lines_so_far() > lines + 30 and len(self.alarms_elsewhere()) > alarms, PATIENCE, "the engine goes on, alarms too")
+        self.assertLess(log.read_text().count("\n"), 200, "said once, not with each try")
+        done = self.finish_engine(engine, expect=1)
+        lost = {pathlib.Path(sink["sink"]).name: sink["lost"] for sink in done.summary["sinks"]}
+        self.assertGreater(lost["events.db"], 0, "what did not get there is counted")
+        self.assertEqual(lost["alarms.jsonl"], 0)
+        self.assertRegex(done.stderr, r"failed: .*events.db: \d+ of \d+ answers could not be written")
 
 
 if __name__ == "__main__":

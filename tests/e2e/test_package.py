@@ -230,9 +230,14 @@ class ComposeTest(unittest.TestCase):
 
     def test_the_image_is_built_from_what_is_there(self):
         text = (DEPLOY / "docker/Dockerfile").read_text()
+        copied = set()
         for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.M):
             for source in [part for part in line.split()[:-1] if not part.startswith("--")]:
-                self.assertTrue((ROOT / source).exists(), source)
+                found = list(ROOT.glob(source)) if source != "." else [ROOT]
+                self.assertTrue(found, source)
+                copied.update(path.relative_to(ROOT).as_posix() for path in found)
+        for pins in re.findall(r"scripts/\w+\.txt", (ROOT / "scripts/setup.sh").read_text()):
+            self.assertIn(pins, copied, "scripts/setup.sh runs before the whole tree is copied")
         users = re.findall(r"^USER (\S+)$", text, re.M)
         self.assertRegex(users[-1], r"^[1-9]\d*:[1-9]\d*$", "the last user is a number, and not root")
 

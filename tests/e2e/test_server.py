@@ -1,4 +1,5 @@
 """The HTTP server of a real run with real cameras: the API as data/openapi.yaml describes it, who may do what, what it costs the engine."""
+import collections
 import concurrent.futures
 import contextlib
 import http.client
@@ -9,6 +10,7 @@ import re
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -456,6 +458,24 @@ class StreamTest(ServerTest):
                 validate(message, "StreamEvent")
                 if message["event"]["kind"] == "camera_paused":
                     break
+        self.stop()
+
+    def test_need_is_told_of_adaptive_cameras_and_is_higher_where_more_moves(self):
+        cameras = [f'{{id: {name}, url: "synthetic://?size=320x180&rate=20&objects={objects}"{more}}}'
+                   for name, objects, more in (("busy", 8, ""), ("empty", 0, ""), ("plain", 8, ", policy: full"))]
+        self.start_server(self.config(cameras, engine="policy: adaptive, budget: 0.2, pace: live"))
+        stream = StreamClient(self.address)
+        self.addCleanup(stream.close)
+        needs = collections.defaultdict(list)
+        while len(needs["busy"]) < 8:
+            message = stream.receive()
+            if message["type"] != "stats":
+                continue
+            for camera in message["cameras"]:
+                needs[camera["id"]].append(camera["need"])
+        self.assertEqual(set(needs["plain"]), {None})
+        self.assertNotIn(None, needs["busy"][1:] + needs["empty"][1:])
+        self.assertGreater(statistics.median(needs["busy"][3:]), 2 * statistics.median(needs["empty"][3:]))
         self.stop()
 
     def test_a_slow_reader_loses_messages_and_nobody_else_does(self):

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -10,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/base/check.h"
 #include "framemill/infer/backend.h"
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
@@ -63,9 +65,10 @@ class OpenVino : public testing::Test {
 /// A folder of its own, gone at the end.
 class TempFolder {
  public:
-  TempFolder() : path_(fs::path(testing::TempDir()) / "framemill_backends_test") {
-    fs::remove_all(path_);
-    fs::create_directories(path_);
+  TempFolder() {
+    std::string name = (fs::temp_directory_path() / "framemill-backends-XXXXXX").string();
+    CHECK(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
   }
   ~TempFolder() { fs::remove_all(path_); }
   std::string file(const std::string& name, const std::string& content) const {
