@@ -318,11 +318,16 @@ std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
   std::optional<TimePoint> until;
   static const bool is_on = getenv("X_RESERVE") != nullptr;
   if (options_.batches_max < 2 || !is_on) return until;
-  for (const CameraIndex camera : critical_) {
-    const Mailbox& mailbox = mailboxes_[camera];
+  for (const CameraIndex index : critical_) {
+    const Mailbox& mailbox = mailboxes_[index];
     if (mailbox.waiting || !mailbox.next_arrival) continue;
-    const Duration early = options_.cameras[camera].period / kEarlyPart;
-    const TimePoint from = *mailbox.next_arrival - early - times_[mailbox.lane].mean(1);
+    const DispatchCamera& camera = options_.cameras[index];
+    const ServiceTimes& times = times_[mailbox.lane];
+    // Where there is time to wait for a batch that has just begun, nothing has to be kept.
+    const Duration behind_batch = times.p95(bucket_for(knee_max()));
+    if (behind_batch + times.p95(1) + policy_.post_time <= camera.slo) continue;
+    const Duration early = camera.period / kEarlyPart;
+    const TimePoint from = *mailbox.next_arrival - early - behind_batch;
     const TimePoint to = *mailbox.next_arrival + early;
     if (now >= from && now < to) until = std::max(until.value_or(to), to);
   }
