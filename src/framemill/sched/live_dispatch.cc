@@ -60,6 +60,10 @@ LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
       camera_count_(options_.cameras.size()),
       mailboxes_(options_.cameras.size()),
       occupied_((options_.cameras.size() + kWordBits - 1) / kWordBits),
+      next_arrival_(options_.cameras.size(), TimePoint::max()),
+      has_only_full_(std::ranges::all_of(
+          options_.cameras,
+          [](const DispatchCamera& camera) { return camera.policy == PolicyKind::kFull; })),
       inference_policy_(options_.inference),
       times_(options_.lane_times),
       policy_{.knee_frames = options_.knee_frames},
@@ -99,6 +103,8 @@ void LiveDispatch::add_camera(const DispatchCamera& camera) {
   }
   options_.cameras.push_back(camera);
   mailboxes_.emplace_back();
+  next_arrival_.push_back(TimePoint::max());
+  has_only_full_ = has_only_full_ && camera.policy == PolicyKind::kFull;
   occupied_.resize((mailboxes_.size() + kWordBits - 1) / kWordBits);
   inference_policy_.add_camera({camera.policy, camera.priority});
   if (ladder_) ladder_->add_camera({.ladder = camera.model, .priority = camera.priority});
@@ -167,9 +173,8 @@ std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, Time
     if (frame.edge_density) mailbox.scene.update(*frame.edge_density);
   }
   mailbox.lane = frame.lane;
-  mailbox.next_arrival.reset();
   const Duration period = options_.cameras[camera].period;
-  if (period > Duration::zero()) mailbox.next_arrival = now + period;
+  next_arrival_[camera] = period > Duration::zero() ? now + period : TimePoint::max();
   mailbox.is_inference_owed |= frame.sampled.is_scene_start;
   mailbox.is_start_owed |= frame.sampled.is_stream_start;
   SampledFrame sampled = frame.sampled;
@@ -197,7 +202,7 @@ std::optional<std::int64_t> LiveDispatch::withdraw(CameraIndex camera) {
   return seq;
 }
 
-void LiveDispatch::end_camera(CameraIndex camera) { mailboxes_[camera].next_arrival.reset(); }
+void LiveDispatch::end_camera(CameraIndex camera) { next_arrival_[camera] = TimePoint::max(); }
 
 void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
                           DispatchDecision& decision) {
@@ -212,6 +217,8 @@ void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
     return;
   }
   if (ladder_) decision.wake_at = window_since_ + kLadderWindow;
+  // Nothing can be sent, and frames of policy full are never given up: under overload most looks.
+  if (has_only_full_ && batches_in_flight_ >= options_.batches_max) return;
   gather(now, decision);
   DeviceState device{.batches_in_flight = batches_in_flight_, .batches_max = options_.batches_max};
   if (!batches_due_.empty()) device.free_at = *std::ranges::min_element(batches_due_);
@@ -221,6 +228,7 @@ void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
   send_chosen(now, decision);
   if (decision.batch.empty()) decision.is_audit_wanted = has_room_for_audit(audit, now);
   if (chosen_.wake_at) look_at(*chosen_.wake_at, decision.wake_at);
+  if (has_only_full_) return;
   give_up_behind_batches(now, decision);
   give_up_overdue(now, decision);
   give_up_needless(decision);
@@ -270,9 +278,12 @@ void LiveDispatch::gather(TimePoint now, DispatchDecision& decision) {
   });
   // Who comes next matters only to a batch that could leave now and may wait for company.
   if (waiting_.empty() || is_full || knee_max() <= 1) return;
-  for (const Mailbox& mailbox : mailboxes_) {
-    if (mailbox.waiting || !mailbox.next_arrival) continue;
-    expected_.push_back({.model = mailbox.lane, .at = *mailbox.next_arrival});
+  // No batch closes later than `linger` after its oldest frame came, nor waits for one overdue.
+  const TimePoint first = now - policy_.linger;
+  const TimePoint last = now + policy_.linger;
+  for (std::size_t i = 0; i < next_arrival_.size(); ++i) {
+    if (next_arrival_[i] < first || next_arrival_[i] > last || mailboxes_[i].waiting) continue;
+    expected_.push_back({.model = mailboxes_[i].lane, .at = next_arrival_[i]});
   }
 }
 
@@ -320,15 +331,16 @@ std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
   if (options_.batches_max < 2 || !is_on) return until;
   for (const CameraIndex index : critical_) {
     const Mailbox& mailbox = mailboxes_[index];
-    if (mailbox.waiting || !mailbox.next_arrival) continue;
+    const TimePoint next = next_arrival_[index];
+    if (mailbox.waiting || next == TimePoint::max()) continue;
     const DispatchCamera& camera = options_.cameras[index];
     const ServiceTimes& times = times_[mailbox.lane];
     // Where there is time to wait for a batch that has just begun, nothing has to be kept.
     const Duration behind_batch = times.p95(bucket_for(knee_max()));
     if (behind_batch + times.p95(1) + policy_.post_time <= camera.slo) continue;
     const Duration early = camera.period / kEarlyPart;
-    const TimePoint from = *mailbox.next_arrival - early - behind_batch;
-    const TimePoint to = *mailbox.next_arrival + early;
+    const TimePoint from = next - early - behind_batch;
+    const TimePoint to = next + early;
     if (now >= from && now < to) until = std::max(until.value_or(to), to);
   }
   return until;

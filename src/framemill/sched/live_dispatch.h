@@ -203,7 +203,6 @@ class LiveDispatch {
     std::size_t in_flight = 0;
     std::optional<Awaited> awaited;
     std::optional<TimePoint> served_until;
-    std::optional<TimePoint> next_arrival;
     LaneIndex lane = 0;
     bool is_inference_owed = false;  ///< a scene has started and no frame of it was sent yet
     bool is_start_owed = false;      ///< the same for a stream
@@ -269,6 +268,8 @@ class LiveDispatch {
   std::size_t in_flight_per_camera_;
   std::vector<Mailbox> mailboxes_;
   std::vector<std::uint64_t> occupied_;  ///< bit by camera: a frame waits or is awaited
+  std::vector<TimePoint> next_arrival_;  ///< by camera, expected; max(): none, or not known
+  bool has_only_full_ = true;            ///< no camera of another policy has ever been here
   InferencePolicy inference_policy_;
   std::vector<ServiceTimes> times_;    ///< by lane
   std::deque<TimePoint> batches_due_;  ///< in flight, when each should end
