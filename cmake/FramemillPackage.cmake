@@ -23,6 +23,11 @@ if(FRAMEMILL_ONNXRUNTIME)
           DESTINATION /usr/share/doc/framemill/onnxruntime COMPONENT service EXCLUDE_FROM_ALL)
 endif()
 
+# The Python worker of `framemill prepare`; its packages are fetched into a venv on first use.
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/prepare/framemill_prepare" DESTINATION share/framemill/prepare COMPONENT program
+        FILES_MATCHING PATTERN "*.py" PATTERN "__pycache__" EXCLUDE)
+install(FILES "${PROJECT_SOURCE_DIR}/prepare/requirements.txt" DESTINATION share/framemill/prepare COMPONENT program)
+
 # Made from the binary's own --help and from the change log; not part of `all`.
 find_program(PYTHON_FOR_BUILD python3 REQUIRED)
 add_custom_target(framemill_package_files
@@ -71,7 +76,7 @@ With a dashboard, an HTTP API, alarms, and sinks for SQLite, MQTT, webhooks,
 Modbus/TCP, PostgreSQL and Kafka. The OpenVINO runtime is included.")
 set(CPACK_DEBIAN_PACKAGE_DEPENDS adduser)
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)
-set(CPACK_DEBIAN_PACKAGE_SUGGESTS "intel-opencl-icd, mosquitto, prometheus")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "intel-opencl-icd, mosquitto, prometheus, python3-venv")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS "${FRAMEMILL_DEPS_DIR}/openvino/libs")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA "${deploy}/debian/conffiles;${deploy}/debian/postinst;${deploy}/debian/prerm;${deploy}/debian/postrm")

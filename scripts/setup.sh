@@ -18,7 +18,7 @@ build_packages=(
   libpugixml-dev
 )
 test_packages=(
-  chromium ffmpeg python3-gi python3-numpy python3-yaml prometheus gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
+  chromium ffmpeg python3-gi python3-venv python3-numpy python3-yaml prometheus gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
   sqlite3 mosquitto python3-paho-mqtt python3-pymodbus python3-serial-asyncio openssl postgresql-15
   lintian systemd
@@ -149,6 +149,10 @@ if [ "${1:-all}" = all ] || [ "${1:-all}" = fuzz ]; then
       --target .deps/eval_peers -r tests/e2e/eval_requirements.txt
     echo "$pin" > .deps/eval_peers.pin
   fi
+fi
+# The worker of framemill prepare has a venv of its own, which the program makes on first use; here it is made for the tests.
+if [ "${1:-all}" = all ] || [ "${1:-all}" = fuzz ]; then
+  /usr/bin/python3 prepare/framemill_prepare/bootstrap.py .deps/prepare
 fi
 if [ "${1:-all}" = fuzz ]; then
   pin=$(sha256sum tests/fuzz/api_requirements.txt | cut -c1-16)

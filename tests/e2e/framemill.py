@@ -62,6 +62,7 @@ class FramemillTest(unittest.TestCase):
         """The same in the background; finish_engine() ends it. `log`: a file for what it says, to be read meanwhile."""
         self.log = log
         self.results, self.summary = self.folder / "results.jsonl", self.folder / "summary.json"
+        self.results.unlink(missing_ok=True)  # of an earlier run: nobody shall wait for its lines
         output = open(log, "wb") if log else subprocess.PIPE
         process = subprocess.Popen(
             [BINARY, "run", *map(str, arguments), "--results", str(self.results), "--summary", str(self.summary), "--listen", "off"],

@@ -64,7 +64,9 @@ class PackageTest(unittest.TestCase):
                      "usr/share/man/man1/framemill.1.gz", "usr/share/bash-completion/completions/framemill", "usr/share/doc/framemill/copyright",
                      "usr/share/doc/framemill/changelog.gz", "usr/share/doc/framemill/openvino/runtime-third-party-programs.txt",
                      "usr/share/doc/framemill/examples/prometheus/alerts.yaml", "usr/share/doc/framemill/examples/grafana/framemill.json",
-                     "usr/lib/framemill/libopenvino_intel_cpu_plugin.so", "usr/lib/framemill/libtbb.so.12"):
+                     "usr/lib/framemill/libopenvino_intel_cpu_plugin.so", "usr/lib/framemill/libtbb.so.12",
+                     "usr/share/framemill/prepare/framemill_prepare/bootstrap.py", "usr/share/framemill/prepare/framemill_prepare/worker.py",
+                     "usr/share/framemill/prepare/requirements.txt"):
             self.assertIn(name, self.files)
         beside = [name for name in self.files if not name.startswith(("usr/bin/framemill", "usr/lib/framemill/lib", "usr/share/", "etc/framemill/site.yaml", UNIT))]
         self.assertEqual(beside, [])
@@ -91,12 +93,21 @@ class PackageTest(unittest.TestCase):
                  "--summary", summary, cwd=self.folder)
         self.assertIn('"conserved": true', summary.read_text().replace('":true', '": true'))
 
+    def test_prepare_finds_its_worker_where_it_is_unpacked(self):
+        """The worker's first words come from its own bootstrap, which has no index to go to here."""
+        done = subprocess.run([self.tree / "usr/bin/framemill", "prepare", ROOT / "demo/models/line_fp32.onnx", "--calibrate", ROOT / "demo/clips/line.mp4", "--out", self.folder / "set",
+                               "--venv", self.folder / "venv"], capture_output=True, text=True,
+                              env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), "PIP_CONFIG_FILE": "/dev/null", "PIP_NO_INDEX": "1"})
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, f"-r {self.tree}/usr/share|a wheel is missing|venv module is not complete")
+
     def test_it_depends_on_the_packages_of_its_libraries(self):
         depends = {re.match(r"[a-z0-9.+-]+", part)[0] for part in self.field("Depends").replace("|", ",").replace(", ", ",").split(",")}
         for name in ("libc6", "libavformat59", "libavcodec59", "libopencv-imgproc406", "libyaml-cpp0.7", "libsqlite3-0", "libpaho-mqtt1.3", "libcurl4", "libmodbus5", "adduser"):
             self.assertIn(name, depends)
         self.assertEqual([name for name in depends if name.endswith("-dev") or "test" in name or "tbb" in name or "hwloc" in name], [])
         self.assertIn("intel-opencl-icd", self.field("Suggests"))
+        self.assertIn("python3-venv", self.field("Suggests"))
 
     def test_configuration_survives_upgrades(self):
         listed = set((self.control / "conffiles").read_text().split())

@@ -130,11 +130,11 @@ class PlanTest(FramemillTest):
         self.assertEqual(table, self.plan(T4 % 1.5).stdout, "the same bytes each time")
 
     def test_devices_from_the_catalogue_say_how_sure_they_are(self):
-        document = self.document("cameras: [{count: 64, rate: 10, model: yolo11n.onnx}]\ndevices: [T4, L4, A10]")
+        document = self.document("cameras: [{count: 64, rate: 10, model: yolo11n.onnx}]\ndevices: [T4, L4, A10, EPYC 9354]")
         confidence = {one["device"]: one["confidence"] for one in document["candidates"] if one["usable"]}
-        self.assertEqual(confidence, {"T4": "published", "L4": "scaled"})
+        self.assertEqual(confidence, {"T4": "published", "L4": "scaled", "A10": "scaled"})
         problem = next(one["problem"] for one in document["candidates"] if not one["usable"])
-        self.assertIn("nothing is known of yolo11n.onnx on A10", problem)
+        self.assertIn("nothing is known of yolo11n.onnx on EPYC 9354", problem)
 
     def test_bad_input(self):
         self.refused("", "the file is empty")

@@ -146,9 +146,10 @@ class PostgresTest(PlantTest):
                 self.server.sql("DROP SCHEMA IF EXISTS framemill CASCADE")
                 shutil.rmtree(self.folder / "data", ignore_errors=True)
                 self.server.sql(wrong)
-                engine = self.start_engine(self.config(self.sink(**sink), rules="[]"), env=ENVIRONMENT, stdin=subprocess.DEVNULL)
+                log = self.folder / "log"
+                engine = self.start_engine(self.config(self.sink(**sink), rules="[]"), env=ENVIRONMENT, stdin=subprocess.DEVNULL, log=log)
                 try:
-                    wait_until(lambda: self.lines_so_far() > 10, PATIENCE, "the engine runs all the same")
+                    wait_until(lambda: self.lines_so_far() > 10 and words in log.read_text(), PATIENCE, "the engine runs all the same, and says what is wrong")
                 finally:
                     self.server.sql(right)
                 wait_until(lambda: self.rows_in(table) > 20, PATIENCE, "what had waited arrives")

@@ -403,8 +403,21 @@ class LimitsTest(ServerTest):
 
     def test_too_many_requests_are_slowed_down(self):
         self.start_server(self.synthetic("gate-1"))
+
+        def ask_often(_):
+            connection, statuses = self.connect_http(), []
+            for _ in range(100):  # on one connection, or a slow machine does not ask often enough
+                connection.request("GET", "/healthz")
+                response = connection.getresponse()
+                response.read()
+                statuses.append(response.status)
+                if response.will_close:
+                    connection.close()
+            connection.close()
+            return statuses
+
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
-            statuses = list(pool.map(lambda _: self.ask("GET", "/healthz", is_patient=False).status, range(1500)))
+            statuses = [status for part in pool.map(ask_often, range(16)) for status in part]
         self.assertIn(429, statuses)
         self.assertEqual(set(statuses) - {200, 429}, set())
         self.wait_for(lambda: self.ask("GET", "/healthz").status == 200)
@@ -528,7 +541,8 @@ class LiveChangesTest(ServerTest):
             cycle(i)
         self.wait_for(lambda: self.usage()[1] <= before[1] and self.usage()[2] <= before[2] + 1)
         after = self.usage()
-        self.assertLess(after[0] - before[0], 12, f"MiB more after 200 cycles: {before} {after}")
+        room = 300 if framemill.IS_SLOW_BUILD else 12  # sanitizers hold what was freed back for a while
+        self.assertLess(after[0] - before[0], room, f"MiB more after 200 cycles: {before} {after}")
         summary = self.stop()
         self.assertTrue(summary["conserved"])
         self.assertEqual(summary["removed"]["cameras"], 250)

@@ -136,7 +136,7 @@ class TraceTest(FramemillTest):
         command = " ".join([framemill.BINARY, "run", *(f"'{word}'" for word in CAMERAS), "--model", str(DEMO_MODEL), "--rate", "25",
                             "--max-answers", "40", "--listen", "off", "--trace", str(trace)])
         # A limit on the size of files stands for the disk; its signal is the shell's to ignore.
-        done = subprocess.run(["bash", "-c", f"trap '' XFSZ; ulimit -f 24; exec {command}"], capture_output=True, text=True, timeout=120)
+        done = subprocess.run(["bash", "-c", f"trap '' XFSZ; ulimit -f 12; exec {command}"], capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("the trace cannot be written any longer: File too large", done.stderr)
         text = trace.read_text()

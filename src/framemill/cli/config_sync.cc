@@ -96,8 +96,8 @@ void ConfigSync::watch() {
 }
 
 bool ConfigSync::is_changed() {
+  const std::lock_guard lock(reload_mu_);  // before it is read: save() may just be writing it
   const Result<std::string> text = read_configuration(path_);
-  const std::lock_guard lock(reload_mu_);
   return !text || *text != text_read_;
 }
 

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "framemill/base/replace_file.h"
+#include "framemill/cli/typed_words.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/validate.h"
 
@@ -22,6 +23,7 @@ Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, st
 /// What is checked and turned into something else after parsing.
 struct Texts {
   std::string format = "auto", conditions, classes, other_path, other_head = "auto";
+  std::string other_runtime = "auto";
   double score = -1, nms_iou = -1;
   std::size_t pictures = 0, frames = 40;
 };
@@ -46,6 +48,11 @@ void declare_models(CLI::App& app, EvalRequest& request, Texts& texts) {
                  "auto, v8, v5, yolox, yolox_decoded or end2end. Default: auto.")
       ->option_text("H");
   app.add_option("--against-head", texts.other_head, "The same for MODEL2.")->option_text("H");
+  app.add_option("--runtime", request.model.runtime,
+                 "Of MODEL: auto, openvino or onnxruntime. Default: auto.")
+      ->option_text("R");
+  app.add_option("--against-runtime", texts.other_runtime, "The same for MODEL2.")
+      ->option_text("R");
   app.add_option("--device", request.model.device,
                  "auto, or as the runtime names it: CPU, GPU. Default: auto.")
       ->option_text("D");
@@ -130,19 +137,6 @@ void declare(CLI::App& app, EvalRequest& request, Texts& texts) {
   declare_output(app, request);
 }
 
-std::vector<std::string> split_list(const std::string& text) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= text.size() && !text.empty();) {
-    const std::size_t end = std::min(text.find(',', at), text.size());
-    std::string part = text.substr(at, end - at);
-    while (!part.empty() && part.front() == ' ') part.erase(0, 1);
-    while (!part.empty() && part.back() == ' ') part.pop_back();
-    if (!part.empty()) parts.push_back(part);
-    at = end + 1;
-  }
-  return parts;
-}
-
 Result<std::vector<Degradation>> parse_conditions(const std::string& text, bool has_other) {
   std::vector<Degradation> conditions{Degradation::kNone};
   if (text.empty()) {
@@ -150,7 +144,7 @@ Result<std::vector<Degradation>> parse_conditions(const std::string& text, bool 
       conditions.push_back(static_cast<Degradation>(i));
     return conditions;
   }
-  for (const std::string& name : split_list(text)) {
+  for (const std::string& name : split_words(text)) {
     const auto found = std::ranges::find(kDegradationNames, name);
     if (found == kDegradationNames.end())
       return wrong(fmt::format("--conditions: {} is none of {}", quote(name),
@@ -220,19 +214,6 @@ Result<void> check(EvalRequest& request, const Texts& texts) {
   return check_outputs(request);
 }
 
-/// The command as it would be typed again.
-std::string join(const std::vector<std::string>& args) {
-  std::string command = "framemill eval";
-  for (const std::string& arg : args) {
-    const bool is_plain =
-        !arg.empty() && arg.find_first_of(" \t\n'\"\\$`*?&;|<>()#!") == std::string::npos;
-    std::string quoted;
-    for (const char c : arg) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    command += is_plain ? " " + arg : " '" + quoted + "'";
-  }
-  return command;
-}
-
 }  // namespace
 
 Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args) {
@@ -248,14 +229,15 @@ Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args) {
   } catch (const CLI::Error& error) {
     return wrong(fmt::format("{}; see framemill eval --help", error.what()));
   }
-  request.command = join(args);
-  request.options.classes = split_list(texts.classes);
+  request.command = typed_command("eval", args);
+  request.options.classes = split_words(texts.classes);
   if (texts.score >= 0) request.options.score = texts.score;
   if (texts.nms_iou >= 0) request.model.nms_iou = texts.nms_iou;
   if (!texts.other_path.empty()) {
     request.other = request.model;
     request.other->path = texts.other_path;
     request.other->head = texts.other_head;
+    request.other->runtime = texts.other_runtime;
   }
   Result<std::optional<LabelFormat>> format = parse_format(texts.format);
   if (!format) return fail(format.error());

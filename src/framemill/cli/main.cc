@@ -15,6 +15,7 @@
 #include "framemill/cli/doctor_command.h"
 #include "framemill/cli/eval_command.h"
 #include "framemill/cli/plan_command.h"
+#include "framemill/cli/prepare_command.h"
 #include "framemill/cli/run_command.h"
 #include "framemill/cli/simulate_command.h"
 #include "framemill/cli/verify_command.h"
@@ -46,6 +47,7 @@ constexpr std::array kSubcommands{
     Subcommand{"plan", "the hardware that a workload needs", plan_command},
     Subcommand{"compare", "what saving inference costs, on your own clips", compare_command},
     Subcommand{"eval", "how well a model detects, and whether two detect the same", eval_command},
+    Subcommand{"prepare", "from an exported model to a set that can be deployed", prepare_command},
     Subcommand{"simulate", "what a workload meets on measured devices, in simulated time",
                simulate_on_standard_streams},
     Subcommand{"verify", "a workload on this machine, predicted beside measured",

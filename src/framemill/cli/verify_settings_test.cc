@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 namespace framemill {
 namespace {
@@ -33,7 +34,9 @@ class PlanLoad : public ::testing::Test {
     return workload;
   }
 
-  LoadSource source_{.models_dir = ::testing::TempDir() + "plan_load_models"};
+  // Of this process alone: the tests of one suite run beside each other.
+  LoadSource source_{.models_dir =
+                         ::testing::TempDir() + "plan_load_models_" + std::to_string(::getpid())};
   CameraGroup group_;
 };
 

@@ -201,6 +201,18 @@ TEST(ParseSettings, EachProblemNamesPlaceAndRemedy) {
   for (const auto& [text, want] : cases) EXPECT_THAT(problem_of(text), HasSubstr(want)) << text;
 }
 
+TEST(ParseSettings, DurationsMayStandInQuotesEverywhere) {  // as JSON writes them
+  const Result<RunSettings> settings = parse(with_camera(
+      R"(    slo: "150ms"
+    rules: [{"id": "a", "kind": "presence", "for": "500ms", "clear_after": "2s"}]
+)"));
+  ASSERT_TRUE(settings) << settings.error().message();
+  EXPECT_EQ(settings->cameras[0].slo, 150ms);
+  EXPECT_EQ(settings->cameras[0].rules[0].hold_for, Duration(500ms));
+  EXPECT_THAT(problem_of(with_camera("    rules: [{id: a, kind: count, over: \"4\"}]\n")),
+              HasSubstr("without quotes"));
+}
+
 TEST(ParseSettings, RefusesAFidelityOrBudgetThatNothingCanHold) {
   const std::string cameras =
       "models: {objects: {path: a.onnx}}\n"

@@ -35,6 +35,9 @@ namespace {
 constexpr Duration kDrainPatience = std::chrono::seconds(3);
 /// Of pictures, until a camera has shown one.
 constexpr Size kUsualSize{1920, 1080};
+/// Live answers reach a sink together with those of so long: far less than an alarm may take, and a
+/// tenth of the wake-ups with hundreds of answers a second.
+constexpr Duration kSinkGather = std::chrono::milliseconds(40);
 /// How long a model may take at the start to find its best batch.
 constexpr Duration kKneePatience = std::chrono::milliseconds(1500);
 
@@ -210,6 +213,7 @@ std::optional<double> Engine::State::device_busy() {
 
 Result<void> Engine::State::open_sinks() {
   SinkRunner::Options options;
+  if (pace == Pace::kLive) options.gather = kSinkGather;
   if (pace == Pace::kFast) {
     // Nothing has to keep up with real time: a full disk stops the work instead of losing answers.
     options.when_full = SinkRunner::WhenFull::kWait;
@@ -418,6 +422,7 @@ void Engine::start() {
   options.similarity_min = engine.similarity;
   if (engine.audit > 0) options.audits = s.audits.get();
   options.trace = s.trace.get();
+  options.on_dispatch = s.hooks.on_dispatch;
   options.is_batch_by_utilisation = engine.batch == "utilisation";
   if (engine.batch != "knee" && !options.is_batch_by_utilisation) {
     options.knee_frames = s.batch_max();

@@ -40,6 +40,11 @@ void SinkRunner::offer_alarm(const AlarmEvent& event) {
   }
   if (!alarm_queue_.try_push(AlarmEvent(event))) is_alarm_missing_ = true;
   (void)queue_.try_push(Item(Wake{}));  // a full queue needs none to be looked at
+  {
+    const MutexLock lock(mu_);
+    has_alarm_ = true;
+  }
+  stopping_.notify_all();
 }
 
 void SinkRunner::offer_status(std::shared_ptr<const RunStatus> status) {
@@ -99,6 +104,15 @@ bool SinkRunner::insist(const std::function<Result<void>()>& attempt) {
   return false;
 }
 
+void SinkRunner::gather() {
+  const auto until = std::chrono::steady_clock::now() + options_.gather;
+  const MutexLock lock(mu_);
+  while (!is_stopping_ && !has_alarm_) {
+    if (stopping_.wait_until(mu_, until) == std::cv_status::timeout) break;
+  }
+  has_alarm_ = false;
+}
+
 void SinkRunner::run() {
   name_this_thread("sink", sink_->name());
   std::int64_t answers = 0;  // taken by the sink, not flushed
@@ -115,9 +129,17 @@ void SinkRunner::run() {
     answers = 0;
     alarms = 0;
   };
+  bool has_gathered = options_.gather == Duration::zero();
   while (true) {
-    // Flush whenever the queue runs dry, so that a reader of the file sees answers at once.
-    if (queue_.size() == 0) flush();
+    // Flush whenever the queue runs dry, so that a reader of the file sees answers soon.
+    if (queue_.size() == 0 && answers > 0 && !has_gathered) {
+      gather();
+      has_gathered = true;
+    }
+    if (queue_.size() == 0) {
+      flush();
+      has_gathered = options_.gather == Duration::zero();
+    }
     const std::optional<Item> item = queue_.pop();
     while (alarm_queue_.size() > 0) {
       const std::optional<AlarmEvent> alarm = alarm_queue_.pop();

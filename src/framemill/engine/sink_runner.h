@@ -38,6 +38,9 @@ class SinkRunner {
     Duration retry_every = std::chrono::seconds(1);
     Duration give_up_after{0};  ///< of failing without a success: the sink counts as dead; 0: never
     Duration stop_patience = std::chrono::seconds(2);  ///< for retries after stop()
+    /// How long answers may gather before they are taken together: hundreds a second would wake the
+    /// thread, and flush the sink, hundreds of times. Alarms and stop() do not wait.
+    Duration gather{0};
   };
 
   /// `on_dead` is called once, from the sink's thread, when it failed for good; may be empty.
@@ -72,6 +75,8 @@ class SinkRunner {
   using Item = std::variant<Answer, std::shared_ptr<const RunStatus>, Wake>;
 
   void run();
+  /// Waits `gather`, or until an alarm comes or stop().
+  void gather() EXCLUDES(mu_);
   /// Tries until it works, the sink is dead, or patience after stop() ends; true where it worked.
   bool insist(const std::function<Result<void>()>& attempt);
   void note_error(const Error& error) EXCLUDES(mu_);
@@ -92,7 +97,8 @@ class SinkRunner {
   std::atomic<bool> is_stopping_{false};
   std::atomic<bool> is_dead_{false};
   mutable Mutex mu_;
-  CondVar stopping_;  // wakes a retry that waits
+  CondVar stopping_;                        // wakes what waits: a retry, or answers that gather
+  bool has_alarm_ GUARDED_BY(mu_) = false;  ///< came while answers gathered
   std::string last_error_ GUARDED_BY(mu_);
   std::thread thread_;  // last member: starts after everything it uses
 };

@@ -1,8 +1,10 @@
 #include "framemill/engine/sink_runner.h"
 
+#include <atomic>
 #include <future>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -167,6 +169,42 @@ TEST(SinkRunner, AlarmsGoBeforeTheAnswersThatWait) {
   EXPECT_EQ(runner.alarms_settled(), 1);
   EXPECT_EQ(runner.counts().alarms, 1);
   EXPECT_EQ(runner.counts().written, 100);
+}
+
+/// Counts how often it was flushed with something to flush.
+class FlushCounter final : public ResultSink {
+ public:
+  explicit FlushCounter(std::shared_ptr<std::atomic<int>> flushes) : flushes_(std::move(flushes)) {}
+  std::string_view name() const override { return "counter"; }
+  Result<void> write(const Answer&) override { return {}; }
+  Result<void> write_alarm(const AlarmEvent&) override { return {}; }
+  Result<void> flush() override { return ++*flushes_, Result<void>(); }
+  bool wants_alarms() const override { return true; }
+
+ private:
+  std::shared_ptr<std::atomic<int>> flushes_;
+};
+
+TEST(SinkRunner, AnswersGatherAndAreFlushedTogether) {
+  const auto flushes = std::make_shared<std::atomic<int>>(0);
+  // An hour: only stop() ends the gathering, however slow the machine.
+  SinkRunner runner(std::make_unique<FlushCounter>(flushes), {.gather = 1h}, nullptr);
+  for (int i = 0; i < 100; ++i) runner.offer(answer(i));
+  std::this_thread::sleep_for(20ms);
+  EXPECT_EQ(*flushes, 0);
+  runner.stop();
+  EXPECT_EQ(*flushes, 1);
+  EXPECT_EQ(runner.counts().written, 100);
+}
+
+TEST(SinkRunner, AnAlarmDoesNotWaitForAnswersThatGather) {
+  const auto flushes = std::make_shared<std::atomic<int>>(0);
+  SinkRunner runner(std::make_unique<FlushCounter>(flushes), {.gather = 1h}, nullptr);
+  for (int round = 1; round <= 20; ++round) {
+    runner.offer(answer(round));
+    runner.offer_alarm({.alarm_id = "a", .camera_id = "gate-1", .rule = "r"});
+    while (runner.alarms_settled() < round) std::this_thread::yield();  // hangs where it waits
+  }
 }
 
 TEST(SinkRunner, ASinkThatWantsNoAlarmsHoldsNoneUp) {

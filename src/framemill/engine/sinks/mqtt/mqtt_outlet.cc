@@ -1,6 +1,7 @@
 #include "framemill/engine/sinks/mqtt/mqtt_outlet.h"
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include <MQTTClient.h>
@@ -43,6 +44,15 @@ std::string address_of(const std::string& url) {
                      has_port  ? ""
                      : is_safe ? ":8883"
                                : ":1883");
+}
+
+/// The library puts its own negative codes where only the protocol's are declared; reading those as
+/// the enumeration is undefined.
+int code_of(const MQTTResponse& response) {
+  int code = 0;
+  static_assert(sizeof(response.reasonCode) == sizeof(code));
+  std::memcpy(&code, &response.reasonCode, sizeof(code));
+  return code;
 }
 
 }  // namespace
@@ -175,13 +185,13 @@ Result<void> MqttOutlet::connect() {
   if (options_.is_version_5) {
     options.MQTTVersion = MQTTVERSION_5;
     MQTTResponse response = MQTTClient_connect5(client_->handle, &options, nullptr, nullptr);
-    code = response.reasonCode;
+    code = code_of(response);
     if (code == MQTTCLIENT_SUCCESS && response.properties != nullptr) {
       const int most =
           MQTTProperties_getNumericValue(response.properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM);
       if (most > 0) client_->window = std::min(client_->window, static_cast<std::size_t>(most));
     }
-    if (code > 0) reason = MQTTReasonCode_toString(response.reasonCode);
+    if (code > 0) reason = MQTTReasonCode_toString(static_cast<MQTTReasonCodes>(code));
     MQTTResponse_free(response);
   } else {
     options.MQTTVersion = MQTTVERSION_3_1_1;
@@ -215,7 +225,7 @@ Result<void> MqttOutlet::publish(const std::string& topic, std::string_view payl
   if (options_.is_version_5) {
     const MQTTResponse response =
         MQTTClient_publishMessage5(client_->handle, topic.c_str(), &message, &token);
-    code = response.reasonCode;
+    code = code_of(response);
     MQTTResponse_free(response);
   } else {
     code = MQTTClient_publishMessage(client_->handle, topic.c_str(), &message, &token);

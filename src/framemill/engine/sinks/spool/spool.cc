@@ -304,11 +304,20 @@ void Spool::save_cursor() {
   (void)!::pwrite(cursor_fd_, text.data(), text.size(), 0);
 }
 
-std::int64_t Spool::waiting() const {
-  const MutexLock lock(mu_);
-  std::int64_t records = buffer_records_ - cursor_records_;
+std::int64_t Spool::ready_locked() const {
+  std::int64_t records = -cursor_records_;
   for (const Segment& segment : segments_) records += segment.records;
   return records;
+}
+
+std::int64_t Spool::ready() const {
+  const MutexLock lock(mu_);
+  return ready_locked();
+}
+
+std::int64_t Spool::waiting() const {
+  const MutexLock lock(mu_);
+  return buffer_records_ + ready_locked();
 }
 
 std::int64_t Spool::waiting_bytes() const {

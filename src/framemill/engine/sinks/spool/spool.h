@@ -43,7 +43,9 @@ class Spool {
   /// The records of the last peek() are done. (Those that were dropped since count as done.)
   void commit() EXCLUDES(mu_);
 
-  [[nodiscard]] std::int64_t waiting() const EXCLUDES(mu_);        ///< records
+  [[nodiscard]] std::int64_t waiting() const EXCLUDES(mu_);  ///< records
+  /// Those of them that peek() can see: the last ones are not on disk yet.
+  [[nodiscard]] std::int64_t ready() const EXCLUDES(mu_);
   [[nodiscard]] std::int64_t waiting_bytes() const EXCLUDES(mu_);  ///< on disk and in the buffer
   [[nodiscard]] std::int64_t dropped() const EXCLUDES(mu_);        ///< since it was opened
 
@@ -58,6 +60,7 @@ class Spool {
   Result<void> load_segment(Segment& segment) REQUIRES(mu_);
   [[nodiscard]] std::string path_of(std::int64_t number) const;
   Result<void> flush_locked() REQUIRES(mu_);
+  [[nodiscard]] std::int64_t ready_locked() const REQUIRES(mu_);
   void close_writer() REQUIRES(mu_);
   void drop_oldest() REQUIRES(mu_);
   void remove_front() REQUIRES(mu_);

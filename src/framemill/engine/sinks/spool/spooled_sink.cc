@@ -117,7 +117,7 @@ void SpooledSink::note(const Result<void>& result) {
 
 bool SpooledSink::may_linger() {
   if (std::chrono::steady_clock::now() >= linger_until_ ||
-      answers_->waiting() >= static_cast<std::int64_t>(outlet_->batch_max()))
+      answers_->ready() >= static_cast<std::int64_t>(outlet_->batch_max()))
     return false;
   const MutexLock lock(mu_);
   return !is_finishing_;

@@ -1,0 +1,86 @@
+"""INT8 by NNCF: for OpenVINO as IR, for ONNX Runtime and TensorRT as ONNX with QuantizeLinear and DequantizeLinear. The head stays float in both."""
+import contextlib
+import logging
+import os
+from itertools import islice
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from .float_head import attention_nodes, head_nodes
+from .ir import save_ir
+from .rectangle import image_input
+
+OPENVINO_CONVOLUTION = "/WithoutBiases"
+QDQ_PICTURES_MAX = 96  # ONNX Runtime gathers its ranges more slowly
+
+
+def _nncf():
+    import nncf  # takes seconds
+    logging.getLogger("nncf").setLevel(logging.ERROR)
+    return nncf
+
+
+@contextlib.contextmanager
+def _quiet():
+    """Without NNCF's own bars, which know nothing of ours."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+
+
+def _scope(nncf, model, size, is_attention_float, known=None):
+    """What stays float. known: names of OpenVINO's operations, which splits a convolution from its bias and leaves the node's name to the bias."""
+    names = set(head_nodes(model, size)) | set(attention_nodes(model) if is_attention_float else [])
+    if known is not None:
+        names = {name for node in names for name in (node, node + OPENVINO_CONVOLUTION) if name in known}
+    return nncf.IgnoredScope(names=sorted(names), validate=False)
+
+
+def quantize_openvino(source, model, size, inputs, target, metadata, is_attention_float=False):
+    """source: the FP32 ONNX file; model: the same loaded; inputs: a sequence of [1, 3, h, w]. Activations may be asymmetric: SiLU wastes half of a symmetric range."""
+    import openvino
+    nncf = _nncf()
+    network = openvino.Core().read_model(str(source))
+    known = {operation.get_friendly_name() for operation in network.get_ops()}
+    with _quiet():
+        quantized = nncf.quantize(network, nncf.Dataset(inputs), preset=nncf.QuantizationPreset.MIXED, subset_size=len(inputs),
+                                  ignored_scope=_scope(nncf, model, size, is_attention_float, known))
+    save_ir(quantized, target, metadata, is_half=False)
+
+
+def quantize_qdq(model, size, inputs, is_attention_float=False):
+    """An ONNX model in QDQ form: per-channel weights, symmetric signed activations, as TensorRT takes them."""
+    nncf = _nncf()
+    name = image_input(model).name
+    picked = list(islice(inputs, QDQ_PICTURES_MAX))
+    with _quiet():
+        quantized = nncf.quantize(model, nncf.Dataset(picked, lambda picture: {name: picture}), preset=nncf.QuantizationPreset.PERFORMANCE,
+                                  subset_size=len(picked), ignored_scope=_scope(nncf, model, size, is_attention_float))
+    make_signed(quantized)
+    del quantized.metadata_props[:]
+    quantized.metadata_props.extend(model.metadata_props)
+    return quantized
+
+
+def make_signed(model):
+    """Unsigned activations from 0 on become signed ones of twice the step: TensorRT knows signed INT8 alone."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    changed = {}
+    for node in model.graph.node:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or len(node.input) < 3:
+            continue
+        zero = constants.get(node.input[2])
+        if zero is None or zero.data_type != onnx.TensorProto.UINT8 or numpy_helper.to_array(zero).any():
+            continue
+        scale = numpy_helper.to_array(constants[node.input[1]]).astype(np.float32)
+        for index, value in ((1, scale * np.float32(255 / 127)), (2, np.zeros_like(numpy_helper.to_array(zero), np.int8))):
+            name = f"{node.input[index]}_signed"
+            if name not in changed:
+                changed[name] = numpy_helper.from_array(np.asarray(value), name)
+                model.graph.initializer.append(changed[name])
+            node.input[index] = name
+    del model.graph.value_info[:]  # it still declares them unsigned
+    used = {name for node in model.graph.node for name in node.input}
+    for tensor in [t for t in model.graph.initializer if t.name not in used]:
+        model.graph.initializer.remove(tensor)

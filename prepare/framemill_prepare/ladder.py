@@ -1,0 +1,34 @@
+"""Which variants are worth deploying: nothing else is both faster and closer to the original."""
+
+RUNG_AGREEMENT = 0.80  # a rung below it answers something else than the original does
+
+
+def pareto(rows):
+    """Rows (dicts with "name", "frames_per_s", "agreement") that no other row beats in both, fastest last."""
+    measured = [row for row in rows if row["frames_per_s"] and row["agreement"] is not None]
+    best = [row for row in measured
+            if not any(other is not row and other["frames_per_s"] >= row["frames_per_s"] and other["agreement"] >= row["agreement"] and
+                       (other["frames_per_s"], other["agreement"]) != (row["frames_per_s"], row["agreement"]) for other in measured)]
+    return sorted(best, key=lambda row: (row["frames_per_s"], -row["agreement"]))
+
+
+def choose(rows):
+    """(the model to deploy, its cheaper rungs, best first). The model is the fastest that is consistent with the original; where none is, the one that agrees best."""
+    measured = [row for row in rows if row["frames_per_s"] and row["agreement"] is not None]
+    if not measured:
+        return None, []
+    consistent = [row for row in measured if row["is_consistent"]]
+    first = max(consistent, key=lambda row: row["frames_per_s"]) if consistent else max(measured, key=lambda row: (row["agreement"], row["frames_per_s"]))
+    rungs = [row for row in pareto(rows) if row["frames_per_s"] > first["frames_per_s"] * 1.1 and row["agreement"] >= RUNG_AGREEMENT and row is not first]
+    return first, rungs
+
+
+def to_yaml(first, rungs, labels_option, why):
+    """What to paste into a configuration; the paths count from the folder of this file."""
+    lines = ["# Written by `framemill prepare`; MODEL_CARD.md has the figures. Paste it into your configuration, with paths that count from its folder.", f"# {why}", "models:",
+             "  objects:", f"    path: {first['file']}"]
+    if labels_option:
+        lines.append(f"    labels: {labels_option}")
+    if rungs:
+        lines.append(f"    ladder: [{', '.join(row['file'] for row in rungs)}]")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,161 @@
+"""Pictures are chosen by how they differ, and pictures of another kind are told."""
+import pathlib
+import tempfile
+import unittest
+
+import packages
+
+packages.need("numpy", "cv2")
+
+import cv2
+import numpy as np
+
+from framemill_prepare import calibration, diversity, domain, features, sources
+from framemill_prepare.errors import PrepareError
+from framemill_prepare.letterbox import InputStyle, letterbox
+
+
+def street(seed, light=1.0, is_gray=False):
+    """A made-up scene: sky, ground, boxes."""
+    draw = np.random.default_rng(seed)
+    picture = np.zeros((180, 320, 3), np.float32)
+    picture[:90] = (200, 170, 120)
+    picture[90:] = (70, 80, 90)
+    for _ in range(6):
+        x, y, w, h = draw.integers(0, 280), draw.integers(60, 150), draw.integers(10, 60), draw.integers(10, 40)
+        picture[y:y + h, x:x + w] = draw.integers(0, 255, 3)
+    picture = picture * light + draw.normal(0, 4, picture.shape)
+    picture = np.clip(picture, 0, 255).astype(np.uint8)
+    return cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR) if is_gray else picture
+
+
+class DiversityTest(unittest.TestCase):
+    def test_the_rare_is_chosen_and_copies_are_not(self):
+        # 200 times one scene, 5 nights, 3 snow: what the first ones and even spacing miss.
+        pictures = [street(0)] * 200 + [street(i, light=0.15) for i in range(5)] + [street(i, is_gray=True) for i in range(3)]
+        order = np.random.default_rng(5).permutation(len(pictures))
+        rows = features.weighted([features.describe(pictures[i]) for i in order])
+        chosen = [int(order[i]) for i in diversity.choose(rows, 16)]
+        self.assertEqual(len(set(chosen)), 16)
+        self.assertEqual(len([i for i in chosen if 200 <= i < 205]), 5)
+        self.assertEqual(len([i for i in chosen if i >= 205]), 3)
+
+    def test_it_covers_more_than_the_first(self):
+        # A camera from noon to night.
+        rows = features.weighted([features.describe(street(i, light=1 - i / 130)) for i in range(120)])
+        chosen = diversity.choose(rows, 20)
+        self.assertLess(diversity.coverage(rows, chosen), 0.7 * diversity.coverage(rows, list(range(20))))
+
+    def test_deterministic_and_within_bounds(self):
+        rows = np.random.default_rng(0).random((50, 8))
+        self.assertEqual(diversity.choose(rows, 10), diversity.choose(rows, 10))
+        self.assertEqual(diversity.choose(rows, 50), list(range(50)))
+        self.assertEqual(diversity.choose(rows, 80), list(range(50)))
+        self.assertEqual(sorted(set(diversity.choose(rows, 49))), sorted(diversity.choose(rows, 49)))
+
+
+class DomainTest(unittest.TestCase):
+    @staticmethod
+    def rows(**kind):
+        return [features.statistics(street(i, **kind)) for i in range(30)]
+
+    def test_the_same_kind_is_not_told(self):
+        even, odd = self.rows()[::2], self.rows()[1::2]
+        self.assertEqual(domain.compare(even, odd).warning, "")
+
+    def test_another_kind_is_told_with_what_differs(self):
+        self.assertIn("brightness", domain.compare(self.rows(light=0.2), self.rows()).warning)
+        self.assertIn("saturation", domain.compare(self.rows(is_gray=True), self.rows()).warning)
+
+    def test_a_wide_calibration_that_covers_is_not_told(self):
+        wide = self.rows() + self.rows(light=0.2) + self.rows(is_gray=True)
+        self.assertEqual(domain.compare(wide, self.rows(light=0.2)).warning, "")
+
+    def test_too_few_say_nothing(self):
+        self.assertEqual(domain.compare(self.rows(light=0.2)[:3], self.rows()).warning, "")
+
+
+class GatherTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="framemill-prepare-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.scratch = self.folder / "scratch"
+        self.scratch.mkdir()
+
+    def pictures(self, count):
+        place = self.folder / "pictures"
+        place.mkdir()
+        for i in range(count):
+            cv2.imwrite(str(place / f"{i:03d}.jpg"), street(i))
+        return place
+
+    def clip(self, frames=60):
+        path = self.folder / "clip.avi"
+        video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 180))
+        for i in range(frames):
+            video.write(street(i))
+        video.release()
+        return path
+
+    def gather(self, names, count, is_split=False):
+        return calibration.gather([str(name) for name in names], count, is_split, self.scratch, lambda share, text: None)
+
+    def test_frames_of_clips_are_shared_out(self):
+        result, files = self.gather([self.clip()], 12)
+        self.assertEqual((result["count"], len(result["calibration"])), (12, 12))
+        self.assertGreater(len(result["footage"]), 8)
+        self.assertEqual(set(files), set(result["calibration"]) | set(result["footage"]))
+        names = [name.split("_", 1)[1] for name in files]
+        self.assertEqual(len(names), len(set(names)), "no frame is both calibrated on and judged by")
+        for file in files:
+            self.assertEqual(calibration.read(self.scratch / file).shape, (180, 320, 3))
+
+    def test_pictures_stay_where_they_are_unless_they_are_judged_by(self):
+        place = self.pictures(20)
+        result, files = self.gather([place], 8)
+        self.assertEqual((len(result["calibration"]), result["footage"], files), (8, [], []))
+        self.assertTrue(all(pathlib.Path(name).is_file() for name in result["calibration"]))
+        result, files = self.gather([place], 8, is_split=True)
+        self.assertEqual(len(result["footage"]), 10)
+        used = {pathlib.Path(name).name for name in result["calibration"]}
+        self.assertFalse(used & {name.split("_", 1)[1] for name in result["footage"]})
+
+    def test_what_cannot_be_read_is_named_and_left_out(self):
+        place = self.pictures(10)
+        (place / "broken.jpg").write_bytes(b"no picture")
+        (place / "empty.png").write_bytes(b"")
+        result, _ = self.gather([place], 20)
+        self.assertEqual(result["count"], 10)
+        self.assertEqual(len([p for p in result["problems"] if "broken.jpg" in p or "empty.png" in p]), 2)
+
+    def test_nothing_of_use_is_refused(self):
+        empty = self.folder / "empty"
+        empty.mkdir()
+        (self.folder / "notes.txt").write_text("hello")
+        for name, says in ((empty, "it is empty"), (self.folder / "notes.txt", "neither a picture"), (self.folder / "gone", "no such file")):
+            with self.assertRaisesRegex(PrepareError, says) as caught:
+                self.gather([name], 8)
+            self.assertEqual(caught.exception.status, 2)
+        (empty / "a.txt").write_text("x")
+        with self.assertRaisesRegex(PrepareError, r"no picture and no clip \(it has \.txt\)"):
+            self.gather([empty], 8)
+
+    def test_passwords_are_not_shown(self):
+        self.assertEqual(sources.without_password("rtsp://me:secret@10.0.0.7/1"), "rtsp://***@10.0.0.7/1")
+
+
+class LetterboxTest(unittest.TestCase):
+    def test_place_border_and_style(self):
+        picture = np.zeros((100, 200, 3), np.uint8)
+        picture[:] = (10, 20, 30)
+        centred = letterbox(picture, (64, 64), InputStyle())
+        self.assertEqual(centred.shape, (1, 3, 64, 64))
+        self.assertTrue(np.allclose(centred[0, :, 32, 32] * 255, (30, 20, 10)))
+        self.assertTrue(np.allclose(centred[0, :, 15, 0] * 255, 114) and np.allclose(centred[0, :, 16, 0] * 255, (30, 20, 10)))
+        corner = letterbox(picture, (64, 64), InputStyle(is_bgr=True, is_byte=True, is_top_left=True))
+        self.assertTrue(np.allclose(corner[0, :, 0, 0], (10, 20, 30)) and np.allclose(corner[0, :, 32, 0], 114))
+
+
+if __name__ == "__main__":
+    unittest.main()

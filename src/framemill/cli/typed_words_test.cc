@@ -1,0 +1,27 @@
+#include "framemill/cli/typed_words.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace framemill {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST(SplitWords, LeavesBlanksAndEmptyOnesOut) {
+  EXPECT_THAT(split_words("fp16, int8 ,,fp32,"), ElementsAre("fp16", "int8", "fp32"));
+  EXPECT_THAT(split_words("two words"), ElementsAre("two words"));
+  EXPECT_THAT(split_words(""), IsEmpty());
+  EXPECT_THAT(split_words(" , "), IsEmpty());
+}
+
+TEST(TypedCommand, QuotesWhatAShellWouldTakeApart) {
+  EXPECT_EQ(typed_command("eval", {"a.onnx", "--data", "my pictures"}),
+            "framemill eval a.onnx --data 'my pictures'");
+  EXPECT_EQ(typed_command("prepare", {"clips/*.mp4", "it's", ""}),
+            "framemill prepare 'clips/*.mp4' 'it'\\''s' ''");
+}
+
+}  // namespace
+}  // namespace framemill
