@@ -327,8 +327,7 @@ bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause, TimeP
 
 std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
   std::optional<TimePoint> until;
-  static const bool is_on = getenv("X_RESERVE") != nullptr;
-  if (options_.batches_max < 2 || !is_on) return until;
+  if (options_.batches_max < 2) return until;
   for (const CameraIndex index : critical_) {
     const Mailbox& mailbox = mailboxes_[index];
     const TimePoint next = next_arrival_[index];

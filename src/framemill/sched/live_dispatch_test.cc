@@ -149,7 +149,8 @@ TEST(LiveDispatch, ADueAuditGoesFirstAndAnotherFillsAFreeSlot) {
 }
 
 // Random worlds: nothing is lost, nothing is named twice.
-/// Camera 0 is critical, two slots, an inference takes 30 ms; its first frame came at 0 and is done.
+/// Camera 0 is critical, two slots, an inference takes 30 ms; its first frame came at 0 and is
+/// done.
 Tested with_a_critical_camera(Duration slo) {
   LiveDispatchOptions options = options_of(3, PolicyKind::kFull);
   options.batches_max = 2;
