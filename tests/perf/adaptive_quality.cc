@@ -3,9 +3,13 @@
 // compare`'s.
 // adaptive_quality TESTDATA DETECTIONS.jsonl [--budgets .2,.1] [--method auto|flow|vectors|hold]
 //                  [--delay S] [--clips] [--errors] [--only SUBSTRING] [--half 0|1]
-//                  [--keep FILE] [--save FILE.csv]
+//                  [--keep FILE] [--save FILE.csv] [--start SEED] [--foresee REASON,...]
 // DETECTIONS: `framemill run --policy full --pace fast --score .1 --results` over the clips.
 // --keep: what decoding gives is kept there, and read from there the next time.
+// --start: each clip begins up to 15 samples later, and up to a tick beside the ticks, drawn from
+// the seed: several seeds tell what is luck of one run.
+// --foresee: need knows the misses of these reasons (as --errors names them; with `sure-` before
+// it: the sure errors), each as one more box lost: what better foresight of them could bring.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -18,6 +22,8 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <random>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -242,6 +248,11 @@ Reason reason_of(const Detection& wanted, const Detections& given, float counts_
                                                                       : Reason::kInland;
 }
 
+/// Which errors the need knows, by Reason.
+struct Foresight {
+  std::array<bool, kReasons.size()> misses{}, sure_errors{};
+};
+
 /// What one run gives beyond the answers.
 struct Replay {
   ComparedRun run;
@@ -251,8 +262,9 @@ struct Replay {
 
 class Replayer {
  public:
-  Replayer(const std::vector<Clip>& clips, std::optional<MotionMethod> method, double delay_s)
-      : clips_(clips), method_(method), delay_s_(delay_s) {}
+  Replayer(const std::vector<Clip>& clips, std::optional<MotionMethod> method, double delay_s,
+           const Foresight& foresight)
+      : clips_(clips), method_(method), delay_s_(delay_s), foresight_(foresight) {}
 
   Replay replay(PolicyKind policy, double budget);
 
@@ -273,10 +285,12 @@ class Replayer {
   void answer_waiting(std::size_t camera);
   void answer(std::size_t camera, std::size_t sample, const Detections& detections, Origin origin);
   void reach(std::size_t camera, std::size_t sample);
+  [[nodiscard]] double foreseen_errors(const Sample& sample, const Detections& given) const;
 
   const std::vector<Clip>& clips_;
   const std::optional<MotionMethod> method_;
   const double delay_s_;
+  const Foresight foresight_;
   std::vector<Camera> cameras_;
   std::unique_ptr<InferencePolicy> policy_;
   PolicyKind kind_ = PolicyKind::kAdaptive;
@@ -294,6 +308,20 @@ void Replayer::reach(std::size_t camera, std::size_t sample) {
   c.state->advance(s.pts_s, is_moving ? s.motion : nullptr);
   motion_ms_ += thread_cpu_ms() - begin;
   c.reached = sample + 1;
+}
+
+double Replayer::foreseen_errors(const Sample& sample, const Detections& given) const {
+  const Size size = sample.motion->picture_size;
+  double errors = 0;
+  for (const std::size_t i : find_missed(sample.found, given)) {
+    const Reason reason = reason_of(sample.found[i], given, .25F, size);
+    errors += foresight_.misses[static_cast<std::size_t>(reason)] ? 1 : 0;
+  }
+  for (const std::size_t i : find_unconfirmed(sample.found, given)) {
+    const Reason reason = reason_of(given[i], sample.found, .2F, size);
+    errors += foresight_.sure_errors[static_cast<std::size_t>(reason)] ? 1 : 0;
+  }
+  return errors;
 }
 
 void Replayer::answer(std::size_t camera, std::size_t sample, const Detections& detections,
@@ -370,6 +398,7 @@ void Replayer::decide(const std::vector<std::size_t>& cameras, double media_s) {
     if (frame.is_choosable) {
       reach(i, c.next);
       frame.doubt = c.state->doubt();
+      if (c.state->has_key()) frame.doubt.drift += foreseen_errors(s, c.state->objects());
     }
   }
   std::vector<bool> is_inferred;
@@ -452,7 +481,23 @@ struct Options {
   double delay_s = 0;
   bool shows_clips = false, shows_errors = false;
   int half = -1;
+  unsigned start = 0;
+  Foresight foresight;
 };
+
+/// See --start.
+void start_later(std::vector<Clip>& clips, unsigned seed) {
+  constexpr unsigned kSamplesMax = 15;
+  std::mt19937 rng(seed);
+  for (Clip& clip : clips) {
+    const auto skipped = static_cast<std::ptrdiff_t>(rng() % (kSamplesMax + 1));
+    const double beside_s = kTickS * static_cast<double>(rng() % 100) / 100;
+    clip.samples.erase(clip.samples.begin(), clip.samples.begin() + skipped);
+    const double begin_s = clip.samples.front().pts_s - beside_s;
+    for (Sample& sample : clip.samples) sample.pts_s -= begin_s;
+    clip.samples.front().is_scene_start = true;
+  }
+}
 
 std::optional<std::vector<Clip>> read_clips(const Options& options) {
   std::ifstream file(options.testdata + "/reference/steps.json");
@@ -485,6 +530,7 @@ std::optional<std::vector<Clip>> read_clips(const Options& options) {
       if (frame != found->second.end()) sample.found = frame->second;
     }
   }
+  if (options.start > 0) start_later(clips, options.start);
   std::size_t index = 0;
   std::erase_if(clips, [&](const Clip& clip) {
     const int half = static_cast<int>(index++ % 2);
@@ -540,7 +586,7 @@ int run(const Options& options) {
     std::fprintf(stderr, "adaptive_quality: clips or detections cannot be read\n");
     return 1;
   }
-  Replayer replayer(*clips, options.method, options.delay_s);
+  Replayer replayer(*clips, options.method, options.delay_s, options.foresight);
   std::vector<ComparedRun> runs;
   std::vector<Replay> replays;
   for (const double budget : {.5, .33, .2, .1, .05})
@@ -610,6 +656,22 @@ std::vector<double> numbers_of(std::string text) {
   return numbers;
 }
 
+/// False: there is no such reason.
+bool foresee(std::string names, Foresight& foresight) {
+  std::ranges::replace(names, ',', ' ');
+  std::istringstream words(names);
+  constexpr std::string_view kSure = "sure-";
+  for (std::string word; words >> word;) {
+    const bool is_sure = word.starts_with(kSure);
+    const auto* const reason =
+        std::ranges::find(kReasons, is_sure ? word.substr(kSure.size()) : word);
+    if (reason == kReasons.end()) return false;
+    (is_sure ? foresight.sure_errors
+             : foresight.misses)[static_cast<std::size_t>(reason - kReasons.begin())] = true;
+  }
+  return true;
+}
+
 bool parse(int argc, char** argv, Options& options) {
   for (int i = 1; i < argc; ++i) {
     const std::string_view argument = argv[i];
@@ -630,6 +692,10 @@ bool parse(int argc, char** argv, Options& options) {
       options.only = argv[++i];
     } else if (argument == "--half") {
       options.half = std::atoi(argv[++i]);
+    } else if (argument == "--start") {
+      options.start = static_cast<unsigned>(std::atoi(argv[++i]));
+    } else if (argument == "--foresee") {
+      if (!foresee(argv[++i], options.foresight)) return false;
     } else if (argument == "--keep") {
       options.keep = argv[++i];
     } else if (argument == "--save") {
@@ -656,10 +722,11 @@ bool parse(int argc, char** argv, Options& options) {
 int main(int argc, char** argv) {
   framemill::Options options;
   if (!framemill::parse(argc, argv, options)) {
-    std::fprintf(stderr,
-                 "usage: adaptive_quality TESTDATA DETECTIONS.jsonl [--budgets .2,.1] [--method "
-                 "auto|flow|vectors|hold] [--delay S] [--clips] [--errors] [--only TEXT] [--half "
-                 "0|1] [--keep FILE] [--save FILE.csv]\n");
+    std::fprintf(
+        stderr,
+        "usage: adaptive_quality TESTDATA DETECTIONS.jsonl [--budgets .2,.1] [--method "
+        "auto|flow|vectors|hold] [--delay S] [--clips] [--errors] [--only TEXT] [--half "
+        "0|1] [--keep FILE] [--save FILE.csv] [--start SEED] [--foresee [sure-]REASON,...]\n");
     return 2;
   }
   return framemill::run(options);

@@ -341,26 +341,29 @@ TEST(InferencePolicy, EqualNeedIsServedEvenlyAndNobodyStarves) {
   }
 }
 
-// Boxes that prove right ask for next to nothing, but what they do not show may have come in.
-TEST(InferencePolicy, ACameraWithNothingToFearWaitsAtMostTwoAndAHalfMeanIntervals) {
-  constexpr double kShare = .2;
-  Cameras cameras(adaptive(24), kShare);
-  cameras.change = [](std::vector<SampledFrame>& frames) {
-    for (std::size_t c = 0; c < frames.size(); ++c) {
-      if (c != 7) frames[c].doubt.drift = .3 * static_cast<double>(frames[c].doubt.age);
+// Boxes that prove right ask for next to nothing, but what they do not show may have come in. Where
+// need grows steeply from 1.2 mean intervals on, the longest wait here is 1.5 to 1.7 of them; from
+// 1.5 on it would be 1.8 to 2.0, without it 3.4 to 3.6.
+TEST(InferencePolicy, ACameraWithNothingToFearWaitsAtMostOneAndThreeQuartersMeanIntervals) {
+  for (const double share : {.1, .2, .3}) {
+    Cameras cameras(adaptive(24), share);
+    cameras.change = [](std::vector<SampledFrame>& frames) {
+      for (std::size_t c = 0; c < frames.size(); ++c) {
+        if (c != 7) frames[c].doubt.drift = .3 * static_cast<double>(frames[c].doubt.age);
+      }
+    };
+    int since = 0;
+    int longest = 0;
+    int inferred = 0;
+    for (int i = 0; i < 400; ++i) {
+      const bool is_inferred = cameras.tick()[7];
+      since = is_inferred ? 0 : since + 1;
+      inferred += is_inferred ? 1 : 0;
+      longest = std::max(longest, since);
     }
-  };
-  int since = 0;
-  int longest = 0;
-  int inferred = 0;
-  for (int i = 0; i < 400; ++i) {
-    const bool is_inferred = cameras.tick()[7];
-    since = is_inferred ? 0 : since + 1;
-    inferred += is_inferred ? 1 : 0;
-    longest = std::max(longest, since);
+    EXPECT_LE(longest, 1.75 / share) << share;
+    EXPECT_LT(inferred, 400 * share * .7) << share << ": the others still have more of it";
   }
-  EXPECT_LE(longest, 2.5 / kShare);
-  EXPECT_LT(inferred, 400 * kShare * .7) << "the others still have more of it";
 }
 
 TEST(InferencePolicy, WhoNeedsMoreOrCountsMoreIsServedMore) {

@@ -17,13 +17,15 @@ double visibility(float score) {
   return std::clamp((static_cast<double>(score) - .1) / .3, 0.0, 1.0);
 }
 
-/// What a score is drawn to that nothing before confirms, and how far.
+/// A detection of a higher score is taken for certain.
 constexpr float kSureScore = .5F;
-constexpr float kDoubtOfNew = .2F;
+/// What the model says on the next frames of an object that it sees for the first time, as a share
+/// of its first score, in the mean: many are gone at the next look.
+constexpr float kTrustInNew = .85F;
 
 /// Each detection of `carried` that continues one of `before`, best overlap first, takes the share
-/// `memory` of its score over. One that is neither sure nor continues anything is carried with a
-/// lower score: many of those are gone at the next look.
+/// `memory` of its score over: memory keeps an object in view, but only a sure look makes it sure.
+/// What continues nothing is believed less.
 void remember_scores(std::span<const Detection> before, float memory,
                      std::vector<Detection>& carried) {
   struct Pair {
@@ -44,12 +46,11 @@ void remember_scores(std::span<const Detection> before, float memory,
     if (is_old_used[pair.old_index] || is_new_used[pair.new_index]) continue;
     is_old_used[pair.old_index] = is_new_used[pair.new_index] = true;
     float& score = carried[pair.new_index].score;
-    score += memory * (before[pair.old_index].score - score);
+    const float blended = score + memory * (before[pair.old_index].score - score);
+    score = score > kSureScore ? blended : std::min(blended, kSureScore);
   }
   for (std::size_t i = 0; i < carried.size(); ++i) {
-    float& score = carried[i].score;
-    if (is_new_used[i] || score >= kSureScore) continue;
-    score = std::max(0.0F, score - kDoubtOfNew * (kSureScore - score));
+    if (!is_new_used[i]) carried[i].score *= kTrustInNew;
   }
 }
 

@@ -20,8 +20,9 @@ struct ObjectStateOptions {
   /// Frames kept so that a result which comes late can be carried on to the newest one; 1..16.
   std::size_t ring_frames = 8;
   /// Share of its old score in the score an object is carried with after a correction, 0..1: keeps
-  /// one wavering score from making it blink; what is new and not sure is carried with less than
-  /// its score. 0: all with the model's last score as it is.
+  /// one wavering score from making it blink, without making sure (above .5) what the model is not
+  /// sure of now; what is new is carried with less than its score. 0: all with the model's last
+  /// score as it is.
   float score_memory = .3F;
 };
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <random>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -249,15 +250,16 @@ TEST(ObjectState, AWaveringScoreIsRemembered) {
   EXPECT_FLOAT_EQ(watched.found[0].score, .3F) << "what the model said stays as it was";
   EXPECT_EQ(watched.only().track, watched.found[0].track);
 
-  // Another class, or another place: another object. One that is new and not sure is believed less.
+  // Another class, or another place: another object. What is new is believed less.
   watched.advance(frame_with({kHome}));
   watched.correct(0, {detection({200, 10, 240, 40}, .8F), detection(kHome, .4F, 3),
-                      detection({10, 10, 40, 40}, .4F), detection({10, 120, 40, 160}, .05F)});
+                      detection({10, 10, 40, 40}, .5F), detection({10, 120, 40, 160}, .05F)});
   ASSERT_EQ(watched.state.objects().size(), 4U);
-  EXPECT_FLOAT_EQ(watched.state.objects()[0].score, .8F);
-  EXPECT_FLOAT_EQ(watched.state.objects()[1].score, .38F);
-  EXPECT_FLOAT_EQ(watched.state.objects()[2].score, .38F);
-  EXPECT_EQ(watched.state.objects()[3].score, 0) << "never less";
+  EXPECT_FLOAT_EQ(watched.state.objects()[0].score, .85F * .8F);
+  EXPECT_FLOAT_EQ(watched.state.objects()[1].score, .85F * .5F);
+  EXPECT_FLOAT_EQ(watched.state.objects()[2].score, .85F * .4F);
+  EXPECT_FLOAT_EQ(watched.state.objects()[3].score, .85F * .05F);
+  EXPECT_FLOAT_EQ(watched.found[0].score, .8F);
   EXPECT_FLOAT_EQ(watched.found[3].score, .05F);
 
   Watched forgetful(kForgetful);
@@ -266,6 +268,25 @@ TEST(ObjectState, AWaveringScoreIsRemembered) {
   forgetful.advance(frame_with({kHome}));
   forgetful.correct(0, {detection(kHome, .3F)});
   EXPECT_FLOAT_EQ(forgetful.only().score, .3F);
+}
+
+TEST(ObjectState, OnlyASureLookMakesAnObjectSure) {
+  const std::tuple<const char*, float, float, float> cases[] = {
+      {"a weak look at a sure object leaves it in view, but not sure", .95F, .4F, .5F},
+      {"memory that stays below is memory", .6F, .2F, .32F},
+      {"a look just sure keeps it sure", .9F, .51F, .627F},
+      {"a sure look at a weak object counts for most of it", .2F, .8F, .62F},
+      {"and not for all", .1F, .6F, .45F},
+  };
+  for (const auto& [name, before, now, want] : cases) {
+    Watched watched;
+    watched.advance(frame_with({kHome}));
+    watched.correct(0, {detection(kHome, before)});
+    watched.advance(frame_with({kHome}));
+    watched.correct(0, {detection(kHome, now)});
+    EXPECT_FLOAT_EQ(watched.only().score, want) << name;
+    EXPECT_FLOAT_EQ(watched.found[0].score, now) << name;
+  }
 }
 
 TEST(ObjectState, EachOldScoreIsRememberedOnce) {
@@ -279,8 +300,8 @@ TEST(ObjectState, EachOldScoreIsRememberedOnce) {
   for (const Detection& object : watched.state.objects()) scores.push_back(object.score);
   std::ranges::sort(scores);
   ASSERT_EQ(scores.size(), 2U);
-  EXPECT_FLOAT_EQ(scores[0], .48F);
-  EXPECT_FLOAT_EQ(scores[1], .5F);
+  EXPECT_FLOAT_EQ(scores[0], .85F * .5F);
+  EXPECT_FLOAT_EQ(scores[1], .48F);
 }
 
 TEST(ObjectState, ObjectsStandBestScoreFirstAfterACorrection) {
