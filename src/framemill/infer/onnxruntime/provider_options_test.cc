@@ -28,11 +28,18 @@ TEST(ProviderOptions, CudaComputesAsTheWeightsAre) {
   ASSERT_TRUE(options);
   EXPECT_EQ(options->value("device_id"), "1");
   EXPECT_EQ(options->value("use_tf32"), "1");
-  EXPECT_EQ(options->value("enable_cuda_graph"), "1");
-  EXPECT_TRUE(options->has_cuda_graphs);
+  EXPECT_EQ(options->value("enable_cuda_graph"), "0");
+  EXPECT_FALSE(options->has_cuda_graphs);
   EXPECT_TRUE(options->cache_folder.empty());
   request.precision = Precision::kFp32;
   EXPECT_EQ(provider_options(request)->value("use_tf32"), "0");
+  request.may_capture_graphs = true;
+  EXPECT_EQ(provider_options(request)->value("enable_cuda_graph"), "1");
+  EXPECT_TRUE(provider_options(request)->has_cuda_graphs);
+  // Its graphs are told apart by nothing: one request would get another one's answer.
+  request.device.provider = OnnxProvider::kTensorRt;
+  EXPECT_EQ(provider_options(request)->value("trt_cuda_graph_enable"), "0");
+  EXPECT_FALSE(provider_options(request)->has_cuda_graphs);
   request.precision = Precision::kFp16;
   const auto half = provider_options(request);
   ASSERT_FALSE(half);
