@@ -162,6 +162,16 @@ ScheduledCamera Engine::State::scheduled(const Camera& camera) const {
   return scheduled;
 }
 
+bool Engine::State::has_hardware_decoder() {
+  std::call_once(hardware_decoder_checked, [this] {
+    const Result<void> checked = check_hardware_decoder();
+    is_hardware_decoder_there = static_cast<bool>(checked);
+    if (!checked)
+      spdlog::warn("decode: auto: the processor decodes: {}", checked.error().message());
+  });
+  return is_hardware_decoder_there;
+}
+
 void Engine::State::start_session(Camera& camera, Duration start_delay) {
   const CameraSettings& from = camera.settings;
   const EngineSettings& engine = settings.engine;
@@ -174,6 +184,7 @@ void Engine::State::start_session(Camera& camera, Duration start_delay) {
   session.source.username = from.username;
   session.source.password = from.password;
   session.source.transport = from.transport;
+  if (from.decode == "auto" && has_hardware_decoder()) session.source.decode_on = DecodeOn::kAuto;
   session.source.pace = pace;
   session.source.is_looped = from.is_looped;
   session.source.start = from.start;

@@ -1,5 +1,7 @@
 #include "framemill/video/picture_from_avframe.h"
 
+#include "framemill/video/hardware_decoding.h"
+
 extern "C" {
 #include <libavutil/pixdesc.h>
 }
@@ -97,6 +99,10 @@ AvFramePtr PictureMaker::convert(const AVFrame& frame, AVPixelFormat target) {
 
 std::shared_ptr<const Picture> PictureMaker::make(AvFramePtr frame) {
   if (frame->width < 1 || frame->height < 1) return nullptr;
+  if (frame->hw_frames_ctx != nullptr) {
+    frame = bring_to_host(*frame);
+    if (frame == nullptr) return nullptr;
+  }
   std::optional<Layout> layout = layout_of(frame->format);
   if (!layout) {
     const AVPixelFormat target = planar_for(frame->format);

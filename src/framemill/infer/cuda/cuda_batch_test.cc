@@ -217,8 +217,9 @@ TEST_F(CudaBatchTest, SaysWhatFailedAndRecovers) {
     }
   }
   // Memory that runs out while a picture grows.
-  const OwnedPicture huge = noise(PixelFormat::kNv12, {640, 480}, 9);
+  int width = 640;
   for (const char* const function : {"cuMemAlloc_v2", "cuMemHostAlloc"}) {
+    const OwnedPicture huge = noise(PixelFormat::kNv12, {width *= 2, 480}, 9);
     emulator_.fail(function, 2, 0);
     EXPECT_FALSE(batch->set_picture(0, huge.picture, plan(huge.picture), {}));
     emulator_.fail("", 0, 0);

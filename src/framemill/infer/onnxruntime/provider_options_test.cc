@@ -36,10 +36,11 @@ TEST(ProviderOptions, CudaComputesAsTheWeightsAre) {
   request.may_capture_graphs = true;
   EXPECT_EQ(provider_options(request)->value("enable_cuda_graph"), "1");
   EXPECT_TRUE(provider_options(request)->has_cuda_graphs);
-  // Its graphs are told apart by nothing: one request would get another one's answer.
-  request.device.provider = OnnxProvider::kTensorRt;
-  EXPECT_EQ(provider_options(request)->value("trt_cuda_graph_enable"), "0");
-  EXPECT_FALSE(provider_options(request)->has_cuda_graphs);
+  // Of TensorRT's, one request would get another one's answer: nothing tells them apart.
+  ProviderRequest tensorrt = request_for(OnnxProvider::kTensorRt);
+  tensorrt.may_capture_graphs = true;
+  EXPECT_EQ(provider_options(tensorrt)->value("trt_cuda_graph_enable"), "0");
+  EXPECT_FALSE(provider_options(tensorrt)->has_cuda_graphs);
   request.precision = Precision::kFp16;
   const auto half = provider_options(request);
   ASSERT_FALSE(half);
