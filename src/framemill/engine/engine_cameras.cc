@@ -162,14 +162,15 @@ ScheduledCamera Engine::State::scheduled(const Camera& camera) const {
   return scheduled;
 }
 
-bool Engine::State::has_hardware_decoder() {
-  std::call_once(hardware_decoder_checked, [this] {
-    const Result<void> checked = check_hardware_decoder();
-    is_hardware_decoder_there = static_cast<bool>(checked);
-    if (!checked)
-      spdlog::warn("decode: auto: the processor decodes: {}", checked.error().message());
+std::shared_ptr<const HardwareDecoder> Engine::State::hardware_decoder() {
+  std::call_once(is_hardware_decoder_opened, [this] {
+    Result<std::shared_ptr<const HardwareDecoder>> opened = HardwareDecoder::open();
+    if (opened)
+      opened_hardware_decoder = *std::move(opened);
+    else
+      spdlog::warn("decode: auto: the processor decodes: {}", opened.error().message());
   });
-  return is_hardware_decoder_there;
+  return opened_hardware_decoder;
 }
 
 void Engine::State::start_session(Camera& camera, Duration start_delay) {
@@ -184,7 +185,7 @@ void Engine::State::start_session(Camera& camera, Duration start_delay) {
   session.source.username = from.username;
   session.source.password = from.password;
   session.source.transport = from.transport;
-  if (from.decode == "auto" && has_hardware_decoder()) session.source.decode_on = DecodeOn::kAuto;
+  if (from.decode == "auto") session.source.hardware_decoder = hardware_decoder();
   session.source.pace = pace;
   session.source.is_looped = from.is_looped;
   session.source.start = from.start;

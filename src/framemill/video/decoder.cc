@@ -7,7 +7,6 @@
 
 #include "framemill/base/cpu_time.h"
 #include "framemill/video/ffmpeg_error.h"
-#include "framemill/video/hardware_decoding.h"
 
 namespace framemill {
 namespace {
@@ -35,7 +34,7 @@ class CpuSpan {
 };
 
 Result<AvCodecContextPtr> open_context(const AVCodecParameters& parameters, bool has_vectors,
-                                       bool is_device_wanted) {
+                                       const HardwareDecoder* hardware) {
   const AVCodec* const codec = avcodec_find_decoder(parameters.codec_id);
   if (codec == nullptr)
     return fail(
@@ -51,8 +50,7 @@ Result<AvCodecContextPtr> open_context(const AVCodecParameters& parameters, bool
     // Cropping then cuts exactly, also where rows no longer begin at an aligned address.
     context->flags |= AV_CODEC_FLAG_UNALIGNED;
     if (has_vectors) context->flags2 |= AV_CODEC_FLAG2_EXPORT_MVS;
-    // A device that is not there was told of when the run began.
-    if (is_device_wanted) static_cast<void>(use_hardware_decoder(*context));
+    if (hardware != nullptr) hardware->attach(*context);
     status = avcodec_open2(context.get(), codec, nullptr);
   }
   if (status < 0)
@@ -64,11 +62,12 @@ Result<AvCodecContextPtr> open_context(const AVCodecParameters& parameters, bool
 }  // namespace
 
 Result<std::unique_ptr<Decoder>> Decoder::create(const AVCodecParameters& parameters,
-                                                 MotionVectors vectors, DecodeOn decode_on) {
+                                                 MotionVectors vectors,
+                                                 const HardwareDecoder* hardware) {
   const bool has_vectors =
       vectors == MotionVectors::kExported && exports_vectors(parameters.codec_id);
-  const bool is_device_wanted = decode_on == DecodeOn::kAuto && !has_vectors;
-  Result<AvCodecContextPtr> context = open_context(parameters, has_vectors, is_device_wanted);
+  Result<AvCodecContextPtr> context =
+      open_context(parameters, has_vectors, has_vectors ? nullptr : hardware);
   if (!context) return fail(context.error());
   const bool is_hardware = (*context)->hw_device_ctx != nullptr;
   std::unique_ptr<Decoder> decoder(new Decoder(*std::move(context)));
@@ -99,7 +98,7 @@ void Decoder::guard_hardware(bool is_good, const OnFrame& on_frame) {
   constexpr int kFailuresMax = 25;
   hardware_failures_ = is_good ? 0 : hardware_failures_ + 1;
   if (hardware_failures_ < kFailuresMax) return;
-  Result<AvCodecContextPtr> context = open_context(*parameters_, has_vectors_, false);
+  Result<AvCodecContextPtr> context = open_context(*parameters_, has_vectors_, nullptr);
   if (!context) return;
   send(nullptr, on_frame);
   context_ = *std::move(context);

@@ -13,7 +13,7 @@ extern "C" {
 #include "framemill/base/clock.h"
 #include "framemill/base/result.h"
 #include "framemill/video/av_handles.h"
-#include "framemill/video/decode_choice.h"
+#include "framemill/video/hardware_decoder.h"
 
 namespace framemill {
 
@@ -27,10 +27,11 @@ class Decoder {
   /// A frame and the packet it came from.
   using OnFrame = std::function<void(AvFramePtr frame, std::int64_t packet_id)>;
 
+  /// `hardware`: decodes in the processor's place where no vectors are asked for; null: none.
   /// Errors: kUnsupported (no decoder for the codec), kInvalidArgument (its parameters are broken).
   static Result<std::unique_ptr<Decoder>> create(const AVCodecParameters& parameters,
                                                  MotionVectors vectors = MotionVectors::kNone,
-                                                 DecodeOn decode_on = DecodeOn::kCpu);
+                                                 const HardwareDecoder* hardware = nullptr);
 
   /// Decodes `packet` (its time stamps are overwritten) and hands out what is ready. False if the
   /// decoder refused it; frames may come out all the same.

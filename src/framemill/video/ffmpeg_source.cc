@@ -44,7 +44,7 @@ Result<void> FfmpegSource::open() {
   Result<std::unique_ptr<Decoder>> decoder = Decoder::create(
       parameters,
       options_.is_motion_wanted ? Decoder::MotionVectors::kExported : Decoder::MotionVectors::kNone,
-      options_.decode_on);
+      options_.hardware_decoder.get());
   if (!decoder) return fail(decoder.error().at(redact(options_.url)));
   decoder_ = std::move(*decoder);
   references_.emplace(parameters);

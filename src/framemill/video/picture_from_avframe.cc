@@ -1,8 +1,7 @@
 #include "framemill/video/picture_from_avframe.h"
 
-#include "framemill/video/hardware_decoding.h"
-
 extern "C" {
+#include <libavutil/hwcontext.h>
 #include <libavutil/pixdesc.h>
 }
 
@@ -61,6 +60,15 @@ ColorMatrix matrix_of(AVColorSpace space) {
     default:
       return ColorMatrix::kBt601;
   }
+}
+
+/// A surface of a device in the host's memory, with all that is told of it; null where that fails.
+AvFramePtr bring_to_host(const AVFrame& surface) {
+  AvFramePtr host(av_frame_alloc());
+  if (host == nullptr || av_hwframe_transfer_data(host.get(), &surface, 0) < 0 ||
+      av_frame_copy_props(host.get(), &surface) < 0)
+    return nullptr;
+  return host;
 }
 
 bool is_rgb(int av_format) {

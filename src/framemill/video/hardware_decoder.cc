@@ -1,19 +1,17 @@
-#include "framemill/video/hardware_decoding.h"
+#include "framemill/video/hardware_decoder.h"
 
 extern "C" {
+#include <libavcodec/avcodec.h>
 #include <libavutil/hwcontext.h>
 }
 
 #include <fmt/format.h>
 
-#include "framemill/video/decode_choice.h"
 #include "framemill/video/ffmpeg_error.h"
 
 namespace framemill {
 namespace {
 
-// AV_CUDA_USE_PRIMARY_CONTEXT of hwcontext_cuda.h, which needs CUDA's own header.
-constexpr int kPrimaryContext = 1;
 // Surfaces beyond what the codec refers to: one is brought to the host while the next is decoded.
 constexpr int kExtraSurfaces = 4;
 
@@ -33,47 +31,34 @@ bool is_codec_known(const AVCodec& codec) {
   return false;
 }
 
-Result<AVBufferRef*> open_device() {
+}  // namespace
+
+Result<std::shared_ptr<const HardwareDecoder>> HardwareDecoder::open() {
+  silence_ffmpeg_log();
+  // A context of FFmpeg's own: the device's primary one, which ONNX Runtime uses, it takes only as
+  // long as nobody has it.
   AVBufferRef* device = nullptr;
-  const int status =
-      av_hwdevice_ctx_create(&device, AV_HWDEVICE_TYPE_CUDA, "0", nullptr, kPrimaryContext);
+  const int status = av_hwdevice_ctx_create(&device, AV_HWDEVICE_TYPE_CUDA, "0", nullptr, 0);
   if (status < 0)
     return fail(ErrorCode::kUnsupported,
                 fmt::format("NVIDIA's decoder is not there: no driver, or no device in it ({}); "
                             "see what nvidia-smi says",
                             ffmpeg_text(status)));
-  return device;
+  return std::shared_ptr<const HardwareDecoder>(new HardwareDecoder(device));
 }
 
-}  // namespace
+HardwareDecoder::~HardwareDecoder() {
+  AVBufferRef* device = device_;
+  av_buffer_unref(&device);
+}
 
-Result<void> use_hardware_decoder(AVCodecContext& context) {
-  if (!is_codec_known(*context.codec))
-    return fail(ErrorCode::kUnsupported,
-                fmt::format("NVIDIA's decoder knows no {}", avcodec_get_name(context.codec_id)));
-  const Result<AVBufferRef*> device = open_device();
-  if (!device) return fail(device.error());
-  context.hw_device_ctx = *device;  // freed with the context
+bool HardwareDecoder::attach(AVCodecContext& context) const {
+  if (!is_codec_known(*context.codec)) return false;
+  context.hw_device_ctx = av_buffer_ref(device_);  // freed with the context
+  if (context.hw_device_ctx == nullptr) return false;
   context.get_format = choose_format;
   context.extra_hw_frames = kExtraSurfaces;
-  return {};
-}
-
-Result<void> check_hardware_decoder() {
-  silence_ffmpeg_log();
-  Result<AVBufferRef*> device = open_device();
-  if (!device) return fail(device.error());
-  AVBufferRef* opened = *device;
-  av_buffer_unref(&opened);
-  return {};
-}
-
-AvFramePtr bring_to_host(const AVFrame& surface) {
-  AvFramePtr host(av_frame_alloc());
-  if (host == nullptr || av_hwframe_transfer_data(host.get(), &surface, 0) < 0 ||
-      av_frame_copy_props(host.get(), &surface) < 0)
-    return nullptr;
-  return host;
+  return true;
 }
 
 }  // namespace framemill
