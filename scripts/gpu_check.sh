@@ -4,6 +4,7 @@
 #   scripts/gpu_check.sh --cpu                 the same steps with the processor and an emulated device: the test of this script
 #   scripts/gpu_check.sh pack DIR [--bare]     everything for a machine without network, in pieces of 48 MB: DIR/piece-*/;
 #                                              --bare leaves out CUDA's libraries, for a machine that has PyTorch's
+#                                              FRAMEMILL_GPU_MODELS names a folder of more models (*fp16*.onnx) to take along
 #   scripts/gpu_check.sh stage PIECE           there, once for each piece: puts it aside
 #   scripts/gpu_check.sh --bundle              there: joins the pieces and checks with what is in them
 # Exit status: 0 all that was checked is right, 1 something is not, 2 cannot run.
@@ -42,6 +43,8 @@ pack() {
   for name in industrial_bottles_shelf_intel motorway_tunnel_federico crossing_1080p_thanglm20; do
     [ ! -e "$data/clips/$name.mp4" ] || cp "$data/clips/$name.mp4" "$root/clips"
   done
+  # FP16 models and others of one's own.
+  [ -z "${FRAMEMILL_GPU_MODELS:-}" ] || cp "$FRAMEMILL_GPU_MODELS"/*.onnx "$root/models"
   tar -C "$work" -cf - bundle | gzip -6 | split -b 48M -d -a 3 - "$work/part-"
   rm -rf "$out"/piece-*
   for name in "$work"/part-*; do

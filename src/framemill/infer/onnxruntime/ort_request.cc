@@ -108,6 +108,7 @@ class OrtRequest final : public InferRequest {
   void make_input() {
     const auto type = ports_.is_input_half ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16
                                            : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    const CaptureGate::Use use(*session_->gate);
     tensor_ = make_tensor(type);
     const std::size_t count = tensor_.GetTensorTypeAndShapeInfo().GetElementCount();
     std::memset(tensor_.GetTensorMutableRawData(), 0,
