@@ -139,6 +139,17 @@ if [ "${1:-all}" = all ] || [ "${1:-all}" = fuzz ]; then
     echo "$pin" > .deps/playwright.pin
   fi
 fi
+# NVIDIA's run-time compiler alone, which needs no GPU: tests compile the kernel of the letterbox with it.
+if [ "${1:-all}" = all ] || [ "${1:-all}" = fuzz ]; then
+  pin=$(sha256sum scripts/nvrtc.txt | cut -c1-16)
+  if [ "$(cat .deps/nvrtc.pin 2>/dev/null)" != "$pin" ]; then
+    echo "setup: fetching NVIDIA's run-time compiler ($(grep -o '^nvidia-cuda-nvrtc==[^ ]*' scripts/nvrtc.txt))"
+    fetch_wheels scripts/nvrtc.txt
+    rm -rf .deps/nvrtc .deps/nvrtc.pin
+    unzip -q -j -n "$scratch"/wheels/*.whl '*.so*' -d .deps/nvrtc
+    echo "$pin" > .deps/nvrtc.pin
+  fi
+fi
 # framemill eval is held against COCO's own tool, on models that a script spoils.
 if [ "${1:-all}" = all ] || [ "${1:-all}" = fuzz ]; then
   pin=$(sha256sum tests/e2e/eval_requirements.txt | cut -c1-16)

@@ -27,6 +27,7 @@ struct ModelSettings {
   std::string runtime = "auto";         ///< auto|openvino|onnxruntime
   std::string device = "auto";          ///< auto, or as the runtime names it: CPU, GPU, cuda:0, ...
   std::string precision = "auto";       ///< auto|fp32|fp16|bf16: of floating-point layers
+  std::string letterbox_on = "auto";    ///< auto|host|device: where pictures are made its input
   std::string color;                    ///< "" (metadata, then rgb), "rgb", "bgr"
   std::string range;                ///< "" (metadata, then unit), "unit" (0..1), "byte" (0..255)
   std::vector<std::string> ladder;  ///< cheaper models of the same classes, best first
@@ -41,6 +42,7 @@ struct CameraSettings {
   std::string username;
   std::string password;  ///< never printed
   Transport transport = Transport::kAuto;
+  std::string decode = "cpu";  ///< cpu|auto: auto takes NVIDIA's decoder where it can
   std::string model;       ///< name in `models:`; empty: the only or first one
   double rate_hz = 10.0;   ///< 1/s; used where every == 0
   std::int64_t every = 0;  ///< >= 1: each Nth frame

@@ -112,6 +112,13 @@ inline constexpr std::array kModelSettings{
         .help = "Arithmetic of floating-point layers, where the device can do it. auto on a CPU is "
                 "fp32, so that answers are the same on all; bf16 is faster where AMX is, and moves "
                 "scores."},
+    Setting<ModelSettings>{
+        .key = "letterbox_on",
+        .field = &ModelSettings::letterbox_on,
+        .choices = "auto|host|device",
+        .help = "Where pictures are scaled and turned into the model's input. auto is the device "
+                "with cuda and tensorrt, where driver and compiler are there and compute what the "
+                "host does, else the host; the log says why."},
     Setting<ModelSettings>{.key = "color",
                            .field = &ModelSettings::color,
                            .choices = "rgb|bgr",
@@ -162,6 +169,13 @@ inline constexpr std::array kCameraSettings{
                             .text = TextKind::kSecret,
                             .default_text = "none",
                             .help = "Never printed; keep it in a variable: ${NAME}."},
+    Setting<CameraSettings>{
+        .key = "decode",
+        .field = &CameraSettings::decode,
+        .choices = "cpu|auto",
+        .help = "What decodes the video. auto takes NVIDIA's decoder where there is one that takes "
+                "the stream and where the policy wants no motion vectors of the decoder, else the "
+                "processor."},
     Setting<CameraSettings>{.key = "transport",
                             .field = &CameraSettings::transport,
                             .choices = "auto|tcp|udp",
@@ -760,7 +774,6 @@ struct ReservedSetting {
 /// The one list of what is reserved; building a feature starts with deleting its row.
 inline constexpr std::array kReservedSettings{
     ReservedSetting{"cameras", "tls", "", "", "How the camera's certificate is checked."},
-    ReservedSetting{"cameras", "decode", "", "", "Which device decodes the video."},
     ReservedSetting{"cameras", "substream", "", "", "A smaller stream for inference."},
     ReservedSetting{"cameras", "clip", "", "", "Video kept around an alarm."},
 };

@@ -52,6 +52,9 @@ Result<DetectorOptions> detector_options(const ModelSettings& model, const Engin
   const Result<Precision> precision = parse_precision(model.precision);
   if (!precision) return fail(precision.error());
   options.backend.precision = *precision;
+  const Result<LetterboxOn> letterbox_on = parse_letterbox_on(model.letterbox_on);
+  if (!letterbox_on) return fail(letterbox_on.error());
+  options.backend.letterbox_on = *letterbox_on;
   options.backend.streams = engine.streams;
   options.backend.threads = engine.threads;
   options.backend.cache_dir = default_cache_dir();

@@ -98,6 +98,11 @@ Result<void> Engine::State::load_models() {
     spdlog::info("model {}: {} on {} ({}), {} labels, head {}", model.name, facts.name,
                  facts.device, facts.runtime, (*detector)->labels().size(),
                  to_string((*detector)->head_kind()));
+    if (facts.letterbox != "host")
+      spdlog::info("model {}: pictures are letterboxed on {}", model.name, facts.letterbox);
+    if (!facts.letterbox_note.empty())
+      spdlog::warn("model {}: pictures are letterboxed on the host: {}", model.name,
+                   facts.letterbox_note);
     detectors.push_back(std::move(*detector));
     return {};
   };

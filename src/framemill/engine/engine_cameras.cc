@@ -164,6 +164,17 @@ ScheduledCamera Engine::State::scheduled(const Camera& camera) const {
   return scheduled;
 }
 
+std::shared_ptr<const HardwareDecoder> Engine::State::hardware_decoder() {
+  std::call_once(is_hardware_decoder_opened, [this] {
+    Result<std::shared_ptr<const HardwareDecoder>> opened = HardwareDecoder::open();
+    if (opened)
+      opened_hardware_decoder = *std::move(opened);
+    else
+      spdlog::warn("decode: auto: the processor decodes: {}", opened.error().message());
+  });
+  return opened_hardware_decoder;
+}
+
 void Engine::State::start_session(Camera& camera, Duration start_delay) {
   const CameraSettings& from = camera.settings;
   const EngineSettings& engine = settings.engine;
@@ -176,6 +187,7 @@ void Engine::State::start_session(Camera& camera, Duration start_delay) {
   session.source.username = from.username;
   session.source.password = from.password;
   session.source.transport = from.transport;
+  if (from.decode == "auto") session.source.hardware_decoder = hardware_decoder();
   session.source.pace = pace;
   session.source.is_looped = from.is_looped;
   session.source.start = from.start;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -65,6 +66,8 @@ struct Engine::State {
   std::atomic<bool> is_stopped_early{false};
   std::atomic<bool> is_device_hung{false};
   std::atomic<double> share{1.0};
+  std::once_flag is_hardware_decoder_opened;
+  std::shared_ptr<const HardwareDecoder> opened_hardware_decoder;  ///< constant once that is set
   Mutex changes_mu;  ///< held through a change of cameras, so that there is one at a time
   mutable Mutex mu;
   CondVar changed;
@@ -111,6 +114,8 @@ struct Engine::State {
                                               const CameraPosition& first);
   [[nodiscard]] ScheduledCamera scheduled(const Camera& camera) const;
   void start_session(Camera& camera, Duration start_delay);
+  /// NVIDIA's decoder, null where there is none. The first call looks, and logs what is missing.
+  [[nodiscard]] std::shared_ptr<const HardwareDecoder> hardware_decoder();
   /// The share that the budget comes to with these cameras, and what it may be at least.
   struct ShareBounds {
     double share = 1.0;

@@ -11,7 +11,9 @@
 
 #include "framemill/base/result.h"
 #include "framemill/core/geometry.h"
+#include "framemill/core/picture.h"
 #include "framemill/infer/runtime_choice.h"
+#include "framemill/vision/letterbox.h"
 #include "framemill/vision/yolo_head.h"
 
 namespace framemill {
@@ -30,7 +32,9 @@ struct ModelFacts {
   std::size_t batch_max = 1;  ///< 1: fixed single; else the largest batch a request may have
   std::vector<OutputShape> outputs;
   std::map<std::string, std::string>
-      metadata;                       ///< the model's own (ONNX metadata_props, IR rt_info)
+      metadata;                    ///< the model's own (ONNX metadata_props, IR rt_info)
+  std::string letterbox = "host";  ///< where pictures are letterboxed: "host", "cuda:0"
+  std::string letterbox_note;  ///< why not on the device that was to do it; empty: nothing to say
   std::size_t parallel_requests = 1;  ///< requests in flight at which throughput peaks
 };
 
@@ -42,8 +46,16 @@ class InferRequest {
   [[nodiscard]] virtual std::size_t batch() const = 0;
   [[nodiscard]] virtual Size input_size() const = 0;
   /// Planar CHW floats of item `item`, 3 * width * height; memory of the request, so writing into
-  /// it is the only copy.
+  /// it is the only copy. Called anew before each start() that is to see what is written.
   [[nodiscard]] virtual std::span<float> input(std::size_t item) = 0;
+  /// True where the request letterboxes pictures itself: then set_picture() takes the place of
+  /// writing into input(), which still works.
+  [[nodiscard]] virtual bool takes_pictures() const { return false; }
+  /// Copies what is needed of `picture`. `plan`: as for write_letterbox(). Different items may be
+  /// set in parallel. Errors: kResourceExhausted, kUnavailable, kInternal; kUnsupported where
+  /// pictures are not taken.
+  virtual Result<void> set_picture(std::size_t item, const Picture& picture, const Letterbox& plan,
+                                   const InputStyle& style);
   /// Runs asynchronously; `done` is called exactly once, from a thread of the backend, and may
   /// destroy or restart nothing but must hand over quickly. Errors: kInternal, kUnavailable (device
   /// lost), kResourceExhausted (out of memory), kCancelled (the request was ended meanwhile).
@@ -68,6 +80,7 @@ struct BackendOptions {
   RuntimeKind runtime = RuntimeKind::kAuto;
   std::string device = "auto";  ///< "auto", "CPU", "GPU", "cuda:0", ... as the runtime names them
   Precision precision = Precision::kAuto;
+  LetterboxOn letterbox_on = LetterboxOn::kAuto;
   std::size_t streams = 0;  ///< parallel inferences; 0: chosen from the cores
   std::size_t threads = 0;  ///< CPU threads over all streams; 0: chosen from the cores
   std::string cache_dir;    ///< compiled models; empty: none

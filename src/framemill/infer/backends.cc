@@ -126,6 +126,11 @@ Result<void> check_file(const fs::path& path) {
 
 }  // namespace
 
+Result<void> InferRequest::set_picture(std::size_t, const Picture&, const Letterbox&,
+                                       const InputStyle&) {
+  return fail(ErrorCode::kUnsupported, "this backend takes no pictures");
+}
+
 Result<std::unique_ptr<Backend>> load_backend(const BackendOptions& options) {
   if (const Result<void> file = check_file(options.path); !file) return fail(file.error());
   const Result<RuntimeKind> runtime =

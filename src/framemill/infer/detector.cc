@@ -464,6 +464,8 @@ Result<void> DetectorRequest::set_picture(std::size_t item, const Picture& pictu
     place.letterbox = *letterbox;
     place.source = picture.size;
   }
+  if (state_->request->takes_pictures())
+    return state_->request->set_picture(item, picture, place.letterbox, style);
   write_letterbox(picture, place.letterbox, input, style, state_->request->input(item));
   return {};
 }

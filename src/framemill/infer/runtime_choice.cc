@@ -25,6 +25,14 @@ Result<Precision> parse_precision(std::string_view text) {
               fmt::format(R"("{}" is no precision; write auto, fp32, fp16 or bf16)", text));
 }
 
+Result<LetterboxOn> parse_letterbox_on(std::string_view text) {
+  if (text == "auto" || text.empty()) return LetterboxOn::kAuto;
+  if (text == "host") return LetterboxOn::kHost;
+  if (text == "device") return LetterboxOn::kDevice;
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format(R"("{}" letterboxes nothing; write auto, host or device)", text));
+}
+
 Result<RuntimeKind> choose_runtime(RuntimeKind wanted, std::string_view path,
                                    std::string_view device, bool has_openvino,
                                    bool has_onnxruntime) {

@@ -95,5 +95,16 @@ TEST(OnnxDevice, IsReadAndWritten) {
     EXPECT_FALSE(parse_onnx_device(text)) << text;
 }
 
+TEST(ParseLetterboxOn, KnowsThreeWordsAndNamesThem) {
+  EXPECT_EQ(*parse_letterbox_on(""), LetterboxOn::kAuto);
+  EXPECT_EQ(*parse_letterbox_on("auto"), LetterboxOn::kAuto);
+  EXPECT_EQ(*parse_letterbox_on("host"), LetterboxOn::kHost);
+  EXPECT_EQ(*parse_letterbox_on("device"), LetterboxOn::kDevice);
+  const auto wrong = parse_letterbox_on("gpu");
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(wrong.error().message(), testing::HasSubstr("auto, host or device"));
+}
+
 }  // namespace
 }  // namespace framemill

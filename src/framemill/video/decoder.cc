@@ -33,12 +33,8 @@ class CpuSpan {
   const Duration begin_;
 };
 
-}  // namespace
-
-Result<std::unique_ptr<Decoder>> Decoder::create(const AVCodecParameters& parameters,
-                                                 MotionVectors vectors) {
-  const bool has_vectors =
-      vectors == MotionVectors::kExported && exports_vectors(parameters.codec_id);
+Result<AvCodecContextPtr> open_context(const AVCodecParameters& parameters, bool has_vectors,
+                                       const HardwareDecoder* hardware) {
   const AVCodec* const codec = avcodec_find_decoder(parameters.codec_id);
   if (codec == nullptr)
     return fail(
@@ -54,13 +50,34 @@ Result<std::unique_ptr<Decoder>> Decoder::create(const AVCodecParameters& parame
     // Cropping then cuts exactly, also where rows no longer begin at an aligned address.
     context->flags |= AV_CODEC_FLAG_UNALIGNED;
     if (has_vectors) context->flags2 |= AV_CODEC_FLAG2_EXPORT_MVS;
+    if (hardware != nullptr) hardware->attach(*context);
     status = avcodec_open2(context.get(), codec, nullptr);
   }
   if (status < 0)
     return fail(code_of_ffmpeg(status), fmt::format("the {} decoder cannot be opened: {}",
                                                     codec->name, ffmpeg_text(status)));
-  std::unique_ptr<Decoder> decoder(new Decoder(std::move(context)));
+  return context;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Decoder>> Decoder::create(const AVCodecParameters& parameters,
+                                                 MotionVectors vectors,
+                                                 const HardwareDecoder* hardware) {
+  const bool has_vectors =
+      vectors == MotionVectors::kExported && exports_vectors(parameters.codec_id);
+  Result<AvCodecContextPtr> context =
+      open_context(parameters, has_vectors, has_vectors ? nullptr : hardware);
+  if (!context) return fail(context.error());
+  const bool is_hardware = (*context)->hw_device_ctx != nullptr;
+  std::unique_ptr<Decoder> decoder(new Decoder(*std::move(context)));
   decoder->has_vectors_ = has_vectors;
+  if (is_hardware) {
+    decoder->parameters_.reset(avcodec_parameters_alloc());
+    if (decoder->parameters_ == nullptr ||
+        avcodec_parameters_copy(decoder->parameters_.get(), &parameters) < 0)
+      return fail(ErrorCode::kResourceExhausted, "no memory for a decoder");
+  }
   return decoder;
 }
 
@@ -71,7 +88,21 @@ bool Decoder::decode(AVPacket& packet, std::int64_t packet_id, const OnFrame& on
   packet.dts = AV_NOPTS_VALUE;
   const bool is_good = send(&packet, on_frame);
   guard_delay(is_good);
+  if (is_hardware()) guard_hardware(is_good, on_frame);
   return is_good;
+}
+
+void Decoder::guard_hardware(bool is_good, const OnFrame& on_frame) {
+  // A device that fails for good must not cost the camera: from its next key frame on the processor
+  // decodes. Damage on the way looks the same, and then this costs speed alone, until a reconnect.
+  constexpr int kFailuresMax = 25;
+  hardware_failures_ = is_good ? 0 : hardware_failures_ + 1;
+  if (hardware_failures_ < kFailuresMax) return;
+  Result<AvCodecContextPtr> context = open_context(*parameters_, has_vectors_, nullptr);
+  if (!context) return;
+  send(nullptr, on_frame);
+  context_ = *std::move(context);
+  parameters_ = nullptr;
 }
 
 void Decoder::guard_delay(bool is_good) {

@@ -13,6 +13,7 @@ extern "C" {
 #include "framemill/base/clock.h"
 #include "framemill/base/result.h"
 #include "framemill/video/av_handles.h"
+#include "framemill/video/hardware_decoder.h"
 
 namespace framemill {
 
@@ -26,9 +27,11 @@ class Decoder {
   /// A frame and the packet it came from.
   using OnFrame = std::function<void(AvFramePtr frame, std::int64_t packet_id)>;
 
+  /// `hardware`: decodes in the processor's place where no vectors are asked for; null: none.
   /// Errors: kUnsupported (no decoder for the codec), kInvalidArgument (its parameters are broken).
   static Result<std::unique_ptr<Decoder>> create(const AVCodecParameters& parameters,
-                                                 MotionVectors vectors = MotionVectors::kNone);
+                                                 MotionVectors vectors = MotionVectors::kNone,
+                                                 const HardwareDecoder* hardware = nullptr);
 
   /// Decodes `packet` (its time stamps are overwritten) and hands out what is ready. False if the
   /// decoder refused it; frames may come out all the same.
@@ -44,6 +47,8 @@ class Decoder {
   /// fields, and B frames of MPEG-4, with which FFmpeg exports what its buffer held before.
   [[nodiscard]] std::span<const AVMotionVector> vectors_of(const AVFrame& frame) const;
 
+  /// Whether frames may be surfaces of a device.
+  [[nodiscard]] bool is_hardware() const { return parameters_ != nullptr; }
   [[nodiscard]] std::string codec_name() const;
   [[nodiscard]] bool is_intra_only() const;
   /// Frames which the decoder holds back for reordering, as far as it knows by now.
@@ -59,8 +64,11 @@ class Decoder {
   static double av_q2d_or_zero(AVRational q) { return q.den > 0 && q.num > 0 ? av_q2d(q) : 0; }
   bool send(const AVPacket* packet, const OnFrame& on_frame);
   void guard_delay(bool is_good);
+  void guard_hardware(bool is_good, const OnFrame& on_frame);
 
   AvCodecContextPtr context_;
+  AvCodecParametersPtr parameters_;  // to open the processor's decoder in the device's place
+  int hardware_failures_ = 0;        // in a row
   bool has_vectors_ = false;
   std::int64_t packets_ = 0;
   std::int64_t good_run_ = 0;     // packets since the last one refused

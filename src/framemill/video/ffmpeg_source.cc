@@ -41,9 +41,10 @@ Result<void> FfmpegSource::open() {
   if (!reader) return fail(reader.error());
   reader_ = std::move(*reader);
   const AVCodecParameters& parameters = reader_->parameters();
-  Result<std::unique_ptr<Decoder>> decoder =
-      Decoder::create(parameters, options_.is_motion_wanted ? Decoder::MotionVectors::kExported
-                                                            : Decoder::MotionVectors::kNone);
+  Result<std::unique_ptr<Decoder>> decoder = Decoder::create(
+      parameters,
+      options_.is_motion_wanted ? Decoder::MotionVectors::kExported : Decoder::MotionVectors::kNone,
+      options_.hardware_decoder.get());
   if (!decoder) return fail(decoder.error().at(redact(options_.url)));
   decoder_ = std::move(*decoder);
   references_.emplace(parameters);

@@ -1,6 +1,7 @@
 #include "framemill/video/picture_from_avframe.h"
 
 extern "C" {
+#include <libavutil/hwcontext.h>
 #include <libavutil/pixdesc.h>
 }
 
@@ -61,6 +62,15 @@ ColorMatrix matrix_of(AVColorSpace space) {
   }
 }
 
+/// A surface of a device in the host's memory, with all that is told of it; null where that fails.
+AvFramePtr bring_to_host(const AVFrame& surface) {
+  AvFramePtr host(av_frame_alloc());
+  if (host == nullptr || av_hwframe_transfer_data(host.get(), &surface, 0) < 0 ||
+      av_frame_copy_props(host.get(), &surface) < 0)
+    return nullptr;
+  return host;
+}
+
 bool is_rgb(int av_format) {
   const AVPixFmtDescriptor* const d = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(av_format));
   return (d->flags & (AV_PIX_FMT_FLAG_RGB | AV_PIX_FMT_FLAG_PAL)) != 0;
@@ -97,6 +107,10 @@ AvFramePtr PictureMaker::convert(const AVFrame& frame, AVPixelFormat target) {
 
 std::shared_ptr<const Picture> PictureMaker::make(AvFramePtr frame) {
   if (frame->width < 1 || frame->height < 1) return nullptr;
+  if (frame->hw_frames_ctx != nullptr) {
+    frame = bring_to_host(*frame);
+    if (frame == nullptr) return nullptr;
+  }
   std::optional<Layout> layout = layout_of(frame->format);
   if (!layout) {
     const AVPixelFormat target = planar_for(frame->format);

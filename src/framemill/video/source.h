@@ -10,6 +10,7 @@
 #include "framemill/core/frame.h"
 #include "framemill/core/motion.h"
 #include "framemill/core/policy.h"
+#include "framemill/video/hardware_decoder.h"
 #include "framemill/video/sampler.h"
 
 namespace framemill {
@@ -75,10 +76,11 @@ struct SourceOptions {
   std::string url;  ///< rtsp://, rtsps://, http(s)://, /dev/videoN, synthetic://, or a file's path
   std::string username;  ///< joined into the URL where the protocol wants it; never logged
   std::string password;
-  Transport transport = Transport::kAuto;  ///< RTSP; kAuto is TCP
-  Pace pace = Pace::kLive;                 ///< files and synthetic:// only
-  bool is_looped = false;                  ///< files only
-  bool is_motion_wanted = false;           ///< sampled frames come with the decoder's vectors
+  Transport transport = Transport::kAuto;                   ///< RTSP; kAuto is TCP
+  std::shared_ptr<const HardwareDecoder> hardware_decoder;  ///< null: the processor decodes
+  Pace pace = Pace::kLive;                                  ///< files and synthetic:// only
+  bool is_looped = false;                                   ///< files only
+  bool is_motion_wanted = false;  ///< sampled frames come with the decoder's vectors
   Duration start{0};  ///< files only: where the first round starts, at a key frame or after it
   SamplerOptions sampling;
   Duration open_timeout = std::chrono::seconds(10);

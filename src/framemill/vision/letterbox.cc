@@ -7,6 +7,7 @@
 
 #include "framemill/base/check.h"
 #include "framemill/vision/letterbox_kernels.h"
+#include "framemill/vision/letterbox_places.h"
 #include "framemill/vision/letterbox_rows.h"
 
 // The way of a pixel. Decoders give YUV in planes, models want planes of float colours in another
@@ -26,22 +27,6 @@
 namespace framemill {
 namespace {
 
-/// Between which two samples a position lies.
-struct Place {
-  int index = 0;
-  double weight = 0;  ///< of sample index + 1, 0 <= weight < 1; 0 at the last sample
-};
-
-/// `output` of a scale with `step` samples of full size per output, in a plane that has one sample
-/// per `subsampling` samples of full size and `count` of them. Centres are aligned.
-Place place_of(int output, double step, int subsampling, int count) {
-  const double position = (output + 0.5) * step / subsampling - 0.5;
-  if (position <= 0) return {};
-  const int index = static_cast<int>(position);
-  if (index >= count - 1) return {count - 1, 0};
-  return {index, position - index};
-}
-
 void make_taps(int outputs, double step, int subsampling, int samples, Taps& taps) {
   const auto padded = static_cast<std::size_t>((outputs + kLanes - 1) / kLanes * kLanes);
   taps.count = outputs;
@@ -53,8 +38,8 @@ void make_taps(int outputs, double step, int subsampling, int samples, Taps& tap
   constexpr int kOne = 1 << kWeightBits;
   for (std::size_t i = 0; i < padded; ++i) {
     const int output = std::min(static_cast<int>(i), outputs - 1);
-    const Place place = place_of(output, step, subsampling, samples);
-    const int second = static_cast<int>(std::lround(place.weight * kOne));
+    const SamplePlace place = place_of(output, step, subsampling, samples);
+    const int second = weight_across(place);
     taps.index[i] = place.index;
     taps.weights[2 * i] = static_cast<std::int16_t>(kOne - second);
     taps.weights[2 * i + 1] = static_cast<std::int16_t>(second);
@@ -66,68 +51,9 @@ void make_taps(int outputs, double step, int subsampling, int samples, Taps& tap
   }
 }
 
-/// Weights of red and blue in luma.
-struct LumaWeights {
-  double red, blue;
-};
-
-LumaWeights luma_weights(ColorMatrix matrix) {
-  switch (matrix) {
-    case ColorMatrix::kBt601:
-      return {0.299, 0.114};
-    case ColorMatrix::kBt709:
-      return {0.2126, 0.0722};
-    case ColorMatrix::kBt2020:
-      return {0.2627, 0.0593};
-  }
-  return {0.299, 0.114};
-}
-
-/// ITU-R BT.601/709/2020, section 3: R = Y + 2 (1 - kr) V and so on, Y and chroma stretched first.
-ColorTransform make_transform(const Picture& picture, ChannelOrder channels, ValueRange range) {
-  const auto [red, blue] = luma_weights(picture.matrix);
-  const double green = 1 - red - blue;
-  const bool is_limited = picture.range == ColorRange::kLimited;
-  const double unit = range == ValueRange::kUnit ? 1.0 / 255 : 1.0;
-  const double luma = unit * (is_limited ? 255.0 / 219 : 1.0);
-  const double chroma = unit * (is_limited ? 255.0 / 224 : 1.0);
-  const double black = is_limited ? 16 : 0;
-  const double u[3] = {0, -2 * (1 - blue) * blue / green * chroma, 2 * (1 - blue) * chroma};
-  const double v[3] = {2 * (1 - red) * chroma, -2 * (1 - red) * red / green * chroma, 0};
-  const bool has_chroma = picture.format != PixelFormat::kGray;
-  ColorTransform transform;
-  transform.luma = static_cast<float>(luma);
-  transform.most = static_cast<float>(255 * unit);
-  for (int plane = 0; plane < 3; ++plane) {
-    const int c = channels == ChannelOrder::kRgb ? plane : 2 - plane;
-    double offset = -black * luma;
-    if (has_chroma) {
-      transform.u[plane] = static_cast<float>(u[c]);
-      transform.v[plane] = static_cast<float>(v[c]);
-      offset -= 128 * (u[c] + v[c]);
-    }
-    transform.offset[plane] = static_cast<float>(offset);
-  }
-  return transform;
-}
-
 const std::uint8_t* row_of(const Plane& plane, int y) {
   return plane.data + static_cast<std::ptrdiff_t>(y) * plane.stride;
 }
-
-/// Rows around a place, with the weight as kernels want it.
-struct RowPair {
-  int first, second, weight;
-};
-
-RowPair pair_of(int output, double step, int subsampling, int rows) {
-  const Place place = place_of(output, step, subsampling, rows);
-  constexpr int kMost = (1 << kBlendBits) - 1;
-  const int weight = std::min(static_cast<int>(std::lround(place.weight * (kMost + 1))), kMost);
-  return {place.index, weight == 0 ? place.index : place.index + 1, weight};
-}
-
-int halved(int side) { return (side + 1) / 2; }
 
 }  // namespace
 
@@ -137,17 +63,14 @@ void ScaledRows::prepare(const Picture& picture, Size scaled, ChannelOrder chann
                       scaled,         channels,      range};
   if (layout == layout_) return;
   layout_ = layout;
-  transform_ = make_transform(picture, channels, range);
+  transform_ = color_transform(picture, channels, range);
   const Size size = picture.size;
   const double step = static_cast<double>(size.width) / scaled.width;
   make_taps(scaled.width, step, 1, size.width, luma_taps_);
-  const bool is_halved_across =
-      picture.format != PixelFormat::kI444 && picture.format != PixelFormat::kGray;
-  const bool is_halved_down =
-      picture.format == PixelFormat::kI420 || picture.format == PixelFormat::kNv12;
-  chroma_width_ = is_halved_across ? halved(size.width) : size.width;
-  chroma_height_ = is_halved_down ? halved(size.height) : size.height;
-  make_taps(scaled.width, step, is_halved_across ? 2 : 1, chroma_width_, chroma_taps_);
+  const ChromaPlane chroma = chroma_plane_of(picture.format, size);
+  chroma_width_ = chroma.size.width;
+  chroma_height_ = chroma.size.height;
+  make_taps(scaled.width, step, chroma.across, chroma_width_, chroma_taps_);
   luma_row_.resize(static_cast<std::size_t>(size.width + kRowPadding));
   u_row_.resize(static_cast<std::size_t>(chroma_width_ + kRowPadding));
   v_row_.resize(u_row_.size());
@@ -158,7 +81,7 @@ void ScaledRows::write_row(const RowKernels& kernels, const Picture& picture, in
   const double step = static_cast<double>(layout_.source.height) / layout_.scaled.height;
   SampleRow row{.count = layout_.scaled.width};
 
-  const RowPair luma = pair_of(y, step, 1, layout_.source.height);
+  const RowPair luma = row_pair_of(y, step, 1, layout_.source.height);
   const Plane& luma_plane = picture.planes[0];
   if (luma_taps_.is_identity && luma.weight == 0) {
     row.luma_direct = row_of(luma_plane, luma.first);
@@ -171,7 +94,7 @@ void ScaledRows::write_row(const RowKernels& kernels, const Picture& picture, in
 
   if (picture.format != PixelFormat::kGray) {
     const int subsampling = chroma_height_ == layout_.source.height ? 1 : 2;
-    const RowPair chroma = pair_of(y, step, subsampling, chroma_height_);
+    const RowPair chroma = row_pair_of(y, step, subsampling, chroma_height_);
     const Plane& first = picture.planes[1];
     const Plane& second = picture.planes[2];
     if (picture.format == PixelFormat::kNv12) {
@@ -225,7 +148,7 @@ void write_letterbox_with(const RowKernels& kernels, const Picture& picture, con
   thread_local ScaledRows rows;
   rows.prepare(picture, plan.resized, style.channels, style.range);
 
-  const float border = style.range == ValueRange::kUnit ? style.border / 255 : style.border;
+  const float border = border_value(style);
   const auto left = static_cast<std::size_t>(plan.left);
   const auto right_border = static_cast<std::size_t>(model.width - right);
   const auto fill_rows = [&](int first, int last) {

@@ -16,6 +16,7 @@
 #include "framemill/infer/cpu_plan.h"
 #include "framemill/infer/device_name.h"
 #include "framemill/infer/onnxruntime/cuda_facts.h"
+#include "framemill/infer/onnxruntime/letterbox_choice.h"
 #include "framemill/infer/onnxruntime/onnx_weights.h"
 #include "framemill/infer/onnxruntime/ort_error.h"
 #include "framemill/infer/onnxruntime/ort_library.h"
@@ -135,12 +136,14 @@ using Shape = std::tuple<std::size_t, int, int>;  // batch, width, height
 class OnnxRuntimeBackend final : public Backend {
  public:
   OnnxRuntimeBackend(OnnxRuntimeLibrary& library, OnnxDevice device, BackendOptions options,
-                     std::shared_ptr<const ModelPorts> ports, CudaFacts cuda, ModelFacts facts)
+                     std::shared_ptr<const ModelPorts> ports, CudaFacts cuda,
+                     std::shared_ptr<const CudaLetterbox> letterbox, ModelFacts facts)
       : library_(library),
         device_(device),
         options_(std::move(options)),
         ports_(std::move(ports)),
         cuda_(std::move(cuda)),
+        letterbox_(std::move(letterbox)),
         facts_(std::move(facts)),
         threads_(std::make_shared<RunThreads>(facts_.parallel_requests)) {}
 
@@ -159,7 +162,10 @@ class OnnxRuntimeBackend final : public Backend {
     try {
       Result<std::shared_ptr<OrtSession>> session = session_for(batch, input);
       if (!session) return fail(session.error().at(facts_.path));
-      return make_ort_request(*std::move(session), batch, input, request_count_++);
+      Result<std::unique_ptr<InferRequest>> request =
+          make_ort_request(*std::move(session), batch, input, request_count_++);
+      if (!request) return fail(request.error().at(facts_.path));
+      return request;
     } catch (...) {
       return fail_from_ort_exception(
           ErrorCode::kUnsupported,
@@ -174,6 +180,8 @@ class OnnxRuntimeBackend final : public Backend {
     shared->session = std::move(session);
     shared->threads = threads_;
     shared->ports = ports_;
+    shared->gate = &library_.capture_gate;
+    shared->letterbox = letterbox_;
     return shared;
   }
 
@@ -184,13 +192,26 @@ class OnnxRuntimeBackend final : public Backend {
     const MutexLock lock(mu_);
     const auto found = sessions_.find(shape);
     if (found != sessions_.end()) return found->second;
-    Result<std::shared_ptr<OrtSession>> made = compile(batch, input);
+    Result<std::shared_ptr<OrtSession>> made = compile_for(batch, input);
     if (made) sessions_.emplace(shape, *made);
     return made;
   }
 
+  /// A provider that is to capture graphs refuses a model of which a part would run on the CPU: it
+  /// gets a second try without.
+  Result<std::shared_ptr<OrtSession>> compile_for(std::size_t batch, Size input) {
+    if (letterbox_ == nullptr || device_.provider != OnnxProvider::kCuda)
+      return compile(batch, input, false);
+    try {
+      return compile(batch, input, true);
+    } catch (const Ort::Exception&) {
+      return compile(batch, input, false);
+    }
+  }
+
   /// A session for one shape on a graphics device: engines and captured graphs are for one.
-  Result<std::shared_ptr<OrtSession>> compile(std::size_t batch, Size input) {
+  Result<std::shared_ptr<OrtSession>> compile(std::size_t batch, Size input,
+                                              bool may_capture_graphs) {
     const ProviderRequest request{.device = device_,
                                   .precision = options_.precision,
                                   .model_hash = facts_.hash,
@@ -199,6 +220,7 @@ class OnnxRuntimeBackend final : public Backend {
                                   .input = input,
                                   .is_shape_fixed = !ports_->is_batch_dynamic && ports_->input,
                                   .is_int8 = facts_.precision == "int8",
+                                  .may_capture_graphs = may_capture_graphs,
                                   .cache_dir = options_.cache_dir,
                                   .runtime = facts_.runtime,
                                   .cuda = cuda_};
@@ -234,6 +256,7 @@ class OnnxRuntimeBackend final : public Backend {
       case OnnxProvider::kCpu:
         break;
     }
+    const CaptureGate::Use use(library_.capture_gate);
     auto shared = share(Ort::Session(library_.env, facts_.path.c_str(), session));
     shared->cuda_index = device_.index;
     shared->has_cuda_graphs = provider->has_cuda_graphs && ports_->is_output_shape_fixed();
@@ -245,6 +268,7 @@ class OnnxRuntimeBackend final : public Backend {
   const BackendOptions options_;
   const std::shared_ptr<const ModelPorts> ports_;
   const CudaFacts cuda_;
+  const std::shared_ptr<const CudaLetterbox> letterbox_;  // null: pictures come from the host
   const ModelFacts facts_;
   const std::shared_ptr<RunThreads> threads_;
   std::atomic<std::size_t> request_count_ = 0;
@@ -296,6 +320,9 @@ Result<std::unique_ptr<Backend>> load_onnxruntime_backend(const BackendOptions& 
     facts.device_name = cuda.devices.at(static_cast<std::size_t>(device->index)).name;
     facts.parallel_requests = options.streams > 0 ? options.streams : kGpuRequests;
   }
+  LetterboxChoice letterbox = choose_letterbox(options.letterbox_on, *device, **library);
+  facts.letterbox = letterbox.where;
+  facts.letterbox_note = letterbox.note;
   try {
     Ort::Session session((*library)->env, options.path.c_str(),
                          is_cpu ? cpu_options(plan) : reading_options());
@@ -309,7 +336,7 @@ Result<std::unique_ptr<Backend>> load_onnxruntime_backend(const BackendOptions& 
     facts.precision = onnx_file_precision(options.path);
     auto backend = std::make_unique<OnnxRuntimeBackend>(
         **library, *device, options, std::make_shared<const ModelPorts>(*std::move(ports)),
-        std::move(cuda), std::move(facts));
+        std::move(cuda), std::move(letterbox.on_device), std::move(facts));
     if (is_cpu) backend->set_cpu_session(std::move(session));
     return std::unique_ptr<Backend>(std::move(backend));
   } catch (...) {

@@ -77,20 +77,25 @@ Result<OnnxRuntimeLibrary*> load() {
 }
 
 void load_cuda_libraries(const std::string& folder) {
-  std::vector<fs::path> folders{folder};
-  // A venv has them in nvidia/*/lib beside onnxruntime/capi.
-  std::error_code ignored;
-  for (const auto& entry :
-       fs::directory_iterator(fs::path(folder).parent_path().parent_path() / "nvidia", ignored))
-    folders.push_back(entry.path() / "lib");
+  const std::vector<std::string> folders = cuda_library_folders(folder);
   for (const std::string_view name : kCudaLibraries)
-    for (const fs::path& place : folders)
+    for (const std::string& place : folders)
       for (const std::string& file : files_that_start(place, name))
         // What does not load is found elsewhere, or named by the provider's own error.
         dlopen(file.c_str(), RTLD_LAZY | RTLD_GLOBAL);
 }
 
 }  // namespace
+
+std::vector<std::string> cuda_library_folders(const std::string& folder) {
+  std::vector<std::string> folders{folder};
+  // A venv has them in nvidia/*/lib beside onnxruntime/capi.
+  std::error_code ignored;
+  for (const auto& entry :
+       fs::directory_iterator(fs::path(folder).parent_path().parent_path() / "nvidia", ignored))
+    folders.push_back((entry.path() / "lib").string());
+  return folders;
+}
 
 std::string provider_library(OnnxProvider provider) {
   switch (provider) {

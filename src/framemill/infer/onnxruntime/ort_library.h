@@ -6,6 +6,7 @@
 
 #include "framemill/base/mutex.h"
 #include "framemill/base/result.h"
+#include "framemill/infer/cuda/capture_gate.h"
 #include "framemill/infer/device_name.h"
 #include "framemill/infer/onnxruntime/ort_api.h"
 
@@ -32,6 +33,7 @@ struct OnnxRuntimeLibrary {
   std::string folder;   ///< the providers' libraries lie there, too
   std::string version;  ///< "1.31.1"
   Ort::Env env{nullptr};
+  CaptureGate capture_gate;
   Mutex mu;
   /// A plug-in provider's library is told to the runtime once.
   bool is_rtx_registered GUARDED_BY(mu) = false;
@@ -47,6 +49,9 @@ struct OnnxRuntimeLibrary {
 /// and the remedy.
 [[nodiscard]] Result<void> prepare_provider(const OnnxRuntimeLibrary& library,
                                             const OnnxDevice& device);
+
+/// Where CUDA's libraries lie beside ONNX Runtime in `folder`: there, or in the folders of a venv.
+[[nodiscard]] std::vector<std::string> cuda_library_folders(const std::string& folder);
 
 /// The library file of a device's provider; empty for the CPU.
 [[nodiscard]] std::string provider_library(OnnxProvider provider);

@@ -1,17 +1,18 @@
 #include "framemill/infer/onnxruntime/ort_request.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <exception>
 #include <functional>
-#include <string_view>
+#include <optional>
 #include <utility>
 #include <vector>
 
 #include "framemill/base/check.h"
 #include "framemill/base/mutex.h"
+#include "framemill/infer/cuda/cuda_batch.h"
 #include "framemill/infer/half.h"
-#include "framemill/infer/onnxruntime/cuda_graph_run.h"
+#include "framemill/infer/onnxruntime/device_run.h"
 #include "framemill/infer/onnxruntime/ort_error.h"
 
 // Every call into ONNX Runtime may throw; those of a request end here.
@@ -21,7 +22,7 @@ namespace {
 class OrtRequest final : public InferRequest {
  public:
   OrtRequest(std::shared_ptr<OrtSession> session, std::size_t batch, Size input,
-             std::size_t ordinal)
+             std::size_t ordinal, std::unique_ptr<CudaBatch> device)
       : session_(std::move(session)),
         ports_(*session_->ports),
         batch_(batch),
@@ -29,20 +30,16 @@ class OrtRequest final : public InferRequest {
         thread_(session_->has_cuda_graphs ? ordinal % session_->threads->count()
                                           : RunThreads::kAnyThread),
         shape_(ports_.tensor_shape(batch, input)),
+        device_(std::move(device)),
+        is_filled_(batch, 0),
         binding_(session_->session) {
-    const auto type = ports_.is_input_half ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16
-                                           : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-    tensor_ = make_tensor(type);
-    std::memset(tensor_.GetTensorMutableRawData(), 0,
-                tensor_.GetTensorTypeAndShapeInfo().GetElementCount() *
-                    (ports_.is_input_half ? 2 : sizeof(float)));
-    // A model of halves, or with the channels last, cannot be written into as it is.
-    if (ports_.is_input_half || ports_.is_channels_last)
-      staging_.resize(tensor_.GetTensorTypeAndShapeInfo().GetElementCount());
-    if (session_->has_cuda_graphs) {
-      graph_ = CudaGraphRun::create(*session_, shape_, ordinal + 1);
-      run_options_.AddConfigEntry("gpu_graph_id", "-1");  // of runs without the graph
+    if (session_->has_cuda_graphs)
+      run_options_.AddConfigEntry("gpu_graph_id", "-1");  // of runs without a graph
+    if (device_) {
+      device_run_.emplace(*session_, *device_, shape_, ordinal + 1);
+      return;  // memory of the host's follows if somebody asks for input()
     }
+    make_input();
     // On the CPU bound once for ever: what is written into it is what the model reads.
     if (session_->cuda_index < 0) binding_.BindInput(ports_.input_name.c_str(), tensor_);
     bind_output();
@@ -68,10 +65,20 @@ class OrtRequest final : public InferRequest {
 
   std::span<float> input(std::size_t item) override {
     CHECK(item < batch_);
+    if (!tensor_) make_input();
+    is_filled_[item] = 1;
     const std::size_t count = item_values();
     float* const floats =
         staging_.empty() ? tensor_.GetTensorMutableData<float>() : staging_.data();
     return {floats + item * count, count};
+  }
+
+  bool takes_pictures() const override { return device_ != nullptr; }
+
+  Result<void> set_picture(std::size_t item, const Picture& picture, const Letterbox& plan,
+                           const InputStyle& style) override {
+    if (!device_) return InferRequest::set_picture(item, picture, plan, style);
+    return device_->set_picture(item, picture, plan, style);
   }
 
   void start(std::function<void(Result<void>)> done) override {
@@ -81,6 +88,8 @@ class OrtRequest final : public InferRequest {
       is_running_ = true;
       done_ = std::move(done);
     }
+    // Copies and letterbox begin now, while another request computes.
+    if (device_) device_started_ = device_->start();
     session_->threads->submit(this, thread_, [this] { run(); });
   }
 
@@ -95,7 +104,20 @@ class OrtRequest final : public InferRequest {
     return 3 * static_cast<std::size_t>(size_.width) * static_cast<std::size_t>(size_.height);
   }
 
-  /// The input: pinned memory where a device reads it, so that the copy there needs no other one.
+  /// The input in the host's memory, all 0.
+  void make_input() {
+    const auto type = ports_.is_input_half ? ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16
+                                           : ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
+    const CaptureGate::Use use(*session_->gate);
+    tensor_ = make_tensor(type);
+    const std::size_t count = tensor_.GetTensorTypeAndShapeInfo().GetElementCount();
+    std::memset(tensor_.GetTensorMutableRawData(), 0,
+                count * (ports_.is_input_half ? 2 : sizeof(float)));
+    // A model of halves, or with the channels last, cannot be written into as it is.
+    if (ports_.is_input_half || ports_.is_channels_last) staging_.resize(count);
+  }
+
+  /// Pinned memory where a device reads it, so that the copy there needs no other one.
   Ort::Value make_tensor(ONNXTensorElementDataType type) {
     if (session_->cuda_index >= 0) {
       try {
@@ -133,32 +155,40 @@ class OrtRequest final : public InferRequest {
   }
 
   Result<void> infer() {
+    if (device_) return infer_on_device();
     fill_tensor();
-    if (graph_ && run_graph()) return {};
     if (session_->cuda_index >= 0) binding_.BindInput(ports_.input_name.c_str(), tensor_);
     if (!ports_.is_output_shape_fixed()) {
       binding_.ClearBoundOutputs();
       bind_output();
     }
-    session_->session.Run(run_options_, binding_);
-    binding_.SynchronizeOutputs();
-    values_ = binding_.GetOutputValues();
+    {
+      const CaptureGate::Use use(*session_->gate);
+      session_->session.Run(run_options_, binding_);
+      binding_.SynchronizeOutputs();
+      values_ = binding_.GetOutputValues();
+    }
     const std::size_t count = values_.at(0).GetTensorTypeAndShapeInfo().GetElementCount();
     return take_output(values_[0].GetTensorRawData(), count);
   }
 
-  /// False: there is no graph from now on, and the plain way has to do it.
-  bool run_graph() {
-    try {
-      graph_->run(run_options_, tensor_.GetTensorRawData(), graph_output_);
-    } catch (const std::exception& e) {
-      const std::string_view message = e.what();
-      if (message.find("terminate flag") != std::string_view::npos) throw;
-      graph_ = nullptr;
-      return false;
+  /// The input is where the device put it; what input() was asked for goes there, too.
+  Result<void> infer_on_device() {
+    if (!device_started_) return device_started_;
+    if (std::ranges::find(is_filled_, 1) != is_filled_.end()) {
+      fill_tensor();
+      const auto* const values = static_cast<const std::uint8_t*>(tensor_.GetTensorRawData());
+      for (std::size_t item = 0; item < batch_; ++item)
+        if (std::exchange(is_filled_[item], 0) != 0)
+          if (const Result<void> put = device_->put(item, values + item * device_->item_bytes());
+              !put)
+            return put;
     }
+    if (const Result<void> there = device_->wait(); !there) return there;
+    const Result<std::span<const std::uint8_t>> output = device_run_->run(run_options_);
+    if (!output) return fail(output.error());
     const std::size_t each = ports_.is_output_half ? 2 : sizeof(float);
-    return static_cast<bool>(take_output(graph_output_.data(), graph_output_.size() / each));
+    return take_output(output->data(), output->size() / each);
   }
 
   void fill_tensor() {
@@ -209,12 +239,14 @@ class OrtRequest final : public InferRequest {
   const std::size_t thread_;
   const std::vector<std::int64_t> shape_;
   const Ort::MemoryInfo cpu_ = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+  const std::unique_ptr<CudaBatch> device_;  // null: pictures are letterboxed on the host
+  Result<void> device_started_;
+  std::vector<char> is_filled_;        // by input(), since the last run
   Ort::Allocator allocator_{nullptr};  // outlives what it made
   Ort::Value tensor_{nullptr};
   Ort::IoBinding binding_;
   Ort::RunOptions run_options_;
-  std::unique_ptr<CudaGraphRun> graph_;
-  std::vector<std::uint8_t> graph_output_;
+  std::optional<DeviceRun> device_run_;       // with device_
   std::vector<float> staging_, interleaved_;  // empty where the tensor is written into
   std::vector<Ort::Value> values_;            // keeps what output_ points into
   std::vector<float> floats_;
@@ -227,9 +259,24 @@ class OrtRequest final : public InferRequest {
 
 }  // namespace
 
-std::unique_ptr<InferRequest> make_ort_request(std::shared_ptr<OrtSession> session,
-                                               std::size_t batch, Size input, std::size_t ordinal) {
-  return std::make_unique<OrtRequest>(std::move(session), batch, input, ordinal);
+Result<std::unique_ptr<InferRequest>> make_ort_request(std::shared_ptr<OrtSession> session,
+                                                       std::size_t batch, Size input,
+                                                       std::size_t ordinal) {
+  std::unique_ptr<CudaBatch> device;
+  if (session->letterbox) {
+    const ModelPorts& ports = *session->ports;
+    const CudaBatch::Shape shape{.batch = batch,
+                                 .size = input,
+                                 .is_channels_last = ports.is_channels_last,
+                                 .is_half = ports.is_input_half};
+    Result<std::unique_ptr<CudaBatch>> made = CudaBatch::create(
+        session->letterbox, shape,
+        session->cuda_index < 0 ? CudaBatch::Memory::kHostMapped : CudaBatch::Memory::kDevice);
+    if (!made) return fail(made.error());
+    device = *std::move(made);
+  }
+  return std::unique_ptr<InferRequest>(
+      std::make_unique<OrtRequest>(std::move(session), batch, input, ordinal, std::move(device)));
 }
 
 }  // namespace framemill

@@ -41,8 +41,8 @@ Result<ProviderOptions> cuda_options(const ProviderRequest& request) {
                     // Grows by what is asked for: several models share a device.
                     {"arena_extend_strategy", "kSameAsRequested"},
                     {"use_tf32", request.precision == Precision::kFp32 ? "0" : "1"},
-                    {"enable_cuda_graph", "1"}};
-  options.has_cuda_graphs = true;
+                    {"enable_cuda_graph", request.may_capture_graphs ? "1" : "0"}};
+  options.has_cuda_graphs = request.may_capture_graphs;
   return options;
 }
 
@@ -68,8 +68,8 @@ Result<ProviderOptions> tensorrt_options(const ProviderRequest& request) {
                     {"trt_fp16_enable", flag(request.precision == Precision::kFp16)},
                     {"trt_bf16_enable", flag(request.precision == Precision::kBf16)},
                     {"trt_int8_enable", flag(request.is_int8)},
-                    {"trt_cuda_graph_enable", "1"}};
-  options.has_cuda_graphs = true;
+                    // It does not tell one request's graph from another's.
+                    {"trt_cuda_graph_enable", "0"}};
   add_profile(request, "trt", options);
   if (!request.cache_dir.empty()) {
     options.cache_folder =

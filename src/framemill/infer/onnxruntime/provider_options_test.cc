@@ -28,11 +28,19 @@ TEST(ProviderOptions, CudaComputesAsTheWeightsAre) {
   ASSERT_TRUE(options);
   EXPECT_EQ(options->value("device_id"), "1");
   EXPECT_EQ(options->value("use_tf32"), "1");
-  EXPECT_EQ(options->value("enable_cuda_graph"), "1");
-  EXPECT_TRUE(options->has_cuda_graphs);
+  EXPECT_EQ(options->value("enable_cuda_graph"), "0");
+  EXPECT_FALSE(options->has_cuda_graphs);
   EXPECT_TRUE(options->cache_folder.empty());
   request.precision = Precision::kFp32;
   EXPECT_EQ(provider_options(request)->value("use_tf32"), "0");
+  request.may_capture_graphs = true;
+  EXPECT_EQ(provider_options(request)->value("enable_cuda_graph"), "1");
+  EXPECT_TRUE(provider_options(request)->has_cuda_graphs);
+  // Of TensorRT's, one request would get another one's answer: nothing tells them apart.
+  ProviderRequest tensorrt = request_for(OnnxProvider::kTensorRt);
+  tensorrt.may_capture_graphs = true;
+  EXPECT_EQ(provider_options(tensorrt)->value("trt_cuda_graph_enable"), "0");
+  EXPECT_FALSE(provider_options(tensorrt)->has_cuda_graphs);
   request.precision = Precision::kFp16;
   const auto half = provider_options(request);
   ASSERT_FALSE(half);

@@ -360,6 +360,8 @@ Result<std::unique_ptr<Backend>> load_openvino_backend(const BackendOptions& opt
         adapter.output(i).tensor().set_element_type(ov::element::f32);
     facts.metadata = read_metadata(*model);
     facts.precision = guess_precision(*model);
+    if (options.letterbox_on == LetterboxOn::kDevice)
+      facts.letterbox_note = "OpenVINO takes its input from the host; set runtime: onnxruntime";
     for (const auto& output : model->outputs()) {
       OutputShape shape{.name = name_of(output), .dims = {}};
       if (output.get_partial_shape().rank().is_static())

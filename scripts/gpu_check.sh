@@ -1,0 +1,97 @@
+#!/usr/bin/env bash
+# Checks and measures framemill on an NVIDIA GPU, in under nine minutes; docs/gpu.md says what it does and what it found last.
+#   scripts/gpu_check.sh [--out DIR] [--device cuda:0] [--budget S]    here, with what scripts/setup.sh gpu installed
+#   scripts/gpu_check.sh --cpu                 the same steps with the processor and an emulated device: the test of this script
+#   scripts/gpu_check.sh pack DIR [--bare]     everything for a machine without network, in pieces of 48 MB: DIR/piece-*/;
+#                                              --bare leaves out CUDA's libraries, for a machine that has PyTorch's
+#                                              FRAMEMILL_GPU_MODELS names a folder of more models (*fp16*.onnx) to take along
+#   scripts/gpu_check.sh stage PIECE           there, once for each piece: puts it aside
+#   scripts/gpu_check.sh --bundle              there: joins the pieces and checks with what is in them
+# Exit status: 0 all that was checked is right, 1 something is not, 2 cannot run.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+stage=${FRAMEMILL_GPU_STAGE:-/tmp/framemill_gpu}
+
+build() {  # build KIND: the program, and for --cpu the emulated device
+  scripts/setup.sh "$1" >&2
+  cmake --preset release >/dev/null
+  local targets=(framemill)
+  [ "$1" = gpu ] || targets+=(emulated_cuda emulated_nvrtc)
+  cmake --build --preset release --target "${targets[@]}" >&2
+}
+
+# pack DIR [--bare]: the program with the libraries that it names, but for those of the C and C++ runtime, which a newer machine has
+# better; ONNX Runtime; models and clips.
+pack() {
+  local out=$1 bare=${2:-} work
+  build gpu
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  local root=$work/bundle
+  mkdir -p "$root"/{lib,models,clips,site/onnxruntime/capi,site/nvidia/cuda/lib}
+  strip -o "$root/framemill" build/release/framemill
+  ldd build/release/framemill | awk '$3 ~ /^\// {print $3}' |
+    grep -Ev '/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|resolv|stdc\+\+|gcc_s))\.(so|so\..*)$' | xargs cp -L -t "$root/lib"
+  cp .deps/onnxruntime-gpu/libonnxruntime*.so* "$root/site/onnxruntime/capi"
+  [ "$bare" = --bare ] || find .deps/onnxruntime-gpu -name '*.so*' ! -name 'libonnxruntime*' -exec cp -t "$root/site/nvidia/cuda/lib" {} +
+  cp demo/models/line_fp32.onnx "$root/models"
+  cp demo/clips/line.mp4 "$root/clips"
+  local data=../shared/testdata name
+  for name in yolo11n_640_fp32 yolov12n_rmcar_640_fp32 rect/yolo11n_640x384_fp32; do
+    [ ! -e "$data/models/$name.onnx" ] || cp "$data/models/$name.onnx" "$root/models"
+  done
+  for name in industrial_bottles_shelf_intel motorway_tunnel_federico crossing_1080p_thanglm20; do
+    [ ! -e "$data/clips/$name.mp4" ] || cp "$data/clips/$name.mp4" "$root/clips"
+  done
+  # FP16 models and others of one's own.
+  [ -z "${FRAMEMILL_GPU_MODELS:-}" ] || cp "$FRAMEMILL_GPU_MODELS"/*.onnx "$root/models"
+  tar -C "$work" -cf - bundle | gzip -6 | split -b 48M -d -a 3 - "$work/part-"
+  rm -rf "$out"/piece-*
+  for name in "$work"/part-*; do
+    mkdir -p "$out/piece-${name##*-}"
+    mv "$name" "$out/piece-${name##*-}/part"
+  done
+  (cd "$out" && sha256sum piece-*/part > sums && for name in piece-*; do cp sums "$name/"; done)
+  echo "gpu_check: $(ls -d "$out"/piece-* | wc -l) pieces in $out; stage each there, then run scripts/gpu_check.sh --bundle"
+}
+
+stage_piece() {
+  mkdir -p "$stage/$(basename "$1")"
+  cp "$1"/part "$1"/sums "$stage/$(basename "$1")/"
+  echo "gpu_check: $(basename "$1") is staged; $(ls "$stage" | grep -c '^piece-') of $(wc -l < "$1/sums") are there"
+}
+
+unbundle() {
+  local first
+  first=$(ls -d "$stage"/piece-* 2>/dev/null | head -1) || { echo "gpu_check: no pieces in $stage; stage them first" >&2; exit 2; }
+  (cd "$stage" && sha256sum --quiet -c "$first/sums") >&2 || { echo "gpu_check: a piece is missing or damaged" >&2; exit 2; }
+  [ -d "$stage/bundle" ] || cat "$stage"/piece-*/part | tar -C "$stage" -xzf -
+  # What was left out is PyTorch's.
+  local torch
+  torch=$(python3 -c 'import os, nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null || true)
+  [ -z "$torch" ] || for folder in "$torch"/*/; do
+    [ -e "$stage/bundle/site/nvidia/$(basename "$folder")" ] || ln -s "$folder" "$stage/bundle/site/nvidia/"
+  done
+}
+
+case "${1:-}" in
+  pack) [ $# -ge 2 ] || { echo "gpu_check: pack needs a folder" >&2; exit 2; }; pack "$2" "${3:-}"; exit ;;
+  stage) [ -e "${2:-}/part" ] || { echo "gpu_check: \"${2:-}\" is no piece" >&2; exit 2; }; stage_piece "$2"; exit ;;
+esac
+kind=gpu
+rest=()
+for word in "$@"; do
+  case "$word" in
+    --bundle) kind=bundle ;;
+    --cpu) kind=build; rest+=(--cpu) ;;
+    *) rest+=("$word") ;;
+  esac
+done
+if [ "$kind" = bundle ]; then
+  unbundle
+  export FRAMEMILL_ONNXRUNTIME=$stage/bundle/site
+  exec python3 scripts/gpu_check.py --framemill "$stage/bundle/framemill" --libraries "$stage/bundle/lib" \
+    --models "$stage/bundle/models" --clips "$stage/bundle/clips" "${rest[@]}"
+fi
+[ -n "${FRAMEMILL_BUILT:-}" ] || build "$kind"
+exec python3 scripts/gpu_check.py --framemill "${FRAMEMILL_BIN:-build/release/framemill}" "${rest[@]}"

@@ -1,0 +1,120 @@
+"""scripts/gpu_check.sh and the ways that fall back where there is no GPU.
+
+Promises: without a GPU the check runs from end to end with the processor and the emulated device (tests/cuda_emulator), and says of
+everything that it is right; a device that computes something else, and a run without any, are told apart from that. A configuration
+that asks for a device's letterbox and decoder runs without one, with one line for each in the log, and gives the same answers.
+"""
+import importlib.util
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from framemill import BINARY, ROOT
+
+HAS_GPU = os.path.exists("/dev/nvidiactl")
+MODEL, CLIP = ROOT / "demo/models/line_fp32.onnx", ROOT / "demo/clips/line.mp4"
+
+
+def run_engine(folder, name, letterbox_on, decode, cuda):
+    """(log, answers) of a run of a few frames with ONNX Runtime."""
+    config, results = Path(folder) / f"{name}.yaml", Path(folder) / f"{name}.jsonl"
+    config.write_text(json.dumps({
+        "models": {"objects": {"path": str(MODEL), "runtime": "onnxruntime", "device": "CPU", "letterbox_on": letterbox_on}},
+        "cameras": [{"id": "a", "url": str(CLIP), "every": 25, "decode": decode}, {"id": "b", "url": str(CLIP), "every": 40, "decode": decode}],
+        "engine": {"policy": "full", "pace": "fast"}}))
+    ran = subprocess.run([BINARY, "run", config, "--results", results, "--max-answers", "8", "--listen", "off"], capture_output=True, text=True,
+                         env={**os.environ, "FRAMEMILL_CUDA": cuda}, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr
+    answers = [json.loads(line) for line in results.open()]
+    return ran.stderr, sorted(((a["camera"], a["frame_index"], a["detections"]) for a in answers), key=lambda a: a[:2])
+
+
+def load_check():
+    spec = importlib.util.spec_from_file_location("gpu_check", ROOT / "scripts/gpu_check.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+class GpuCheckTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.addCleanup(self.folder.cleanup)
+        self.emulator = str(Path(BINARY).parent / "cuda_emulator")
+
+    def check(self, *arguments):
+        ran = subprocess.run([ROOT / "scripts/gpu_check.sh", "--demo", "--quick", "--out", self.folder.name, *arguments], capture_output=True,
+                             text=True, env={**os.environ, "FRAMEMILL_BUILT": "1", "FRAMEMILL_BIN": BINARY}, timeout=400, check=False)
+        return ran, json.loads((Path(self.folder.name) / "gpu_check.json").read_text())
+
+    def test_runs_from_end_to_end_without_a_gpu(self):
+        ran, report = self.check("--cpu")
+        self.assertEqual(0, ran.returncode, ran.stderr)
+        self.assertTrue(report["is_right"])
+        self.assertFalse(report["is_gpu"])
+        steps = {s["step"]: s for s in report["steps"]}
+        self.assertEqual({"right"}, {s["outcome"] for s in report["steps"]}, ran.stderr)
+        answers = steps["answers of line_fp32.onnx"]
+        self.assertEqual("device", answers["letterbox"])
+        self.assertEqual(1., answers["agreement"])
+        self.assertGreater(answers["detections"], 20)
+        self.assertEqual("processor", steps["answers with the device's decoder"]["decoder"])
+        self.assertGreater(steps["speed of line_fp32.onnx"]["best_frames_per_s"], 1)
+        self.assertGreater(steps["pipeline, clips"]["inferences_per_s"], 1)
+        page = (Path(self.folder.name) / "gpu_check.md").read_text()
+        for step in steps:
+            self.assertIn(f"| {step} | right |", page)
+
+    @unittest.skipIf(HAS_GPU, "here is one")
+    def test_a_machine_without_a_gpu_is_not_called_right(self):
+        ran, report = self.check("--budget", "60")
+        self.assertEqual(1, ran.returncode)
+        self.assertFalse(report["is_right"])
+        self.assertEqual("failed", report["steps"][1]["outcome"])
+        self.assertRegex(report["steps"][1]["reason"], "cuda:0")
+
+    def test_answers_that_differ_are_seen(self):
+        module = load_check()
+        answer = {"camera": "a", "frame_index": 0, "detections": [{"class": 1, "score": .8, "box": [10, 10, 50, 50]},
+                                                                  {"class": 0, "score": .5, "box": [60, 10, 90, 50]}]}
+
+        def changed(**values):
+            other = json.loads(json.dumps(answer))
+            other["detections"][0].update(values)
+            return module.agreement([answer], [other])["agreement"]
+        self.assertEqual(1., changed())
+        self.assertEqual(1., changed(score=.77, box=[10, 11, 50, 50]))
+        for values in ({"class": 2}, {"score": .7}, {"box": [20, 10, 60, 50]}, {"score": .1}):
+            self.assertLess(changed(**values), .8, values)
+        self.assertEqual(0., module.agreement([answer], [{**answer, "frame_index": 1}])["agreement"])
+        self.assertEqual(0., module.agreement([{**answer, "detections": []}], [{**answer, "detections": []}])["agreement"])
+
+    @unittest.skipIf(HAS_GPU, "nothing is missing")
+    def test_what_is_missing_costs_one_line_each(self):
+        host_log, wanted = run_engine(self.folder.name, "host", "host", "cpu", "/nowhere")
+        self.assertNotIn("warn", host_log)
+        log, answers = run_engine(self.folder.name, "fallback", "device", "auto", "/nowhere")
+        warnings = [line for line in log.splitlines() if " warn " in line]
+        self.assertEqual(2, len(warnings), log)
+        self.assertIn("pictures are letterboxed on the host: NVIDIA's driver is not there", warnings[0])
+        self.assertIn("decode: auto: the processor decodes: NVIDIA's decoder is not there", warnings[1])
+        self.assertEqual(wanted, answers)
+        log, answers = run_engine(self.folder.name, "device", "device", "cpu", self.emulator)
+        self.assertIn("pictures are letterboxed on cuda:0", log)
+        self.assertNotIn("warn", log)
+        self.assertEqual([a[:2] for a in wanted], [a[:2] for a in answers])
+        self.assertEqual([len(a[2]) for a in wanted], [len(a[2]) for a in answers])
+
+    def test_usage_is_checked(self):
+        for arguments in (["pack"], ["stage", "/nowhere"], ["--bundle"]):
+            ran = subprocess.run([ROOT / "scripts/gpu_check.sh", *arguments], capture_output=True, text=True, check=False,
+                                 env={**os.environ, "FRAMEMILL_GPU_STAGE": self.folder.name})
+            self.assertEqual(2, ran.returncode, ran.stderr)
+            self.assertIn("gpu_check:", ran.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
