@@ -102,9 +102,10 @@ inline constexpr std::array kModelSettings{
                                    "devices (cuda, tensorrt, rtx)."},
     Setting<ModelSettings>{
         .key = "device",
-        .field = &ModelSettings::device,
+        .field = TextOrList<ModelSettings>{&ModelSettings::device, &ModelSettings::device_list},
         .help = "Where it runs: auto, or a device as the runtime names it. OpenVINO: CPU, GPU, "
-                "GPU.1, NPU; ONNX Runtime: CPU, cuda:0, tensorrt:0, rtx:0."},
+                "GPU.1, NPU; ONNX Runtime: CPU, cuda:0, tensorrt:0, rtx:0. A list: on each of "
+                "them, behind one scheduler; a device that is named twice runs it twice."},
     Setting<ModelSettings>{
         .key = "precision",
         .field = &ModelSettings::precision,
