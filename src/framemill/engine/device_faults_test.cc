@@ -195,9 +195,9 @@ INSTANTIATE_TEST_SUITE_P(, DeviceFaults,
                          testing::Combine(testing::ValuesIn(kFaults),
                                           testing::Values(PolicyKind::kFull,
                                                           PolicyKind::kAdaptive)),
-                         [](const auto& info) {
-                           const bool is_full = std::get<1>(info.param) == PolicyKind::kFull;
-                           return std::string(std::get<0>(info.param).name) +
+                         [](const auto& test) {
+                           const bool is_full = std::get<1>(test.param) == PolicyKind::kFull;
+                           return std::string(std::get<0>(test.param).name) +
                                   (is_full ? "Full" : "Adaptive");
                          });
 
@@ -227,9 +227,9 @@ INSTANTIATE_TEST_SUITE_P(, LoneDeviceFaults,
                          testing::Combine(testing::ValuesIn(kFaults),
                                           testing::Values(PolicyKind::kFull,
                                                           PolicyKind::kAdaptive)),
-                         [](const auto& info) {
-                           const bool is_full = std::get<1>(info.param) == PolicyKind::kFull;
-                           return std::string(std::get<0>(info.param).name) +
+                         [](const auto& test) {
+                           const bool is_full = std::get<1>(test.param) == PolicyKind::kFull;
+                           return std::string(std::get<0>(test.param).name) +
                                   (is_full ? "Full" : "Adaptive");
                          });
 

@@ -48,6 +48,7 @@ DeviceHealth::Change DeviceHealth::finished(std::uint64_t id, TimePoint now,
   }
   switch (*error) {
     case ErrorCode::kCancelled:
+    case ErrorCode::kInvalidArgument:
       return {};
     case ErrorCode::kUnavailable:
       return take_out(OutReason::kGone, now);

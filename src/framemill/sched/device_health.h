@@ -58,7 +58,8 @@ class DeviceHealth {
   /// A batch was handed over while it may serve; `id` is new, `expected` what it usually takes, 0
   /// where nothing is known: the first of its kind may have to compile the model.
   void started(std::uint64_t id, std::size_t pictures, TimePoint now, Duration expected);
-  /// A batch came back. Ids that were lost are known to be late.
+  /// A batch came back. Ids that were lost are known to be late. kCancelled and kInvalidArgument (a
+  /// picture that no device takes) are not the device's fault.
   Change finished(std::uint64_t id, TimePoint now, std::optional<ErrorCode> error);
   /// Looks for batches, and probes, that hang.
   Change tick(TimePoint now);

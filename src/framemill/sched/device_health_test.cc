@@ -43,7 +43,8 @@ TEST(DeviceHealth, ADeviceThatSaysItIsGoneNeedsOneErrorAndACancelledBatchNone) {
   DeviceHealth health(kPolicy, 8);
   for (std::uint64_t id = 0; id < 9; ++id) {
     health.started(id, 1, at(0ms), 10ms);
-    EXPECT_FALSE(health.finished(id, at(1ms), ErrorCode::kCancelled).is_taken_out);
+    const ErrorCode error = id % 2 == 0 ? ErrorCode::kCancelled : ErrorCode::kInvalidArgument;
+    EXPECT_FALSE(health.finished(id, at(1ms), error).is_taken_out);
   }
   health.started(9, 1, at(2ms), 10ms);
   EXPECT_TRUE(health.finished(9, at(3ms), ErrorCode::kUnavailable).is_taken_out);
