@@ -69,8 +69,8 @@ class DevicesTest(FramemillTest):
             self.assertGreater(device["batches"], 0.2 * total["inferred"], done.summary["devices"])
 
     def test_what_devices_cannot_be(self):
-        for device, wanted in (("[CPU, NOPE]", 'device "NOPE" is not there'), ("[CPU, '']", "models[line].device: has a name without letters"),
-                               (str(["CPU"] * 17), "models[line].device: has more than 16 devices")):
+        for device, wanted in (("[CPU, NOPE]", 'device "NOPE" is not there'), ("[CPU, '']", "models.line.device: has a name without letters"),
+                               (str(["CPU"] * 17), "models.line.device: has more than 16 devices")):
             done = run("run", self.configuration(device, ["every: 10"]), "--listen", "off")
             self.assertEqual(done.returncode, 2, done.stderr)
             self.assertIn(wanted, done.stderr)
