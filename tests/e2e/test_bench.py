@@ -43,7 +43,7 @@ class BenchTest(FramemillTest):
         done = self.quick("--out", out, "--page", page, "--json")
         self.assertEqual(done.stdout, out.read_text())
         profile = json.loads(done.stdout)
-        self.assertEqual(profile["schema"], "framemill.profile/1")
+        self.assertEqual(profile["schema"], "framemill.profile/2")
         self.assertEqual(profile["model"], DEMO_MODEL.name)
         self.assertEqual(profile["model_sha256"], subprocess.run(["sha256sum", DEMO_MODEL], capture_output=True, text=True, check=True).stdout[:64])
         points = {(p["batch"], p["streams"], p["decoders"]): p for p in profile["points"]}
@@ -60,6 +60,14 @@ class BenchTest(FramemillTest):
             # Little's law: what is in flight = throughput x time; letterbox to detections are all in the time.
             in_flight = point["frames_per_s"] / batch * sum(service) / len(service) / 1000
             self.assertLess(abs(in_flight - streams) / streams, .35, point)
+        asked = [r["cameras"] * r["rate_hz"] for r in profile["runs"]]
+        self.assertGreaterEqual(len(asked), 2)
+        self.assertEqual(asked, sorted(asked))
+        for whole_run in profile["runs"]:
+            inferred = sum(kind["count"] * kind["batch"] for kind in whole_run["batches"])
+            self.assertGreater(inferred, 0)
+            self.assertLess(whole_run["frames_per_s"], 1.1 * whole_run["cameras"] * whole_run["rate_hz"])
+            self.assertTrue(all(kind["batch"] <= profile["knee_batch"] for kind in whole_run["batches"]))
         self.assertEqual([(rate["codec"], rate["size"]) for rate in profile["decode"]], [("h264", [640, 360])])
         for key in ("cpu", "cores", "kernel", "runtime", "framemill", "memory_mb"):
             self.assertTrue(profile["environment"][key], key)
@@ -68,6 +76,15 @@ class BenchTest(FramemillTest):
         self.assertEqual(links.outside, [])
         self.assertGreaterEqual(links.charts, 3)
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["bench.html", "profile.json"])
+
+    def test_a_profile_of_another_schema_is_replaced_and_one_that_is_no_profile_is_not(self):
+        out = self.folder / "profile.json"
+        out.write_text('{"schema": "framemill.profile/1"}')
+        self.quick("--out", out)
+        self.assertEqual(json.loads(out.read_text())["schema"], "framemill.profile/2")
+        out.write_text('{"schema": "mine"}')
+        self.refused(DEMO_MODEL, "--quick", "--out", out, says=["would replace a file that is no whole profile"])
+        self.assertEqual(out.read_text(), '{"schema": "mine"}')
 
     def test_measuring_again_compares_with_what_it_replaces(self):
         out = self.folder / "profile.json"

@@ -19,7 +19,7 @@ cameras:
 def profile(model="m.onnx", ms=30.0, batch=1, streams=2):
     """A profile as `bench` writes one: every batch takes between 90 and 110 % of `ms`."""
     content = {
-        "schema": "framemill.profile/1", "device": "CPU", "device_name": "test device", "model": model,
+        "schema": "framemill.profile/2", "device": "CPU", "device_name": "test device", "model": model,
         "model_sha256": "ab" * 32, "precision": "int8", "input": [640, 384],
         "environment": {"cpu": "test"}, "measured_at": "2026-01-01T00:00:00.000Z",
         "knee_batch": batch, "knee_streams": streams, "run_streams": streams,
@@ -28,7 +28,7 @@ def profile(model="m.onnx", ms=30.0, batch=1, streams=2):
             "service_ms": [round(ms * (0.9 + 0.002 * i), 6) for i in range(101)],
             "cpu_cores": 2.0, "host_bytes": 100000000, "device_bytes": None, "power_w": None, "temperature_c": None,
             "spread": 0.01}],
-        "spare": [], "camera": None,
+        "runs": [], "camera": None,
         "decode": [{"codec": "h264", "size": [640, 360], "frames_per_core_s": 1500.0}]}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     content["checksum"] = hashlib.sha256(text.encode()).hexdigest()

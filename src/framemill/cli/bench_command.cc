@@ -33,7 +33,7 @@
 #include "framemill/engine/environment.h"
 #include "framemill/engine/machine_meter.h"
 #include "framemill/engine/model_profiler.h"
-#include "framemill/engine/run_throughput.h"
+#include "framemill/engine/whole_run.h"
 #include "framemill/infer/cpu_quota.h"
 #include "framemill/plan/processor_share.h"
 #include "framemill/plan/profile_json.h"
@@ -48,7 +48,9 @@ namespace {
 constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
 constexpr std::size_t kPictures = 16;
 constexpr double kRunRateHz = 10;  ///< sampled of each camera in a run that fills the model
-constexpr double kRunLoad = 1.3;   ///< of what the model can do
+/// Asked for over what the model can do; the last fills it beside decoding.
+constexpr std::array<double, 4> kRunLoads{.3, .6, .85, 1.3};
+constexpr Duration kRunWarmUp = std::chrono::milliseconds(1500);
 constexpr double kRunCamerasMax = 256;
 
 struct BenchRequest {
@@ -202,7 +204,8 @@ Result<void> check_request(const BenchRequest& request) {
   return {};
 }
 
-/// The older profile to compare with, and its name; none where there is none.
+/// The older profile to compare with, and its name; none where there is none, or where --out
+/// replaces one that another framemill wrote.
 struct Before {
   std::string name;
   std::optional<DeviceProfile> profile;
@@ -217,6 +220,7 @@ Result<Before> read_before(const BenchRequest& request) {
   if (before.name.empty()) return before;
   Result<DeviceProfile> profile = read_profile(before.name);
   if (!profile && !request.against.empty()) return fail(profile.error().at("--against"));
+  if (!profile && profile.error().code() == ErrorCode::kUnsupported) return Before{};
   if (!profile)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("--out would replace a file that is no whole profile: {} (or remove "
@@ -273,7 +277,7 @@ class Bencher {
   Result<void> measure_decoding(DeviceProfile& profile);
   Result<ModelMeasurement> measure_model();
   void measure_camera(DeviceProfile& profile);
-  void measure_run_losses(DeviceProfile& profile);
+  void measure_runs(DeviceProfile& profile);
   void describe(DeviceProfile& profile, const ModelMeasurement& result) const;
   [[nodiscard]] std::vector<GeneratedClip> clips_to_generate() const;
 
@@ -364,7 +368,7 @@ Result<ModelMeasurement> Bencher::measure_model() {
     options.windows_max = 3;
     options.streams_max = 2;
     options.is_border_checked = false;
-    options.decoders = {4};
+    options.decoders = {std::min<std::size_t>(8 * cores, 128)};  // fewer cost less than noise
   }
   const auto load = [this](std::size_t streams) -> Result<std::unique_ptr<Detector>> {
     EngineSettings engine;
@@ -394,43 +398,47 @@ void Bencher::measure_camera(DeviceProfile& profile) {
     return;
   }
   profile.camera = *cost;
-  if (profile.device == "CPU") measure_run_losses(profile);  // elsewhere cameras take nothing of it
+  if (profile.device == "CPU") measure_runs(profile);  // elsewhere cameras take nothing of it
 }
 
-/// What is missing in runs that ask for more than the model can do, beyond what decoding and
-/// carrying explain.
-void Bencher::measure_run_losses(DeviceProfile& profile) {
+/// Batches as they are in whole runs, from much time to spare to none; and of the runs that ask for
+/// more than the model can do, what is missing beyond what decoding and carrying explain.
+void Bencher::measure_runs(DeviceProfile& profile) {
   const ServicePoint* const alone = find_run_point(profile, 0);
   if (alone == nullptr) return;
-  RunLoad load{.rate_hz = kRunRateHz};
-  load.cameras = static_cast<std::size_t>(
-      std::clamp(std::ceil(kRunLoad * alone->frames_per_s / load.rate_hz), 2.0, kRunCamerasMax));
-  const CamerasBeside known{.count = static_cast<double>(load.cameras),
-                            .codec = profile.decode.front().codec,
-                            .size = profile.decode.front().size,
-                            .fps = profile.camera->fps,
-                            .rate_hz = load.rate_hz};
-  const double sampled_per_s = known.count * known.rate_hz;
-  if (sampled_per_s < 1.1 * alone->frames_per_s) return;  // not enough to fill the model
-  const Duration length = std::chrono::milliseconds(request_.is_quick ? 1000 : 4000);
-  for (const PolicyKind policy : {PolicyKind::kFull, PolicyKind::kAdaptive}) {
-    if (stop_.is_stopped()) return;
-    progress_.begin(fmt::format("a run of {} cameras, policy {}", load.cameras, to_string(policy)));
+  const Duration length = std::chrono::milliseconds(request_.is_quick ? 3000 : 6000);
+  RunLoad load{.rate_hz = kRunRateHz, .batch = profile.knee_batch};
+  const auto measure = [&](double share, PolicyKind policy) -> std::optional<RunPoint> {
     load.policy = policy;
-    const Result<double> inferred =
-        measure_run_throughput(request_.model, beside_clip_, load, length / 2, length, clock_);
-    if (!inferred) {
-      notes_.push_back(fmt::format("what a run costs the model was not measured: {}",
-                                   inferred.error().message()));
-      return;
-    }
-    const bool is_carried = policy == PolicyKind::kAdaptive;
-    CamerasBeside cameras = known;
+    load.cameras = static_cast<std::size_t>(
+        std::clamp(std::round(share * alone->frames_per_s / load.rate_hz), 1.0, kRunCamerasMax));
+    progress_.begin(fmt::format("a run of {} cameras, policy {}", load.cameras, to_string(policy)));
+    Result<RunPoint> run =
+        measure_run(request_.model, beside_clip_, load, kRunWarmUp, length, clock_);
+    if (run) return *std::move(run);
+    notes_.push_back(fmt::format("a run of {} cameras was not measured: {}", load.cameras,
+                                 run.error().message()));
+    return std::nullopt;
+  };
+  const auto add_loss = [&](const RunPoint& run, bool is_carried, double& sample_s) {
+    const double sampled_per_s = static_cast<double>(run.cameras) * run.rate_hz;
+    if (sampled_per_s < 1.1 * alone->frames_per_s) return;  // not enough to fill the model
+    CamerasBeside cameras = cameras_of(profile, run);
     cameras.is_carried = is_carried;
-    const double lost = alone->cpu_cores * (1 - *inferred / alone->frames_per_s);
-    double& sample_s = is_carried ? profile.camera->carried_sample_s : profile.camera->sample_s;
+    const double lost = alone->cpu_cores * (1 - run.frames_per_s / alone->frames_per_s);
     sample_s = std::max(0.0, (lost - cores_beside(profile, {&cameras, 1})) / sampled_per_s);
+  };
+  for (const double share : kRunLoads) {
+    if (stop_.is_stopped()) return;
+    std::optional<RunPoint> run = measure(share, PolicyKind::kFull);
+    if (!run) return;
+    if (!profile.runs.empty() && profile.runs.back().cameras == run->cameras) continue;
+    profile.runs.push_back(*std::move(run));
   }
+  add_loss(profile.runs.back(), false, profile.camera->sample_s);
+  if (stop_.is_stopped()) return;
+  const std::optional<RunPoint> carried = measure(kRunLoads.back(), PolicyKind::kAdaptive);
+  if (carried) add_loss(*carried, true, profile.camera->carried_sample_s);
 }
 
 void Bencher::describe(DeviceProfile& profile, const ModelMeasurement& result) const {
@@ -445,7 +453,6 @@ void Bencher::describe(DeviceProfile& profile, const ModelMeasurement& result) c
   profile.knee_streams = result.knee_streams;
   profile.run_streams = result.run_streams;
   profile.points = result.points;
-  profile.spare = result.spare;
   const Environment machine = read_environment();
   auto& environment = profile.environment;
   environment["framemill"] = FRAMEMILL_VERSION;

@@ -1,5 +1,6 @@
 #include "framemill/cli/bench_report.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <iterator>
@@ -28,6 +29,18 @@ std::string mark_of(const DeviceProfile& profile, const ServicePoint& point) {
   const bool is_run = point.streams == profile.run_streams;
   if (is_knee && is_run) return "  knee, run";
   return is_knee ? "  knee" : is_run ? "  run" : "";
+}
+
+/// What the most of its batches took.
+std::string run_line(const RunPoint& run) {
+  std::string line =
+      fmt::format("a run of {} camera{}, {:g} frames/s each: {:.1f} inferred/s", run.cameras,
+                  run.cameras == 1 ? "" : "s", run.rate_hz, run.frames_per_s);
+  const auto most = std::ranges::max_element(run.batches, {}, &RunBatches::count);
+  if (most == run.batches.end() || most->service.percentiles.empty()) return line + '\n';
+  return line + fmt::format("; batch {}, {} in flight: p50 {:.1f} ms, p95 {:.1f} ms\n", most->batch,
+                            most->in_flight, to_ms(most->service.percentiles[50]),
+                            to_ms(most->service.percentiles[95]));
 }
 
 }  // namespace
@@ -83,13 +96,7 @@ std::string format_bench_table(const DeviceProfile& profile) {
   fmt::format_to(end, "\nknee: batch {}, {} stream{}; `run` keeps {} in flight\n",
                  profile.knee_batch, profile.knee_streams, profile.knee_streams == 1 ? "" : "s",
                  profile.run_streams);
-  for (const SparePoint& point : profile.spare) {
-    if (point.service.percentiles.empty()) continue;
-    fmt::format_to(end,
-                   "with time to spare, batch {}, {} in flight: p50 {:.1f} ms, p95 {:.1f} ms\n",
-                   point.batch, point.in_flight, to_ms(point.service.percentiles[50]),
-                   to_ms(point.service.percentiles[95]));
-  }
+  for (const RunPoint& run : profile.runs) out += run_line(run);
   if (profile.camera) {
     fmt::format_to(end,
                    "a camera of {:.3g} frames/s beside it: {:.2f} ms to decode a frame, {:.2f} ms "

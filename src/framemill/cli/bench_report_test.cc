@@ -72,6 +72,9 @@ TEST(BenchTable, ShowsEverySettingAndMarksTheKnee) {
   EXPECT_THAT(table, HasSubstr("gate.onnx int8, 640x384, on CPU (Fast 9000)"));
   EXPECT_THAT(table, HasSubstr("knee, run"));
   EXPECT_THAT(table, HasSubstr("knee: batch 1, 2 streams; `run` keeps 2 in flight"));
+  EXPECT_THAT(table,
+              HasSubstr("a run of 4 cameras, 10 frames/s each: 39.8 inferred/s; batch 1, 1 in "
+                        "flight: p50 20.0 ms, p95 24.5 ms"));
   EXPECT_THAT(table, Not(HasSubstr("  W")));  // no power: no column
   DeviceProfile profile = sample_profile();
   profile.points[0].power_w = 31.25;

@@ -31,6 +31,16 @@ namespace framemill {
   profile.knee_streams = profile.run_streams = 2;
   profile.points = {sample_point(1, 1, 0, 10), sample_point(1, 2, 0, 16), sample_point(2, 2, 0, 32),
                     sample_point(1, 2, 8, 20)};
+  profile.runs = {
+      {.cameras = 4,
+       .rate_hz = 10,
+       .frames_per_s = 39.8,
+       .batches = {
+           {.batch = 1, .in_flight = 2, .count = 7, .service = sample_point(1, 2, 0, 17).service},
+           {.batch = 1,
+            .in_flight = 1,
+            .count = 200,
+            .service = sample_point(1, 2, 0, 20).service}}}};
   profile.decode = {{.codec = "h264", .size = {640, 360}, .frames_per_core_s = 1500}};
   return profile;
 }

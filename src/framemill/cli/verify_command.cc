@@ -72,6 +72,15 @@ Result<void> check_models(const RunSettings& settings, const std::vector<DeviceP
   return {};
 }
 
+/// What is played batches as what is predicted: at the profile's knee, not at one measured again in
+/// a second at the start. With several models of different knees the engine keeps its own rule.
+void set_batch(RunSettings& settings, const std::vector<DeviceProfile>& profiles) {
+  const std::size_t knee = profiles.front().knee_batch;
+  const bool is_one = std::ranges::all_of(
+      profiles, [knee](const DeviceProfile& profile) { return profile.knee_batch == knee; });
+  if (is_one) settings.engine.batch = std::to_string(knee);
+}
+
 LoadFigures predicted_of(const ClassFigures& figures, Duration length) {
   const double seconds = to_seconds(length);
   const auto answered = static_cast<double>(figures.inferred + figures.propagated + figures.reused);
@@ -191,6 +200,7 @@ Result<Prepared> prepare(Options options) {
   if (const Result<void> same = check_models(load->settings, profiles); !same) {
     return fail(same.error());
   }
+  set_batch(load->settings, profiles);
   Result<SimulatedSite> site =
       options.source.clips.empty()
           ? make_synthetic_site(*workload, profiles, load->settings, options.source.seed)

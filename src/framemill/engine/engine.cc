@@ -442,6 +442,7 @@ void Engine::start() {
   options.similarity_min = engine.similarity;
   if (engine.audit > 0) options.audits = s.audits.get();
   options.trace = s.trace.get();
+  options.on_dispatch = s.hooks.on_dispatch;
   options.is_batch_by_utilisation = engine.batch == "utilisation";
   if (engine.batch != "knee" && !options.is_batch_by_utilisation) {
     options.knee_frames = s.batch_max();

@@ -25,6 +25,7 @@
 #include "framemill/engine/trace_writer.h"
 #include "framemill/infer/backend.h"
 #include "framemill/infer/detector.h"
+#include "framemill/sched/dispatch_trace.h"
 #include "framemill/sched/fidelity.h"
 
 namespace framemill {
@@ -109,6 +110,8 @@ struct EngineHooks {
   /// Called for each answer, in frame order for each camera, from several threads at once for
   /// several cameras; must not call back.
   std::function<void(const Answer&)> on_answer;
+  /// Pace live: called for all that is decided, in order, under the scheduler's lock: be quick.
+  DispatchRecorder on_dispatch;
   /// Called for each change of an alarm, in order, at least once, from one thread.
   std::function<void(const AlarmEvent&)> on_alarm;
 };

@@ -13,6 +13,7 @@
 #include "framemill/engine/answer_ledger.h"
 #include "framemill/engine/audit_desk.h"
 #include "framemill/engine/device_pool.h"
+#include "framemill/sched/dispatch_trace.h"
 #include "framemill/sched/inference_policy.h"
 #include "framemill/sched/live_dispatch.h"
 #include "framemill/sched/service_times.h"
@@ -48,6 +49,7 @@ struct FrameSchedulerOptions {
   AuditDesk* audits = nullptr;  ///< outlives the scheduler; null: no audits
   /// Pace live: is told of all that is decided; outlives the scheduler. Null: nobody is.
   TraceWriter* trace = nullptr;
+  DispatchRecorder on_dispatch;  ///< likewise; empty: nobody
 };
 
 /// How a scheduler stands, for reports.

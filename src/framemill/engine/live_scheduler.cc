@@ -41,10 +41,13 @@ LiveDispatchOptions dispatch_options(const FrameSchedulerOptions& options, const
 TracedDispatch make_dispatch(const FrameSchedulerOptions& options, const DevicePool& pool,
                              TimePoint now) {
   LiveDispatchOptions dispatch = dispatch_options(options, pool);
-  DispatchRecorder recorder;
+  DispatchRecorder recorder = options.on_dispatch;
   if (options.trace != nullptr) {
     options.trace->begin(dispatch, now);
-    recorder = [trace = options.trace](DispatchRecord&& record) { trace->add(std::move(record)); };
+    recorder = [trace = options.trace, also = options.on_dispatch](DispatchRecord&& record) {
+      if (also) also(DispatchRecord(record));
+      trace->add(std::move(record));
+    };
   }
   return {std::move(dispatch), now, std::move(recorder)};
 }

@@ -22,8 +22,7 @@ namespace {
 
 constexpr std::size_t kSteadyWindows = 3;
 constexpr std::size_t kPercentiles = 101;
-constexpr Duration kPause = std::chrono::milliseconds(20);  ///< between batches to spare
-constexpr Duration kLook = std::chrono::milliseconds(50);   ///< how often a stop is looked for
+constexpr Duration kLook = std::chrono::milliseconds(50);  ///< how often a stop is looked for
 
 /// A batch that came back.
 struct Completion {
@@ -35,13 +34,10 @@ struct Completion {
 /// come after all.
 class BusyLoop {
  public:
-  /// Of `streams` slots, `in_flight` are used; a slot rests for `pause` after each batch.
-  BusyLoop(std::unique_ptr<Detector> detector, std::size_t streams, std::size_t in_flight,
-           std::size_t batch, Duration pause, const ModelProfilerOptions& options,
-           const Clock& clock)
-      : in_flight_(in_flight),
+  BusyLoop(std::unique_ptr<Detector> detector, std::size_t streams, std::size_t batch,
+           const ModelProfilerOptions& options, const Clock& clock)
+      : streams_(streams),
         batch_(batch),
-        pause_(pause),
         pictures_(options.pictures),
         clock_(clock),
         pool_({std::shared_ptr<const Detector>(std::move(detector))},
@@ -50,8 +46,8 @@ class BusyLoop {
 
   /// Makes the requests and hands the first batches over.
   Result<void> start() {
-    if (Result<void> warm = pool_.warm_up(lane_, batch_, in_flight_ + 1); !warm) return warm;
-    for (std::size_t i = 0; i < in_flight_; ++i) submit();
+    if (Result<void> warm = pool_.warm_up(lane_, batch_, streams_ + 1); !warm) return warm;
+    for (std::size_t i = 0; i < streams_; ++i) submit();
     return {};
   }
 
@@ -95,13 +91,11 @@ class BusyLoop {
       is_going_on = !is_over_ && !error_;
     }
     changed_.notify_all();
-    if (is_going_on && pause_ > Duration::zero()) std::this_thread::sleep_for(pause_);
     if (is_going_on) submit();
   }
 
-  const std::size_t in_flight_;
+  const std::size_t streams_;
   const std::size_t batch_;
-  const Duration pause_;
   const std::vector<std::shared_ptr<const Picture>> pictures_;
   const Clock& clock_;
   std::atomic<std::size_t> next_picture_{0};
@@ -218,10 +212,8 @@ ServicePoint summarise(const WindowCutter& cutter) {
   return point;
 }
 
-std::string describe(std::size_t batch, std::size_t streams, std::size_t decoders,
-                     std::size_t in_flight = 0) {
+std::string describe(std::size_t batch, std::size_t streams, std::size_t decoders) {
   std::string text = fmt::format("batch {}, {} stream{}", batch, streams, streams == 1 ? "" : "s");
-  if (in_flight > 0) text += fmt::format(", {} in flight and a pause", in_flight);
   if (decoders > 0) text += fmt::format(", {} cameras decoded beside", decoders);
   return text;
 }
@@ -301,7 +293,7 @@ Result<ServicePoint> ModelProfiler::run(const Setting& setting) {
   if (is_stopped()) return cancelled();
   const std::size_t expected = 6 + options_.decoders.size();
   on_step_(
-      describe(setting.batch, setting.streams, setting.decoders, setting.in_flight),
+      describe(setting.batch, setting.streams, setting.decoders),
       static_cast<double>(steps_done_) / static_cast<double>(std::max(expected, steps_done_ + 1)));
   ++steps_done_;
   if (!reset_peak_memory() && result_.points.empty())
@@ -313,10 +305,8 @@ Result<ServicePoint> ModelProfiler::run(const Setting& setting) {
       load_(setting.streams == result_.run_streams ? 0 : setting.streams);
   if (!detector) return fail(detector.error());
   const BesideDecoders decoders(options_.beside_clip, setting.decoders, clock_);
-  const bool is_spare = setting.in_flight > 0;
-  auto loop = std::make_unique<BusyLoop>(
-      *std::move(detector), setting.streams, is_spare ? setting.in_flight : setting.streams,
-      setting.batch, is_spare ? kPause : Duration::zero(), options_, clock_);
+  auto loop = std::make_unique<BusyLoop>(*std::move(detector), setting.streams, setting.batch,
+                                         options_, clock_);
   if (Result<void> started = loop->start(); !started) return fail(started.error());
 
   WindowCutter cutter(options_, setting.batch, clock_, decoders);
@@ -381,20 +371,6 @@ Result<double> ModelProfiler::measure_setting(const Setting& setting) {
   else if (throughput > known->frames_per_s)
     *known = std::move(point);  // other work on the machine only ever slows down
   return throughput;
-}
-
-Result<void> ModelProfiler::measure_spare() {
-  std::vector<std::size_t> batches{1};
-  if (result_.knee_batch > 1) batches.push_back(result_.knee_batch);
-  for (std::size_t in_flight = 1; in_flight < std::min(result_.run_streams, options_.streams_max);
-       ++in_flight) {
-    for (const std::size_t batch : batches) {
-      const Result<ServicePoint> point = run({batch, result_.run_streams, 0, in_flight});
-      if (!point) return fail(point.error());
-      result_.spare.push_back({batch, in_flight, point->service});
-    }
-  }
-  return {};
 }
 
 Result<double> ModelProfiler::throughput_of(const Setting& setting) {
@@ -483,8 +459,6 @@ Result<ModelMeasurement> ModelProfiler::measure() {
 
   // One picture alone is the fastest answer there is; plans hold SLOs against it.
   if (const Result<double> alone = throughput_of({1, 1, 0}); !alone) return fail(alone.error());
-
-  if (const Result<void> spare = measure_spare(); !spare) return fail(spare.error());
 
   if (options_.is_grid_wanted) {
     for (const std::size_t count : streams) {

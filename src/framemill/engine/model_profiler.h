@@ -40,7 +40,6 @@ struct ModelMeasurement {
   ModelFacts facts;
   Size input;  ///< that the pictures were inferred at
   std::vector<ServicePoint> points;
-  std::vector<SparePoint> spare;
   std::size_t knee_batch = 1;
   std::size_t knee_streams = 1;
   std::size_t run_streams = 1;
@@ -68,8 +67,7 @@ struct SteadyWindows {
 /// Measures a model the way the engine runs it: through a DetectorPool, letterbox to detections,
 /// as many batches in flight as the setting says, the next one handed over when one comes back.
 /// First the batch at the number of streams that `run` uses, up to one step past the knee; then the
-/// streams at that batch, and one picture alone; then `run`'s streams with fewer batches in flight
-/// and a pause after each; then the knee with cameras decoded beside it.
+/// streams at that batch, and one picture alone; then the knee with cameras decoded beside it.
 /// Thread-safety: request_stop() from any thread; the rest from one.
 class ModelProfiler {
  public:
@@ -95,12 +93,10 @@ class ModelProfiler {
   Result<void> look_at_model();
   struct Setting {
     std::size_t batch = 1, streams = 1, decoders = 0;
-    std::size_t in_flight = 0;  ///< batches at once, with a pause after each; 0: as many as streams
   };
   /// Runs `setting` until its windows are steady.
   Result<ServicePoint> run(const Setting& setting);
   Result<double> measure_setting(const Setting& setting);
-  Result<void> measure_spare();
   Result<double> throughput_of(const Setting& setting);
   void check_border(const Setting& smaller, const Setting& larger);
   Result<std::size_t> sweep(const std::vector<std::size_t>& values,

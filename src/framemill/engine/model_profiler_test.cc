@@ -142,24 +142,6 @@ TEST_F(ModelProfilerTest, MeasuresTheSpeedOfOneSettingAlone) {
   EXPECT_EQ(control_->in_flight, 0);
 }
 
-TEST_F(ModelProfilerTest, MeasuresFewerBatchesInFlightThanRunKeeps) {
-  run_streams_ = 3;
-  options_.streams_max = 3;
-  ModelProfiler bench = make_profiler();
-  const Result<ModelMeasurement> result = bench.measure();
-  ASSERT_TRUE(result) << result.error().message();
-  using Setting = std::tuple<std::size_t, std::size_t>;
-  std::vector<Setting> settings;
-  for (const SparePoint& point : result->spare) {
-    settings.emplace_back(point.batch, point.in_flight);
-    ASSERT_EQ(point.service.percentiles.size(), 101U);
-    EXPECT_GE(point.service.percentiles.front(), 10ms);
-  }
-  EXPECT_EQ(result->knee_batch, 4U);
-  EXPECT_THAT(settings, ElementsAre(Setting{1, 1}, Setting{4, 1}, Setting{1, 2}, Setting{4, 2}));
-  EXPECT_EQ(control_->in_flight, 0);
-}
-
 TEST_F(ModelProfilerTest, MeasuresTheWholeGridWhereAsked) {
   options_.streams_max = 3;
   options_.batch_max = 2;

@@ -74,6 +74,13 @@ double cores_beside(const DeviceProfile& profile, std::span<const CamerasBeside>
   return cores;
 }
 
+CamerasBeside cameras_of(const DeviceProfile& profile, const RunPoint& run) {
+  // Without a codec: of the clip that `camera` was measured with.
+  return {.count = static_cast<double>(run.cameras),
+          .fps = profile.camera ? profile.camera->fps : 0,
+          .rate_hz = run.rate_hz};
+}
+
 ModelCores model_cores(const DeviceProfile& profile, std::size_t in_flight) {
   ModelCores cores;
   for (const ServicePoint& point : profile.points) {

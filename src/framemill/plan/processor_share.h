@@ -34,6 +34,9 @@ struct CamerasBeside {
 [[nodiscard]] double cores_beside(const DeviceProfile& profile,
                                   std::span<const CamerasBeside> cameras);
 
+/// Those of one of the profile's own runs.
+[[nodiscard]] CamerasBeside cameras_of(const DeviceProfile& profile, const RunPoint& run);
+
 /// The knee as `run` runs it, with so many cameras decoded beside it; null: not measured.
 [[nodiscard]] const ServicePoint* find_run_point(const DeviceProfile& profile,
                                                  std::size_t decoders);

@@ -56,14 +56,18 @@ Json to_json(const std::optional<T>& value) {
   return value ? Json(*value) : Json(nullptr);
 }
 
-Json to_json(const ServicePoint& point) {
+Json to_json(const LatencyDistribution& distribution) {
   Json percentiles = Json::array();
-  for (const Duration time : point.service.percentiles) percentiles.push_back(to_exact_ms(time));
+  for (const Duration time : distribution.percentiles) percentiles.push_back(to_exact_ms(time));
+  return percentiles;
+}
+
+Json to_json(const ServicePoint& point) {
   return {{"batch", point.batch},
           {"streams", point.streams},
           {"decoders", point.decoders},
           {"frames_per_s", point.frames_per_s},
-          {"service_ms", std::move(percentiles)},
+          {"service_ms", to_json(point.service)},
           {"cpu_cores", point.cpu_cores},
           {"host_bytes", point.host_bytes},
           {"device_bytes", to_json(point.device_bytes)},
@@ -72,12 +76,21 @@ Json to_json(const ServicePoint& point) {
           {"spread", point.spread}};
 }
 
-Json to_json(const SparePoint& point) {
-  Json percentiles = Json::array();
-  for (const Duration time : point.service.percentiles) percentiles.push_back(to_exact_ms(time));
-  return {{"batch", point.batch},
-          {"in_flight", point.in_flight},
-          {"service_ms", std::move(percentiles)}};
+Json to_json(const RunPoint& run) {
+  Json batches = Json::array();
+  for (const RunBatches& batch : run.batches) {
+    batches.push_back({{"batch", batch.batch},
+                       {"in_flight", batch.in_flight},
+                       {"count", batch.count},
+                       {"service_ms", to_json(batch.service)}});
+  }
+  return {{"cameras", run.cameras},
+          {"rate_hz", run.rate_hz},
+          {"frames_per_s", run.frames_per_s},
+          {"batches", std::move(batches)},
+          {"handover_ms", to_exact_ms(run.handover)},
+          {"likeness", run.likeness},
+          {"likeness_ms", to_exact_ms(run.likeness_time)}};
 }
 
 Json to_json(const CameraCost& camera) {
@@ -238,14 +251,39 @@ ServicePoint read_point(Reader& reader, const Json& json, const std::string& pla
   return point;
 }
 
-SparePoint read_spare_point(Reader& reader, const Json& json, const std::string& place) {
-  reader.expect_keys(json, place, {"batch", "in_flight", "service_ms"});
-  SparePoint point;
-  point.batch = reader.count(json, place, "batch", 1);
-  point.in_flight = reader.count(json, place, "in_flight", 1);
-  point.service =
+RunBatches read_run_batches(Reader& reader, const Json& json, const std::string& place) {
+  reader.expect_keys(json, place, {"batch", "in_flight", "count", "service_ms"});
+  RunBatches batches;
+  batches.batch = reader.count(json, place, "batch", 1);
+  batches.in_flight = reader.count(json, place, "in_flight", 1);
+  batches.count = reader.whole(json, place, "count", 1, 1'000'000'000'000);
+  batches.service =
       read_distribution(reader, reader.member(json, place, "service_ms"), place + ".service_ms");
-  return point;
+  return batches;
+}
+
+Duration read_ms(Reader& reader, const Json& json, const std::string& place, const char* key) {
+  return Duration(std::llround(reader.number(json, place, key, 0, kMsMax) * 1e6));
+}
+
+RunPoint read_run(Reader& reader, const Json& json, const std::string& place) {
+  reader.expect_keys(
+      json, place,
+      {"cameras", "rate_hz", "frames_per_s", "batches", "handover_ms", "likeness", "likeness_ms"});
+  RunPoint run;
+  run.cameras = reader.count(json, place, "cameras", 1);
+  run.rate_hz = reader.number(json, place, "rate_hz", 1e-6, kRateMax);
+  run.frames_per_s = reader.number(json, place, "frames_per_s", 1e-6, kRateMax);
+  const Json& batches = reader.member(json, place, "batches");
+  if (!batches.is_array()) reader.refuse(place + ".batches", "has to be a list");
+  for (std::size_t i = 0; batches.is_array() && i < batches.size() && reader.is_good(); ++i) {
+    run.batches.push_back(
+        read_run_batches(reader, batches[i], fmt::format("{}.batches[{}]", place, i)));
+  }
+  run.handover = read_ms(reader, json, place, "handover_ms");
+  run.likeness = reader.number(json, place, "likeness", 0, 1);
+  run.likeness_time = read_ms(reader, json, place, "likeness_ms");
+  return run;
 }
 
 CameraCost read_camera_cost(Reader& reader, const Json& json, const std::string& place) {
@@ -309,7 +347,7 @@ DeviceProfile read_content(Reader& reader, const Json& json) {
   reader.expect_keys(json, "",
                      {"schema", "device", "device_name", "model", "model_sha256", "precision",
                       "input", "environment", "measured_at", "knee_batch", "knee_streams",
-                      "run_streams", "points", "spare", "decode", "camera"});
+                      "run_streams", "points", "runs", "decode", "camera"});
   DeviceProfile profile;
   profile.device = reader.text(json, "", "device");
   profile.device_name = reader.text(json, "", "device_name");
@@ -335,9 +373,9 @@ DeviceProfile read_content(Reader& reader, const Json& json) {
   const Json& points = reader.list(json, "points");
   for (std::size_t i = 0; i < points.size() && reader.is_good(); ++i)
     profile.points.push_back(read_point(reader, points[i], fmt::format("points[{}]", i)));
-  const Json& spare = reader.list(json, "spare");
-  for (std::size_t i = 0; i < spare.size() && reader.is_good(); ++i)
-    profile.spare.push_back(read_spare_point(reader, spare[i], fmt::format("spare[{}]", i)));
+  const Json& runs = reader.list(json, "runs");
+  for (std::size_t i = 0; i < runs.size() && reader.is_good(); ++i)
+    profile.runs.push_back(read_run(reader, runs[i], fmt::format("runs[{}]", i)));
   const Json& camera = reader.member(json, "", "camera");
   if (!camera.is_null()) profile.camera = read_camera_cost(reader, camera, "camera");
   const Json& decode = reader.list(json, "decode");
@@ -409,7 +447,7 @@ Result<void> check_schema(const Json& json) {
       schema != json.end() && schema->is_string() ? schema->get<std::string>() : "";
   if (found == kProfileSchema) return {};
   if (found.starts_with("framemill.profile/"))
-    return fail(ErrorCode::kInvalidArgument,
+    return fail(ErrorCode::kUnsupported,
                 fmt::format("is a profile of schema {}, and this framemill reads {}; {}", found,
                             kProfileSchema, kMeasureAgain));
   return fail(ErrorCode::kInvalidArgument,
@@ -420,8 +458,8 @@ Result<void> check_schema(const Json& json) {
 }  // namespace
 
 std::string profile_to_json(const DeviceProfile& profile) {
-  Json spare = Json::array();
-  for (const SparePoint& point : profile.spare) spare.push_back(to_json(point));
+  Json runs = Json::array();
+  for (const RunPoint& run : profile.runs) runs.push_back(to_json(run));
   Json points = Json::array();
   for (const ServicePoint& point : profile.points) points.push_back(to_json(point));
   Json decode = Json::array();
@@ -442,7 +480,7 @@ std::string profile_to_json(const DeviceProfile& profile) {
                      {"knee_streams", profile.knee_streams},
                      {"run_streams", profile.run_streams},
                      {"points", std::move(points)},
-                     {"spare", std::move(spare)},
+                     {"runs", std::move(runs)},
                      {"decode", std::move(decode)},
                      {"camera", profile.camera ? to_json(*profile.camera) : Json(nullptr)}};
   // People read the head first, so it does not stand in the alphabet's order; a point is a line.
@@ -454,7 +492,7 @@ std::string profile_to_json(const DeviceProfile& profile) {
        {"schema", "device", "device_name", "model", "model_sha256", "precision", "input",
         "environment", "measured_at", "knee_batch", "knee_streams", "run_streams", "camera"})
     text += fmt::format("\n \"{}\": {},", key, dump(content[key]));
-  for (const char* const key : {"points", "spare", "decode"}) {
+  for (const char* const key : {"points", "runs", "decode"}) {
     text += fmt::format("\n \"{}\": [", key);
     const char* separator = "\n  ";
     for (const Json& item : content[key]) {

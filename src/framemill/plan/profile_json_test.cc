@@ -46,7 +46,14 @@ DeviceProfile make_profile() {
   profile.points[1].power_w = 31.25;
   profile.points[1].temperature_c = 61;
   profile.points[2].service.percentiles.clear();
-  profile.spare = {{.batch = 1, .in_flight = 1, .service = profile.points[0].service}};
+  profile.runs = {
+      {.cameras = 4,
+       .rate_hz = 10,
+       .frames_per_s = 39.75,
+       .batches = {{.batch = 2, .in_flight = 1, .count = 17, .service = profile.points[0].service}},
+       .handover = std::chrono::nanoseconds(123'457),
+       .likeness = .3125,
+       .likeness_time = std::chrono::milliseconds(80)}};
   profile.camera = CameraCost{.fps = 23.976,
                               .decode_s = .00044,
                               .carry_s = 0,
@@ -139,9 +146,15 @@ TEST_F(ProfileFile, NamesTheWrongFieldAndItsRange) {
       {"/points", 7, "points: has to be a list"},
       {"/points/0/streams", 2, "points: holds batch 1, streams 2, decoders 0 twice"},
       {"/knee_batch", 4, "points: lacks the knee: batch 4, streams 2"},
-      {"/spare/0/in_flight", 0, "spare[0].in_flight: has to be a number from 1"},
-      {"/spare/0/service_ms", falling, "spare[0].service_ms: has to be ascending"},
-      {"/spare", 1, "spare: has to be a list"},
+      {"/runs/0/cameras", 0, "runs[0].cameras: has to be a number from 1"},
+      {"/runs/0/batches", 1, "runs[0].batches: has to be a list"},
+      {"/runs/0/batches/0/in_flight", 0, "batches[0].in_flight: has to be a number from 1"},
+      {"/runs/0/batches/0/count", 0, "runs[0].batches[0].count"},
+      {"/runs/0/batches/0/service_ms", falling, "batches[0].service_ms: has to be ascending"},
+      {"/runs/0/handover_ms", -1, "runs[0].handover_ms"},
+      {"/runs/0/likeness", 1.5, "runs[0].likeness"},
+      {"/runs/0/speed", 1, "runs[0].speed: is not a field"},
+      {"/runs", 1, "runs: has to be a list"},
       {"/camera/decode_s", 0, "camera.decode_s"},
       {"/camera/carry_s", -1e-3, "camera.carry_s"},
       {"/camera/sample_s", "much", "camera.sample_s"},
@@ -156,7 +169,7 @@ TEST_F(ProfileFile, NamesTheWrongFieldAndItsRange) {
       {"/measured_at", "2026-02-30T08:00:04.004Z", "measured_at"},
       {"/measured_at", "2026-01-01T08:00:04.004Z ", "measured_at"},
       {"/model_sha256", "abc", "model_sha256: has to be 64 hex digits"},
-      {"/schema", "framemill.profile/2", "schema framemill.profile/2, and this framemill reads"},
+      {"/schema", "framemill.profile/9", "schema framemill.profile/9, and this framemill reads"},
       {"/schema", "framemill.result/1", "is no profile (its schema is framemill.result/1)"},
       {"/schema", 1, "is no profile (it names no schema)"},
       {"/colour", 1, "colour: is not a field of a profile"},

@@ -1,9 +1,12 @@
 #include "framemill/plan/service_draws.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include <fmt/format.h>
@@ -43,13 +46,6 @@ std::vector<Measured> usable_settings(const DeviceProfile& profile) {
                         .in_flight = static_cast<double>(point.streams),
                         .is_as_run = point.streams == profile.run_streams});
   }
-  for (const SparePoint& point : profile.spare) {
-    if (!is_usable({.batch = point.batch, .service = point.service})) continue;
-    settings.push_back({.service = &point.service,
-                        .batch = static_cast<double>(point.batch),
-                        .in_flight = static_cast<double>(point.in_flight),
-                        .is_as_run = true});
-  }
   return settings;
 }
 
@@ -67,9 +63,117 @@ double slowdown(const DeviceProfile& profile, std::size_t in_flight, double core
   return 1 / std::clamp((cores.all - cores_beside) / cores.busy, .05, 1.0);
 }
 
+/// What a model that is kept busy with nothing else takes, as near as it was measured.
+struct Kept {
+  const LatencyDistribution* service = nullptr;
+  double scale = 1;
+
+  [[nodiscard]] double seconds(std::size_t percent) const {
+    return scale * to_seconds(service->percentiles[percent]);
+  }
+};
+
+Kept kept_busy(const std::vector<Measured>& settings, std::size_t bucket, std::size_t in_flight) {
+  const auto batch = static_cast<double>(bucket);
+  const auto at_once = static_cast<double>(in_flight);
+  const Measured& nearest = *std::ranges::min_element(
+      settings, {}, [&](const Measured& one) { return distance(one, batch, at_once); });
+  return {nearest.service,
+          std::max(1.0, batch / nearest.batch) * std::max(1.0, at_once / nearest.in_flight)};
+}
+
+/// Fewer say little about a distribution's end.
+constexpr std::int64_t kRunBatchesMin = 20;
+
+const RunBatches* find_batches(const RunPoint& run, std::size_t bucket, std::size_t in_flight) {
+  for (const RunBatches& batches : run.batches) {
+    if (batches.batch == bucket && batches.in_flight == in_flight &&
+        batches.count >= kRunBatchesMin && batches.service.percentiles.size() == 101 &&
+        batches.service.percentiles.front() > Duration::zero())
+      return &batches;
+  }
+  return nullptr;
+}
+
+/// How much longer than kept busy batches took in `run`, by the medians of the kinds that are known
+/// in both: of those with as many in flight, else of all.
+double stretch_of(const RunPoint& run, const std::vector<Measured>& settings,
+                  std::size_t in_flight) {
+  std::array<double, 2> sum{}, count{};
+  for (const RunBatches& batches : run.batches) {
+    if (find_batches(run, batches.batch, batches.in_flight) != &batches) continue;
+    if (std::ranges::find(kBatchBuckets, batches.batch) == kBatchBuckets.end()) continue;
+    const double ratio = to_seconds(batches.service.percentiles[50]) /
+                         kept_busy(settings, batches.batch, batches.in_flight).seconds(50);
+    const auto weight = static_cast<double>(batches.count);
+    for (std::size_t i = batches.in_flight == in_flight ? 0 : 1; i < 2; ++i) {
+      sum[i] += weight * std::log(ratio);
+      count[i] += weight;
+    }
+  }
+  const std::size_t known = count[0] > 0 ? 0 : 1;
+  return count[known] > 0 ? std::exp(sum[known] / count[known]) : 1;
+}
+
+/// The runs of a profile whose loads lie around one, and how near it is to the second.
+struct Between {
+  const RunPoint* first = nullptr;
+  const RunPoint* second = nullptr;
+  double share = 0;
+
+  [[nodiscard]] double mix(double of_first, double of_second) const {
+    return std::lerp(of_first, of_second, share);
+  }
+};
+
+std::optional<Between> runs_around(const DeviceProfile& profile, double load) {
+  const ServicePoint* const alone = find_run_point(profile, 0);
+  if (profile.runs.empty() || alone == nullptr || alone->frames_per_s <= 0) return std::nullopt;
+  const auto load_of = [&](const RunPoint* run) {
+    return static_cast<double>(run->cameras) * run->rate_hz / alone->frames_per_s;
+  };
+  std::vector<const RunPoint*> runs;
+  for (const RunPoint& run : profile.runs) runs.push_back(&run);
+  std::ranges::sort(runs, {}, load_of);
+  if (load <= load_of(runs.front())) return Between{runs.front(), runs.front(), 0};
+  for (std::size_t i = 1; i < runs.size(); ++i) {
+    const double below = load_of(runs[i - 1]), above = load_of(runs[i]);
+    if (load < above) return Between{runs[i - 1], runs[i], (load - below) / (above - below)};
+  }
+  return Between{runs.back(), runs.back(), 0};
+}
+
+/// One cell of a table: seconds by quantile, for a kind of batch beside `cores`.
+template <typename Distribution>
+void fill_cell(const DeviceProfile& profile, const std::vector<Measured>& settings,
+               const std::optional<Between>& runs, double cores, std::size_t bucket,
+               std::size_t in_flight, Distribution& cell) {
+  const Kept kept = kept_busy(settings, bucket, in_flight);
+  const double slow = slowdown(profile, in_flight, cores);
+  if (!runs) {
+    for (std::size_t q = 0; q < cell.size(); ++q) cell[q] = slow * kept.seconds(q);
+    return;
+  }
+  std::array<Distribution, 2> of_run;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const RunPoint& run = *(i == 0 ? runs->first : runs->second);
+    const CamerasBeside cameras = cameras_of(profile, run);
+    const double more = slow / slowdown(profile, in_flight, cores_beside(profile, {&cameras, 1}));
+    const RunBatches* const batches = find_batches(run, bucket, in_flight);
+    const double stretch = batches == nullptr ? stretch_of(run, settings, in_flight) : 1;
+    for (std::size_t q = 0; q < cell.size(); ++q) {
+      const double seconds = batches != nullptr ? to_seconds(batches->service.percentiles[q])
+                                                : stretch * kept.seconds(q);
+      of_run[i][q] = more * seconds + to_seconds(run.handover);
+    }
+  }
+  for (std::size_t q = 0; q < cell.size(); ++q) cell[q] = runs->mix(of_run[0][q], of_run[1][q]);
+}
+
 }  // namespace
 
-Result<ServiceDraws> ServiceDraws::create(const DeviceProfile& profile, double cores_beside) {
+Result<ServiceDraws> ServiceDraws::create(const DeviceProfile& profile, double cores_beside,
+                                          double load) {
   const std::vector<Measured> settings = usable_settings(profile);
   if (settings.empty()) {
     return fail(ErrorCode::kInvalidArgument,
@@ -80,20 +184,23 @@ Result<ServiceDraws> ServiceDraws::create(const DeviceProfile& profile, double c
   ServiceDraws model;
   model.knee_frames_ = bucket_for(std::clamp<std::size_t>(profile.knee_batch, 1, 32));
   model.batches_max_ = std::clamp<std::size_t>(profile.run_streams, 1, kStreamsMax);
-  for (std::size_t b = 0; b < kBatchBuckets.size(); ++b) {
-    const auto batch = static_cast<double>(kBatchBuckets[b]);
-    for (std::size_t s = 0; s < kStreamsMax; ++s) {
-      const auto in_flight = static_cast<double>(s + 1);
-      const Measured& nearest = *std::ranges::min_element(
-          settings, {}, [&](const Measured& one) { return distance(one, batch, in_flight); });
-      const double scale = std::max(1.0, batch / nearest.batch) *
-                           std::max(1.0, in_flight / nearest.in_flight) *
-                           slowdown(profile, s + 1, cores_beside);
-      for (std::size_t q = 0; q < kQuantiles; ++q) {
-        model.table_[b][s][q] = scale * to_seconds(nearest.service->percentiles[q]);
+  const auto fill = [&](const std::optional<Between>& runs) {
+    for (std::size_t b = 0; b < kBatchBuckets.size(); ++b) {
+      for (std::size_t s = 0; s < kStreamsMax; ++s) {
+        fill_cell(profile, settings, runs, cores_beside, kBatchBuckets[b], s + 1,
+                  model.table_[b][s]);
       }
     }
-  }
+  };
+  fill(runs_around(profile, std::numeric_limits<double>::infinity()));
+  model.capacity_per_s_ = static_cast<double>(model.knee_frames_ * model.batches_max_) /
+                          model.mean_s(model.knee_frames_, model.batches_max_);
+  const std::optional<Between> runs = runs_around(profile, load);
+  if (!runs) return model;
+  fill(runs);
+  model.likeness_ = runs->mix(runs->first->likeness, runs->second->likeness);
+  model.likeness_time_ = from_seconds(
+      runs->mix(to_seconds(runs->first->likeness_time), to_seconds(runs->second->likeness_time)));
   return model;
 }
 
@@ -119,10 +226,6 @@ ServiceTimes ServiceDraws::learned_times() const {
     if (bucket <= knee_frames_) times.seed(bucket, from_seconds(mean_s(bucket, batches_max_)));
   }
   return times;
-}
-
-double ServiceDraws::capacity_per_s() const {
-  return static_cast<double>(knee_frames_ * batches_max_) / mean_s(knee_frames_, batches_max_);
 }
 
 }  // namespace framemill

@@ -11,16 +11,21 @@
 namespace framemill {
 
 /// How long batches take on a device, from its profile: a distribution per batch bucket and number
-/// of batches in flight. What was not measured is taken from the nearest setting that was, without
-/// a gain: more frames, or more batches at once, take longer in proportion.
+/// of batches in flight. Where the profile has whole runs, it is that of the two whose loads lie
+/// around the one that is asked for, between them; a kind of batch which was rare there is that of
+/// the model kept busy, longer as the kinds that were not rare. What was not measured is taken from
+/// the nearest setting that was, without a gain: more frames, or more batches at once, take longer
+/// in proportion.
 class ServiceDraws {
  public:
   static constexpr std::size_t kStreamsMax = 4;
 
   /// `cores_beside`: processor time a second that cameras take on the same processor, see
   /// processor_share.h; batches get what it leaves of the cores, a twentieth at least.
+  /// `load`: what the device is asked for over what the model alone can do; >= 0.
   /// Errors: kInvalidArgument where the profile has no distribution to draw from.
-  static Result<ServiceDraws> create(const DeviceProfile& profile, double cores_beside = 0);
+  static Result<ServiceDraws> create(const DeviceProfile& profile, double cores_beside = 0,
+                                     double load = 1);
 
   /// The time, in seconds and > 0, that the share `u` (0..1) of the batches does not exceed.
   /// `bucket` of kBatchBuckets; `streams` >= 1 in flight, this one included.
@@ -31,14 +36,20 @@ class ServiceDraws {
   [[nodiscard]] ServiceTimes learned_times() const;
   [[nodiscard]] std::size_t knee_frames() const { return knee_frames_; }
   [[nodiscard]] std::size_t batches_max() const { return batches_max_; }
-  /// Inferences a second at the knee with all slots taken.
-  [[nodiscard]] double capacity_per_s() const;
+  /// Inferences a second at the knee with all slots taken, at full load.
+  [[nodiscard]] double capacity_per_s() const { return capacity_per_s_; }
+  /// How batches resemble those before them, see RunPoint.
+  [[nodiscard]] double likeness() const { return likeness_; }
+  [[nodiscard]] Duration likeness_time() const { return likeness_time_; }
 
  private:
   static constexpr std::size_t kQuantiles = 101;
   using Distribution = std::array<double, kQuantiles>;  // seconds, ascending
 
   std::array<std::array<Distribution, kStreamsMax>, kBatchBuckets.size()> table_{};
+  double capacity_per_s_ = 0;
+  double likeness_ = 0;
+  Duration likeness_time_{0};
   std::size_t knee_frames_ = 1;
   std::size_t batches_max_ = 1;
 };

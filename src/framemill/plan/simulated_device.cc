@@ -6,16 +6,18 @@
 #include <utility>
 
 #include "framemill/base/check.h"
+#include "framemill/base/normal_score.h"
 #include "framemill/sched/audit_plan.h"
 #include "framemill/sched/split_mix.h"
 
 // How time passes for a batch
 //
 // The profile says how long batches take while a number of them is kept in flight. A batch draws
-// one quantile for all of its life, and works off its distribution's time at that quantile: with k
-// in flight, dt seconds do dt / quantile(k) of the work. So a batch that loses its neighbour half
-// way speeds up, as it does on a processor, and with k in flight throughout the times drawn are
-// those measured. A device at 80 % speed does 80 % of the work in the same time.
+// one quantile for all of its life (quantiles of batches near each other resemble as measured), and
+// works off its distribution's time at that quantile: with k in flight, dt seconds do dt /
+// quantile(k) of the work. So a batch that loses its neighbour half way speeds up, as it does on a
+// processor, and with k in flight throughout the times drawn are those measured. A device at 80 %
+// speed does 80 % of the work in the same time.
 
 namespace framemill {
 namespace {
@@ -28,6 +30,8 @@ class Random {
   explicit Random(std::uint64_t seed) : bits_(seed) {}
   /// 0 <= u < 1.
   double uniform() { return static_cast<double>(bits_() >> 11U) * 0x1p-53; }
+  /// Of the standard normal distribution.
+  double normal() { return normal_quantile((static_cast<double>(bits_() >> 11U) + .5) * 0x1p-53); }
 
  private:
   SplitMix bits_;
@@ -433,11 +437,22 @@ class DeviceSimulation {
     }
   }
 
+  /// Of a batch that starts now: slow spells come and go as they did where the times were measured.
+  double draw_quantile(const ServiceDraws& times) {
+    if (times.likeness() <= 0 || times.likeness_time() <= Duration::zero())
+      return random_.uniform();
+    const double kept = std::exp(-to_seconds(now_ - spell_at_) / to_seconds(times.likeness_time()));
+    spell_at_ = now_;
+    spell_ = kept * spell_ + std::sqrt(1 - kept * kept) * random_.normal();
+    return normal_probability(std::sqrt(times.likeness()) * spell_ +
+                              std::sqrt(1 - times.likeness()) * random_.normal());
+  }
+
   Batch& start_batch(LaneIndex lane, std::size_t frames) {
     work_until(now_);
     Batch batch{.lane = lane,
                 .bucket = bucket_for(frames),
-                .quantile = random_.uniform(),
+                .quantile = draw_quantile(device_.lanes[lane]),
                 .started_at = now_};
     if (!spare_.empty()) {
       batch.frames = std::move(spare_.back());
@@ -608,6 +623,8 @@ class DeviceSimulation {
   std::size_t completing_ = 0;
   std::vector<Batch> in_flight_;
   std::vector<std::vector<BatchFrame>> spare_;
+  double spell_ = 0;  ///< how slow the device is just now, a normal score
+  TimePoint spell_at_ = kStart;
   TimePoint worked_until_ = kStart;
   double speed_ = 1;
   std::size_t changes_done_ = 0;

@@ -220,16 +220,16 @@ Result<SimulatedSite> make_site(const Workload& workload, std::span<const Device
     }
     lane_of_group.push_back(lane_of_profile[*profile]);
   }
-  const auto make_lanes = [&](double cores) -> Result<std::vector<ServiceDraws>> {
+  const auto make_lanes = [&](double cores, double load) -> Result<std::vector<ServiceDraws>> {
     std::vector<ServiceDraws> lanes;
     for (const std::size_t profile : used) {
-      Result<ServiceDraws> lane = ServiceDraws::create(profiles[profile], cores);
+      Result<ServiceDraws> lane = ServiceDraws::create(profiles[profile], cores, load);
       if (!lane) return fail(lane.error());
       lanes.push_back(*std::move(lane));
     }
     return lanes;
   };
-  Result<std::vector<ServiceDraws>> lanes = make_lanes(0);
+  Result<std::vector<ServiceDraws>> lanes = make_lanes(0, 1);
   if (!lanes) return fail(lanes.error());
 
   Load load;
@@ -264,12 +264,14 @@ Result<SimulatedSite> make_site(const Workload& workload, std::span<const Device
                                               workload.redundancy, load.demand_per_s, one);
   site.devices.resize(count);
   const DeviceProfile& host = profiles[used.front()];
+  double cores = 0;
   if (host.device == "CPU") {  // which decodes, too
     std::vector<CamerasBeside> beside;
     for (const CameraGroup& group : workload.cameras) beside.push_back(beside_of(group, count));
-    lanes = make_lanes(cores_beside(host, beside));
-    CHECK(lanes.has_value());
+    cores = cores_beside(host, beside);
   }
+  lanes = make_lanes(cores, load.devices / static_cast<double>(count));
+  CHECK(lanes.has_value());
   double devices_after = 0;
   for (std::size_t i = 0; i < workload.cameras.size(); ++i) {
     devices_after +=

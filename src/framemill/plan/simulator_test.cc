@@ -114,13 +114,25 @@ TEST(Simulator, ALonelyCameraSeesTheTimesThatWereMeasured) {
   EXPECT_EQ(normal(result).superseded, 0);
 }
 
-TEST(Simulator, ALonelyBatchOnAFullModelTakesItsOwnTime) {
+// The same times, in spells or at random: as much work, and longer queues.
+TEST(Simulator, SlowSpellsMakeQueuesThatSlowBatchesHereAndThereDoNot) {
   DeviceProfile profile = cpu_profile();
-  profile.spare = {{.batch = 1, .in_flight = 1, .service = around(.025)}};
-  const SimulationResult result =
-      simulate(site_of(workload_of({group_of(1)}), profile, 1), Scenario::kSteady);
-  // Not the 16 ms of a model that was loaded for one stream.
-  EXPECT_NEAR(to_ms(normal(result).inferred_latency.percentile(.5)), 25, 2);
+  LatencyDistribution wide;
+  for (int i = 0; i <= 100; ++i) wide.percentiles.push_back(from_seconds(.018 + .00024 * i));
+  profile.runs = {{.cameras = 5,
+                   .rate_hz = 10,
+                   .frames_per_s = 50,
+                   .batches = {{.batch = 1, .in_flight = 1, .count = 100, .service = wide},
+                               {.batch = 1, .in_flight = 2, .count = 100, .service = wide}}}};
+  const auto run = [&](double likeness) {
+    profile.runs[0].likeness = likeness;
+    profile.runs[0].likeness_time = 2s;
+    return simulate(site_of(workload_of({group_of(5)}), profile, 1, 600s), Scenario::kSteady);
+  };
+  const SimulationResult without = run(0), with = run(.9);
+  EXPECT_NEAR(with.total.busy_s / without.total.busy_s, 1, .02);
+  EXPECT_GT(normal(with).inferred_latency.percentile(.99),
+            1.08 * normal(without).inferred_latency.percentile(.99));
 }
 
 TEST(Simulator, DecodingAndCarryingLieBeforeTheModelAndBesideIt) {

@@ -37,14 +37,30 @@ struct ServicePoint {
   friend bool operator==(const ServicePoint&, const ServicePoint&) = default;
 };
 
-/// One batch at a time more or less alone: fewer in flight than `run` keeps on a device that is
-/// full, and a pause after each, as on a device with time to spare. That is slower than a batch
-/// right after another: caches and cores have cooled.
-struct SparePoint {
-  std::size_t batch = 1;      ///< frames a batch, 1..32
-  std::size_t in_flight = 1;  ///< batches at once, 1 .. run_streams - 1
+/// Batches of one size in a whole run.
+struct RunBatches {
+  std::size_t batch = 1;      ///< frames a batch, a bucket of 1..32
+  std::size_t in_flight = 1;  ///< batches at once, itself included: the mean over its life, rounded
+  std::int64_t count = 0;     ///< that were measured, > 0
   LatencyDistribution service;
-  friend bool operator==(const SparePoint&, const SparePoint&) = default;
+  friend bool operator==(const RunBatches&, const RunBatches&) = default;
+};
+
+/// How long batches took while the engine ran with cameras, at one load: frames decoded and handed
+/// over, threads woken from rest, caches shared. A model that is kept busy with nothing else, as in
+/// ServicePoint, is faster than in an idle run and than in a crowded one.
+struct RunPoint {
+  std::size_t cameras = 1;  ///< that were decoded
+  double rate_hz = 0;       ///< sampled of each, > 0
+  double frames_per_s = 0;  ///< inferred, > 0
+  std::vector<RunBatches> batches;
+  Duration handover{0};  ///< from a batch's end to the start of the next where frames wait
+  /// How much batches resemble those shortly before them, 0..1: the share of the variance of their
+  /// times (in normal scores) which stays, and the time in which that falls to 1/e. Slow spells
+  /// make queues that as many slow batches here and there would not.
+  double likeness = 0;
+  Duration likeness_time{0};
+  friend bool operator==(const RunPoint&, const RunPoint&) = default;
 };
 
 /// What a camera costs beside the model on the same processor.
@@ -82,7 +98,7 @@ struct DeviceProfile {
   std::size_t knee_streams = 1;  ///< the same of streams, at the knee batch
   std::size_t run_streams = 1;   ///< batches in flight that `run` keeps on the device by default
   std::vector<ServicePoint> points;  ///< the knee with `decoders` 0 is among them
-  std::vector<SparePoint> spare;
+  std::vector<RunPoint> runs;        ///< ascending in what they asked for; empty: not measured
   std::vector<DecodeRate> decode;
   std::optional<CameraCost> camera;
   friend bool operator==(const DeviceProfile&, const DeviceProfile&) = default;
