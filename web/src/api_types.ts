@@ -177,6 +177,9 @@ export interface Device {
   batch_mean: number | null;
   inferences_per_s: number;
   service_ms: number | null;
+  serving?: boolean;
+  out_reason?: string | null;
+  outages?: number;
   memory_bytes?: number | null;
   memory_total_bytes?: number | null;
   temperature_celsius?: number | null;

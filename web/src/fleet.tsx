@@ -126,10 +126,16 @@ export function Fleet() {
   );
 }
 
+const OUT_REASONS: Record<string, string> = {
+  errors: "batches fail on it", hung: "a batch has not come back from it", gone: "it says that it is gone",
+};
+
 function DeviceCard({device}: {device: Device}) {
   return (
     <section class="card">
       <h2>{device.device}<span class="dim">{device.name}</span></h2>
+      {device.serving === false &&
+        <p class="severity critical">{`Out: ${OUT_REASONS[device.out_reason ?? ""] ?? "it fails"}. It is tried again by itself.`}</p>}
       <Bar title="In use" share={device.utilization} />
       {device.memory_bytes != null && device.memory_total_bytes != null &&
         <Bar title="Memory" share={device.memory_bytes / device.memory_total_bytes} text={`${format.bytes(device.memory_bytes)} of ${format.bytes(device.memory_total_bytes)}`} />}

@@ -273,7 +273,10 @@ class OptionReader {
       if (raw_.score) model.score = common.score;
       if (raw_.nms_iou) model.nms_iou = common.nms_iou;
       if (raw_.runtime) model.runtime = common.runtime;
-      if (raw_.device) model.device = common.device;
+      if (raw_.device) {
+        model.device = common.device;
+        model.device_list.clear();
+      }
       if (raw_.precision) model.precision = common.precision;
     }
     if (raw_.score)

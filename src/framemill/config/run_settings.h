@@ -26,9 +26,10 @@ struct ModelSettings {
   std::string head = "auto";            ///< auto|v8|v5|yolox|yolox_decoded|end2end
   std::string runtime = "auto";         ///< auto|openvino|onnxruntime
   std::string device = "auto";          ///< auto, or as the runtime names it: CPU, GPU, cuda:0, ...
-  std::string precision = "auto";       ///< auto|fp32|fp16|bf16: of floating-point layers
-  std::string letterbox_on = "auto";    ///< auto|host|device: where pictures are made its input
-  std::string color;                    ///< "" (metadata, then rgb), "rgb", "bgr"
+  std::vector<std::string> device_list;  ///< several, given in place as a YAML list; else empty
+  std::string precision = "auto";        ///< auto|fp32|fp16|bf16: of floating-point layers
+  std::string letterbox_on = "auto";     ///< auto|host|device: where pictures are made its input
+  std::string color;                     ///< "" (metadata, then rgb), "rgb", "bgr"
   std::string range;                ///< "" (metadata, then unit), "unit" (0..1), "byte" (0..255)
   std::vector<std::string> ladder;  ///< cheaper models of the same classes, best first
   std::string letterbox;            ///< "" (metadata, then center), "center", "top_left"

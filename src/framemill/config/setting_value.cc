@@ -302,7 +302,7 @@ Result<void> set_from_list(const Setting<Settings>& row, Settings& settings,
   for (std::size_t i = 0; i < texts.size(); ++i) {
     if (Result<void> checked = check_text(texts[i], {}, TextKind::kPlain, shown[i]); !checked)
       return checked;
-    if (!seen.insert(texts[i]).second)
+    if (!seen.insert(texts[i]).second && !row.may_repeat)
       return wrong(quote(shown[i]) + " stands in the list twice; remove one");
   }
   if (const auto* list = std::get_if<std::vector<std::string> Settings::*>(&row.field)) {

@@ -59,6 +59,7 @@ struct Setting {
   std::string_view choices = {};       ///< "a|b": the only texts allowed
   TextKind text = TextKind::kPlain;    ///< texts only
   bool is_own = false;                 ///< cameras: may not stand in `defaults:`
+  bool may_repeat = false;             ///< lists: a value may stand there twice
   std::string_view default_text = {};  ///< where the struct's default does not speak for itself
   std::string_view help = {};
 };
@@ -102,9 +103,11 @@ inline constexpr std::array kModelSettings{
                                    "devices (cuda, tensorrt, rtx)."},
     Setting<ModelSettings>{
         .key = "device",
-        .field = &ModelSettings::device,
+        .field = TextOrList<ModelSettings>{&ModelSettings::device, &ModelSettings::device_list},
+        .may_repeat = true,
         .help = "Where it runs: auto, or a device as the runtime names it. OpenVINO: CPU, GPU, "
-                "GPU.1, NPU; ONNX Runtime: CPU, cuda:0, tensorrt:0, rtx:0."},
+                "GPU.1, NPU; ONNX Runtime: CPU, cuda:0, tensorrt:0, rtx:0. A list: on each of "
+                "them, behind one scheduler; a device that is named twice runs it twice."},
     Setting<ModelSettings>{
         .key = "precision",
         .field = &ModelSettings::precision,

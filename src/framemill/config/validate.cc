@@ -24,6 +24,7 @@ constexpr std::size_t kCamerasMax = 10'000;
 constexpr std::size_t kPolygonsMax = 64;
 constexpr std::size_t kRulesMax = 256;  ///< of one camera
 constexpr std::size_t kRungsMax = 8;    ///< below the model itself
+constexpr std::size_t kModelDevicesMax = 16;
 constexpr std::size_t kTokenBytesMin = 16;
 
 Failure wrong(std::string message) { return fail(ErrorCode::kInvalidArgument, std::move(message)); }
@@ -74,7 +75,16 @@ class Checker {
             "is not a name; write 1 to 64 letters, digits, dots, underscores or hyphens");
       add_if_failed("models", i, "path", check_model_path(models[i].path));
       check_ladder(models[i], i);
+      check_devices(models[i], i);
     }
+  }
+
+  void check_devices(const ModelSettings& model, std::size_t i) {
+    if (model.device_list.size() > kModelDevicesMax)
+      add("models", i, "device", fmt::format("has more than {} devices", kModelDevicesMax));
+    if (std::ranges::any_of(model.device_list, &std::string::empty))
+      add("models", i, "device",
+          "has a name without letters; write devices as their runtime calls them: [cuda:0, cuda:1]");
   }
 
   void check_ladder(const ModelSettings& model, std::size_t i) {

@@ -48,7 +48,7 @@ Result<DetectorOptions> detector_options(const ModelSettings& model, const Engin
   const Result<RuntimeKind> runtime = parse_runtime(model.runtime);
   if (!runtime) return fail(runtime.error());
   options.backend.runtime = *runtime;
-  options.backend.device = model.device;
+  options.backend.device = model.device_list.empty() ? model.device : model.device_list.front();
   const Result<Precision> precision = parse_precision(model.precision);
   if (!precision) return fail(precision.error());
   options.backend.precision = *precision;

@@ -20,6 +20,7 @@ DetectorPool::DetectorPool(std::vector<std::shared_ptr<const Detector>> detector
     : detectors_(std::move(detectors)), clock_(clock), cache_(cache), tasks_(4096) {
   CHECK(threads >= 1 && !detectors_.empty());
   for (const auto& detector : detectors_) {
+    if (detector == nullptr) continue;
     batches_max_ = std::max(batches_max_, detector->facts().parallel_requests);
   }
   for (std::size_t i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });

@@ -40,16 +40,16 @@ struct BatchOutcome {
   Duration service_time{0};  ///< from the hand-over to the finished detections
 };
 
-/// Runs batches on the models: letterbox, inference, head and NMS on a few threads of its own, with
-/// requests that are made once and reused.
-/// Thread-safety: all members, any thread, after construction.
+/// Runs batches on the models of one device: letterbox, inference, head and NMS on a few threads of
+/// its own, with requests that are made once and reused. Thread-safety: all members, any thread,
+/// after construction.
 class DetectorPool {
  public:
   using Done = std::function<void(BatchOutcome&&)>;
 
-  /// `detectors`: by model index; pools may share them. `threads` >= 1, about one per core that
-  /// inference may use. With a `cache`, which outlives the pool, frames found there are not
-  /// inferred again.
+  /// `detectors`: by model index, null where the device does not have one; pools may share them.
+  /// `threads` >= 1, about one per core that inference may use. With a `cache`, which outlives the
+  /// pool, frames found there are not inferred again.
   DetectorPool(std::vector<std::shared_ptr<const Detector>> detectors, std::size_t threads,
                const Clock& clock, DetectionCache* cache = nullptr);
   DetectorPool(const DetectorPool&) = delete;

@@ -16,6 +16,7 @@
 #include "framemill/config/rule_defaults.h"
 #include "framemill/core/inference_budget.h"
 #include "framemill/engine/detector_options.h"
+#include "framemill/engine/device_list.h"
 #include "framemill/engine/engine_state.h"
 #include "framemill/engine/json_lines_sink.h"
 #include "framemill/engine/live_scheduler.h"
@@ -84,27 +85,21 @@ Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, cons
 }
 
 Result<void> Engine::State::load_models() {
-  std::vector<std::shared_ptr<const Detector>> detectors = hooks.models;
-  const bool is_loaded = !detectors.empty();
+  DeviceList devices;
+  std::size_t given = 0;
   const auto load = [&](const ModelSettings& model, const std::string& path) -> Result<void> {
-    if (is_loaded) return {};
+    const std::size_t wanted = device_count(model);
+    if (!hooks.models.empty()) {
+      CHECK(given + wanted <= hooks.models.size());
+      devices.add_model(std::span(hooks.models).subspan(given, wanted));
+      given += wanted;
+      return {};
+    }
     Result<DetectorOptions> options = detector_options(model, settings.engine);
     if (!options) return fail(options.error());
     options->batch_max = batch_max();
     options->backend.path = path;
-    Result<std::unique_ptr<Detector>> detector = Detector::load(*options);
-    if (!detector) return fail(detector.error());
-    const ModelFacts& facts = (*detector)->facts();
-    spdlog::info("model {}: {} on {} ({}), {} labels, head {}", model.name, facts.name,
-                 facts.device, facts.runtime, (*detector)->labels().size(),
-                 to_string((*detector)->head_kind()));
-    if (facts.letterbox != "host")
-      spdlog::info("model {}: pictures are letterboxed on {}", model.name, facts.letterbox);
-    if (!facts.letterbox_note.empty())
-      spdlog::warn("model {}: pictures are letterboxed on the host: {}", model.name,
-                   facts.letterbox_note);
-    detectors.push_back(std::move(*detector));
-    return {};
+    return devices.load_model(model, settings.engine, *options);
   };
   for (const ModelSettings& model : settings.models) {
     const Result<void> loaded = load(model, model.path);
@@ -120,19 +115,16 @@ Result<void> Engine::State::load_models() {
       if (const Result<void> loaded = load(model, path); !loaded) {
         return fail(loaded.error().at(place));
       }
-      CHECK(next < detectors.size());
-      if (const Result<void> same = check_same_classes(*detectors[i], *detectors[next]); !same) {
+      const Result<void> same = check_same_classes(devices.model(i), devices.model(next));
+      if (!same) {
         return fail(same.error().at(place));
       }
       ladders[i].push_back(next++);
     }
   }
-  CHECK(detectors.size() == next);
-  std::size_t threads = 1;
-  for (const auto& detector : detectors) {
-    threads = std::max(threads, detector->facts().parallel_requests);
-  }
-  pool = std::make_unique<DetectorPool>(std::move(detectors), threads, clock, hooks.cache);
+  DevicePool::Options options{.cache = hooks.cache};
+  if (hooks.models.empty()) options.load = devices.loader();
+  pool = std::make_unique<DevicePool>(devices.take(), clock, std::move(options));
   return {};
 }
 
@@ -208,7 +200,8 @@ std::pair<RunStatus::Camera, CameraCondition> Engine::State::look_at(CameraIndex
 
 std::optional<double> Engine::State::device_busy() {
   const TimePoint now = clock.now();
-  const Duration busy = pool->inference_time();
+  Duration busy{0};
+  for (const DeviceReport& device : pool->reports()) busy += device.inference_time;
   const auto [since, busy_before] = std::exchange(device_looked_at, {now, busy});
   if (since == TimePoint() || now <= since) return std::nullopt;
   const double share = to_seconds(busy - busy_before) / to_seconds(now - since) /
@@ -263,9 +256,11 @@ Result<void> Engine::State::open_trace() {
   return {};
 }
 
-Result<Duration> Engine::State::measure(LaneIndex lane, std::size_t batch, ServiceTimes& times) {
+Result<Duration> Engine::State::measure(DeviceIndex device, LaneIndex lane, std::size_t batch,
+                                        ServiceTimes& times) {
   // As many at a time as will run at a time, a few rounds: the first estimate of the service time.
-  if (Result<void> warm = pool->warm_up(lane, batch, pool->batches_max() + 1); !warm) {
+  const std::size_t batches = pool->batches_max(device);
+  if (Result<void> warm = pool->warm_up(device, lane, batch, batches + 1); !warm) {
     return fail(warm.error());
   }
   constexpr int kRounds = 3;
@@ -283,16 +278,17 @@ Result<Duration> Engine::State::measure(LaneIndex lane, std::size_t batch, Servi
   std::optional<Error> error;
   Duration fastest = Duration::max();
   for (int round = 0; round < kRounds; ++round) {
-    std::size_t open = pool->batches_max();
+    std::size_t open = batches;
     Duration slowest{0};
-    for (std::size_t i = 0; i < pool->batches_max(); ++i) {
-      pool->submit(lane, std::vector<InferenceJob>(batch, job), [&](BatchOutcome&& outcome) {
-        const MutexLock lock(done_mu);
-        if (!outcome.detections) error = outcome.detections.error();
-        slowest = std::max(slowest, outcome.service_time);
-        --open;
-        done.notify_all();
-      });
+    const auto on_done = [&](BatchOutcome&& outcome) {
+      const MutexLock lock(done_mu);
+      if (!outcome.detections) error = outcome.detections.error();
+      slowest = std::max(slowest, outcome.service_time);
+      --open;
+      done.notify_all();
+    };
+    for (std::size_t i = 0; i < batches; ++i) {
+      pool->submit(device, lane, std::vector<InferenceJob>(batch, job), on_done);
     }
     const MutexLock lock(done_mu);
     while (open > 0) done.wait(done_mu);
@@ -303,12 +299,13 @@ Result<Duration> Engine::State::measure(LaneIndex lane, std::size_t batch, Servi
   return fastest;
 }
 
-Result<std::size_t> Engine::State::measure_knee(LaneIndex lane, ServiceTimes& times) {
+Result<std::size_t> Engine::State::measure_knee(DeviceIndex device, LaneIndex lane,
+                                                ServiceTimes& times) {
   const TimePoint give_up_at = clock.now() + kKneePatience;
   std::vector<Duration> time_of_bucket;
   for (const std::size_t bucket : kBatchBuckets) {
     if (bucket > 1 && (bucket > pool->batch_max(lane) || clock.now() >= give_up_at)) break;
-    const Result<Duration> time = measure(lane, bucket, times);
+    const Result<Duration> time = measure(device, lane, bucket, times);
     if (!time && bucket == 1) return fail(time.error());
     if (!time) {  // such as too little memory
       spdlog::warn("batches of {} cannot be run: {}", bucket, time.error().message());
@@ -319,7 +316,7 @@ Result<std::size_t> Engine::State::measure_knee(LaneIndex lane, ServiceTimes& ti
       // Other work on the machine may have made the smaller one look slow: once more, and the best
       // times count.
       for (std::size_t i = time_of_bucket.size() - 2; i < time_of_bucket.size(); ++i) {
-        const Result<Duration> again = measure(lane, kBatchBuckets[i], times);
+        const Result<Duration> again = measure(device, lane, kBatchBuckets[i], times);
         if (again) time_of_bucket[i] = std::min(time_of_bucket[i], *again);
       }
     }
@@ -339,16 +336,7 @@ void Engine::State::prepare_models(FrameSchedulerOptions& options) {
       // compared before.
       if (!facts.input && ladders[model].size() == 1) continue;
       const LaneIndex lane = pool->lane_for(detector, facts.input.value_or(kUsualSize));
-      if (const Result<void> prepared = prepare_lane(lane, options); !prepared) {
-        spdlog::warn("model {}: {}: warming up failed: {}", name, facts.name,
-                     prepared.error().message());
-        continue;
-      }
-      const std::size_t batch = std::max<std::size_t>(1, options.lane_knees[lane]);
-      costs.back() = options.lane_times[lane].mean(batch) / static_cast<Duration::rep>(batch);
-      spdlog::info("model {}: {}: {:.1f} ms an inference, {} in parallel{}", name, facts.name,
-                   to_ms(options.lane_times[lane].mean(1)), pool->batches_max(),
-                   batch > 1 ? fmt::format(", batches of {}", batch) : "");
+      costs.back() = prepare_lane(name, lane, options);
     }
     std::vector<std::size_t>& rungs = options.ladders.emplace_back();
     const std::vector<std::size_t> kept = find_cheaper_rungs(costs);
@@ -373,25 +361,52 @@ std::size_t Engine::State::batch_max() const {
   return pace == Pace::kFast ? 1 : kBatchBuckets.back();
 }
 
-Result<void> Engine::State::prepare_lane(LaneIndex lane, FrameSchedulerOptions& options) {
+Duration Engine::State::prepare_lane(const std::string& model, LaneIndex lane,
+                                     FrameSchedulerOptions& options) {
+  Duration least{0};
+  const DeviceSet hosts = pool->hosts_of_lane(lane);
+  options.devices.resize(pool->device_count());
+  for (DeviceIndex i = 0; i < pool->device_count(); ++i) {
+    if (!has_device(hosts, i)) continue;
+    DispatchDevice& device = options.devices[i];
+    const std::string where =
+        pool->device_count() > 1 ? fmt::format(" on {}", pool->name(i)) : std::string();
+    const std::string variant = pool->variant(lane);
+    if (const Result<void> prepared = prepare_lane(i, lane, device); !prepared) {
+      spdlog::warn("model {}: {}: warming up{} failed: {}", model, variant, where,
+                   prepared.error().message());
+      continue;
+    }
+    const std::size_t batch = std::max<std::size_t>(1, device.lane_knees[lane]);
+    const Duration time = device.lane_times[lane].mean(batch) / static_cast<Duration::rep>(batch);
+    if (least == Duration::zero() || time < least) least = time;
+    spdlog::info("model {}: {}: {:.1f} ms an inference, {} in parallel{}{}", model, variant,
+                 to_ms(device.lane_times[lane].mean(1)), pool->batches_max(i), where,
+                 batch > 1 ? fmt::format(", batches of {}", batch) : "");
+  }
+  return least;
+}
+
+Result<void> Engine::State::prepare_lane(DeviceIndex device, LaneIndex lane, DispatchDevice& to) {
   ServiceTimes times;
   std::size_t knee = 0;
   if (settings.engine.batch == "knee") {
-    const Result<std::size_t> found = measure_knee(lane, times);
+    const Result<std::size_t> found = measure_knee(device, lane, times);
     if (!found) return fail(found.error());
     knee = *found;
   } else {
-    if (const Result<Duration> time = measure(lane, 1, times); !time) return fail(time.error());
+    if (const Result<Duration> time = measure(device, lane, 1, times); !time)
+      return fail(time.error());
     const std::size_t largest = std::min(batch_max(), pool->batch_max(lane));
     for (const std::size_t bucket : kBatchBuckets) {
       if (bucket == 1 || bucket > largest) continue;
-      if (Result<void> warm = pool->warm_up(lane, bucket, 1); !warm) return warm;
+      if (Result<void> warm = pool->warm_up(device, lane, bucket, 1); !warm) return warm;
     }
   }
-  options.lane_times.resize(std::max<std::size_t>(options.lane_times.size(), lane + 1));
-  options.lane_knees.resize(options.lane_times.size());
-  options.lane_times[lane] = times;
-  options.lane_knees[lane] = knee;
+  to.lane_times.resize(std::max<std::size_t>(to.lane_times.size(), lane + 1));
+  to.lane_knees.resize(to.lane_times.size());
+  to.lane_times[lane] = times;
+  to.lane_knees[lane] = knee;
   return {};
 }
 
@@ -558,7 +573,7 @@ RunReport Engine::report(ReportDetail detail) const {
 AlarmDesk& Engine::alarms() { return *state_->alarms; }
 
 std::vector<std::shared_ptr<const Detector>> Engine::models() const {
-  return state_->pool->detectors();
+  return state_->pool->detectors_by_model();
 }
 
 CameraReport Engine::State::report_of(const Camera& camera, const SchedulerStatus& status,
@@ -602,10 +617,26 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   report.budget = settings.engine.budget;
   report.inference_share = share;
   report.fidelity_target = audits->target();
-  report.inference_time = pool->inference_time();
+  report.devices = pool->reports();
+  for (DeviceReport& device : report.devices) {
+    // By model as configured: its rungs' are its own.
+    const auto by_detector = std::exchange(device.inferences, {});
+    device.inferences.resize(settings.models.size());
+    for (std::size_t i = 0; i < ladders.size(); ++i) {
+      for (const std::size_t rung : ladders[i]) {
+        for (std::size_t k = 0; k < kInferencePurposeNames.size(); ++k)
+          device.inferences[i][k] += by_detector[rung][k];
+      }
+    }
+  }
+  double frames = 0;
+  for (const DeviceReport& device : report.devices) {
+    report.inference_time += device.inference_time;
+    report.batches += device.batches;
+    frames += device.batch_mean * static_cast<double>(device.batches);
+  }
+  if (report.batches > 0) report.batch_mean = frames / static_cast<double>(report.batches);
   report.batch_rule = settings.engine.batch;
-  report.batch_mean = pool->mean_batch();
-  report.batches = pool->batches();
   report.batches_max = pool->batches_max();
   const SchedulerStatus status = scheduler ? scheduler->status() : SchedulerStatus{};
   report.batch_frames = status.batch_frames;
@@ -676,7 +707,9 @@ std::vector<std::string> RunReport::failures() const {
       lines.push_back(fmt::format("{}: {}", camera.id, camera.status.last_error));
     }
   }
-  if (is_device_hung) lines.push_back("a batch has not come back from its device");
+  // One of several that is out is no failure of the run, as a camera that is down is none.
+  if (is_device_hung && std::ranges::none_of(devices, &DeviceReport::is_serving))
+    lines.push_back("a batch has not come back from its device");
   for (const SinkCounts& sink : sinks) {
     if (sink.lost > 0) {
       lines.push_back(

@@ -19,6 +19,7 @@
 #include "framemill/engine/audit_desk.h"
 #include "framemill/engine/camera_session.h"
 #include "framemill/engine/detection_cache.h"
+#include "framemill/engine/device_pool.h"
 #include "framemill/engine/environment.h"
 #include "framemill/engine/sink_runner.h"
 #include "framemill/engine/trace_writer.h"
@@ -61,7 +62,8 @@ struct RunReport {
   std::size_t batch_frames = 1;  ///< to a batch at most, as it stands
   double batch_mean = 0;         ///< frames to a batch so far; 0 before the first
   std::int64_t batches = 0;      ///< so far
-  std::size_t batches_max = 1;   ///< in flight at once, at which throughput peaks
+  std::size_t batches_max = 1;   ///< in flight at once, at which throughput peaks; of all devices
+  std::vector<DeviceReport> devices;
   std::vector<ModelFacts> models;
   std::vector<std::string> model_names;           ///< as configured, by model index
   std::vector<std::vector<std::string>> ladders;  ///< variants of each model's rungs, best first
@@ -102,8 +104,8 @@ struct EngineHooks {
   /// Outlives the engine: frames found there are not inferred again. For files at pace fast; runs
   /// that share it have the same cameras.
   DetectionCache* cache = nullptr;
-  /// Engine::models() of an engine with the same models, streams and threads in its settings: they
-  /// are used in place of loading them again. Empty: they are loaded.
+  /// Engine::models() of an engine with the same models, devices, streams and threads in its
+  /// settings: they are used in place of loading them again. Empty: they are loaded.
   std::vector<std::shared_ptr<const Detector>> models;
   /// Called for each answer, in frame order for each camera, from several threads at once for
   /// several cameras; must not call back.
@@ -171,7 +173,8 @@ class Engine {
   [[nodiscard]] const CameraDirectory& camera_directory() const;
   /// The camera's next answer carries its picture, see EngineHooks::on_answer.
   void want_picture(CameraIndex camera);
-  /// The loaded models, in the order of the settings; then the other rungs of their ladders.
+  /// The loaded models, in the order of the settings, each on each of its devices; then likewise
+  /// the other rungs of their ladders.
   [[nodiscard]] std::vector<std::shared_ptr<const Detector>> models() const;
 
  private:

@@ -88,7 +88,7 @@ struct Engine::State {
   GrowingList<std::unique_ptr<AnswerLedger>> ledgers;  ///< by CameraIndex; retired ones are light
   std::unique_ptr<AuditDesk> audits;
   std::unique_ptr<TraceWriter> trace;  ///< null: none was asked for
-  std::unique_ptr<DetectorPool> pool;
+  std::unique_ptr<DevicePool> pool;
   std::unique_ptr<FrameScheduler> scheduler;
   std::vector<std::unique_ptr<Camera>> cameras GUARDED_BY(mu);  ///< in the order of configuration
   std::thread waiter;       ///< tells wait() when the scheduler has nothing left
@@ -126,14 +126,18 @@ struct Engine::State {
   std::optional<FidelityControllerOptions> fidelity_target(const ShareBounds& bounds) const;
   /// The largest batch that will be asked for.
   [[nodiscard]] std::size_t batch_max() const;
-  /// Service time of batches of `batch`: adds it to `times`, returns the least that was seen.
-  Result<Duration> measure(LaneIndex lane, std::size_t batch, ServiceTimes& times);
+  /// Service time of batches of `batch` on a device: adds it to `times`, returns the least seen.
+  Result<Duration> measure(DeviceIndex device, LaneIndex lane, std::size_t batch,
+                           ServiceTimes& times);
   /// Tries ever larger batches, see knee_frames(), for about kKneePatience.
-  Result<std::size_t> measure_knee(LaneIndex lane, ServiceTimes& times);
+  Result<std::size_t> measure_knee(DeviceIndex device, LaneIndex lane, ServiceTimes& times);
   /// Warms all rungs of all models up, and leaves out those that are not cheaper.
   void prepare_models(FrameSchedulerOptions& options);
-  /// Warms the lane up; what was measured goes into `options`.
-  Result<void> prepare_lane(LaneIndex lane, FrameSchedulerOptions& options);
+  /// Warms the lane up on a device; what was measured goes into `to`.
+  Result<void> prepare_lane(DeviceIndex device, LaneIndex lane, DispatchDevice& to);
+  /// The same on all devices that have it; the least time a picture takes on one of them, 0 where
+  /// none could run it.
+  Duration prepare_lane(const std::string& model, LaneIndex lane, FrameSchedulerOptions& options);
   void publish(Answer&& answer);
   void stop(bool is_early) EXCLUDES(mu);
 

@@ -1,7 +1,5 @@
 #include "framemill/engine/frame_scheduler.h"
 
-#include <spdlog/spdlog.h>
-
 namespace framemill {
 
 InferencePolicyOptions policy_options(const FrameSchedulerOptions& options) {
@@ -16,10 +14,6 @@ InferencePolicyOptions policy_options(const FrameSchedulerOptions& options) {
 }
 
 std::vector<InferredFrame> take_apart(BatchOutcome&& outcome) {
-  if (!outcome.detections) {
-    spdlog::warn("a batch of {} failed: {}", outcome.jobs.size(),
-                 outcome.detections.error().message());
-  }
   std::vector<InferredFrame> frames;
   for (std::size_t i = 0; i < outcome.jobs.size(); ++i) {
     frames.push_back({std::move(outcome.jobs[i]), std::vector<Detection>{}, outcome.variant});

@@ -12,7 +12,7 @@
 #include "framemill/core/policy.h"
 #include "framemill/engine/answer_ledger.h"
 #include "framemill/engine/audit_desk.h"
-#include "framemill/engine/detector_pool.h"
+#include "framemill/engine/device_pool.h"
 #include "framemill/sched/dispatch_trace.h"
 #include "framemill/sched/inference_policy.h"
 #include "framemill/sched/live_dispatch.h"
@@ -25,7 +25,7 @@ class TraceWriter;
 /// What a scheduler has to know of a camera.
 struct ScheduledCamera {
   AnswerLedger* ledger = nullptr;  ///< outlives the scheduler
-  std::size_t model = 0;           ///< index in the DetectorPool
+  std::size_t model = 0;           ///< index in the DevicePool
   Priority priority = Priority::kNormal;
   PolicyKind policy = PolicyKind::kFull;
   Duration slo{0};
@@ -38,12 +38,12 @@ struct FrameSchedulerOptions {
   std::optional<double> adaptive_share;  ///< of the adaptive cameras to begin with, where another
   double similarity_min = .95;           ///< policy similarity
   std::size_t knee_frames = 1;  ///< frames to a batch, as far as the lane's model takes them
-  std::vector<std::size_t> lane_knees;   ///< pace live: measured, by LaneIndex; 0: `knee_frames`
   bool is_batch_by_utilisation = false;  ///< pace live: `knee_frames` is where it starts
-  std::vector<ServiceTimes> lane_times;  ///< measured at start, by LaneIndex
+  /// Pace live: by DeviceIndex, what was measured at the start; their batches_max is the pool's.
+  std::vector<DispatchDevice> devices;
   Duration tick = std::chrono::milliseconds(100);  ///< pace fast
   Duration answer_delay{0};                        ///< pace fast, policy adaptive
-  /// Pace live: by model, its rungs as indices in the DetectorPool, best (the model itself) first;
+  /// Pace live: by model, its rungs as indices in the DevicePool, best (the model itself) first;
   /// empty: no model has others.
   std::vector<std::vector<std::size_t>> ladders;
   AuditDesk* audits = nullptr;  ///< outlives the scheduler; null: no audits
@@ -107,7 +107,7 @@ struct InferredFrame {
   Result<std::vector<Detection>> detections;
   std::shared_ptr<const std::string> variant;
 };
-/// Takes a batch apart, and logs it if it failed.
+/// Takes a batch apart.
 [[nodiscard]] std::vector<InferredFrame> take_apart(BatchOutcome&& outcome);
 
 /// Settles `frame`: inferred, or where the backend failed `failed` under policy full and from the

@@ -11,14 +11,22 @@
 namespace framemill {
 namespace {
 
-LiveDispatchOptions dispatch_options(const FrameSchedulerOptions& options,
-                                     std::size_t batches_max) {
+LiveDispatchOptions dispatch_options(const FrameSchedulerOptions& options, const DevicePool& pool) {
   LiveDispatchOptions dispatch{.inference = policy_options(options),
-                               .batches_max = batches_max,
                                .knee_frames = options.knee_frames,
-                               .lane_knees = options.lane_knees,
                                .is_batch_by_utilisation = options.is_batch_by_utilisation,
-                               .lane_times = options.lane_times};
+                               .devices = options.devices};
+  dispatch.devices.resize(pool.device_count());
+  for (DeviceIndex i = 0; i < pool.device_count(); ++i) {
+    dispatch.devices[i].batches_max = pool.batches_max(i);
+  }
+  if (dispatch.devices.size() == 1) {  // as it is told of one
+    DispatchDevice& device = dispatch.devices.front();
+    dispatch.batches_max = device.batches_max;
+    dispatch.lane_knees = std::move(device.lane_knees);
+    dispatch.lane_times = std::move(device.lane_times);
+    dispatch.devices.clear();
+  }
   for (const ScheduledCamera& camera : options.cameras) {
     dispatch.cameras.push_back(
         {camera.policy, camera.priority, camera.slo, camera.period, camera.model});
@@ -30,9 +38,9 @@ LiveDispatchOptions dispatch_options(const FrameSchedulerOptions& options,
 }
 
 /// The dispatch, and its trace where one is wanted.
-TracedDispatch make_dispatch(const FrameSchedulerOptions& options, std::size_t batches_max,
+TracedDispatch make_dispatch(const FrameSchedulerOptions& options, const DevicePool& pool,
                              TimePoint now) {
-  LiveDispatchOptions dispatch = dispatch_options(options, batches_max);
+  LiveDispatchOptions dispatch = dispatch_options(options, pool);
   DispatchRecorder recorder = options.on_dispatch;
   if (options.trace != nullptr) {
     options.trace->begin(dispatch, now);
@@ -58,11 +66,11 @@ std::optional<InferenceCause> audit_cause(AuditDesk::Urgency urgency) {
 
 }  // namespace
 
-LiveScheduler::LiveScheduler(FrameSchedulerOptions options, DetectorPool& pool, const Clock& clock)
+LiveScheduler::LiveScheduler(FrameSchedulerOptions options, DevicePool& pool, const Clock& clock)
     : options_(std::move(options)),
       pool_(pool),
       clock_(clock),
-      dispatch_(make_dispatch(options_, pool.batches_max(), clock_.now())),
+      dispatch_(make_dispatch(options_, pool, clock_.now())),
       mailboxes_(options_.cameras.size()),
       size_of_model_(options_.ladders.size()) {
   for (const ScheduledCamera& camera : options_.cameras) cameras_.append(camera);
@@ -209,15 +217,26 @@ LiveScheduler::Held LiveScheduler::take(CameraIndex camera, std::int64_t seq) {
 void LiveScheduler::settle_unserved(Held&& unserved) {
   const ScheduledCamera& camera = cameras_[unserved.job.camera];
   if (camera.policy == PolicyKind::kFull) {
-    camera.ledger->settle_none(unserved.job.seq, DropReason::kSuperseded);
+    camera.ledger->settle_none(
+        unserved.job.seq, unserved.is_device_out ? DropReason::kFailed : DropReason::kSuperseded);
   } else {
     settle_carried(options_.audits, camera, unserved.audit_lane, std::move(unserved.job),
                    clock_.now());
   }
 }
 
-std::optional<TimePoint> LiveScheduler::decide(std::vector<InferenceJob>& jobs, LaneIndex& lane,
-                                               std::vector<Held>& unserved) {
+void LiveScheduler::look_at_devices() {
+  const std::uint64_t version = pool_.version();
+  if (version == devices_seen_) return;
+  devices_seen_ = version;
+  const std::vector<DevicePool::State> states = pool_.states();
+  for (DeviceIndex i = 0; i < states.size(); ++i) {
+    dispatch_.set_device(clock_.now(), i, states[i].is_serving, states[i].batch_max);
+  }
+}
+
+std::optional<TimePoint> LiveScheduler::decide(Sending& sending, std::vector<Held>& unserved) {
+  look_at_devices();
   const TimePoint now = clock_.now();
   std::optional<InferenceCause> audit;
   if (options_.audits != nullptr) {
@@ -229,12 +248,15 @@ std::optional<TimePoint> LiveScheduler::decide(std::vector<InferenceJob>& jobs, 
   dispatch_.decide(now, audit, decision_);
   if (decision_.is_audit_wanted) {
     if (std::optional<std::pair<LaneIndex, InferenceJob>> taken = options_.audits->take()) {
-      lane = taken->first;
-      dispatch_.send_audit(now, lane, *audit);
-      jobs.push_back(std::move(taken->second));
+      sending.lane = taken->first;
+      sending.device = dispatch_.send_audit(now, sending.lane, *audit);
+      sending.jobs.push_back(std::move(taken->second));
     }
   }
-  if (!decision_.batch.empty()) lane = decision_.lane;
+  if (!decision_.batch.empty()) {
+    sending.lane = decision_.lane;
+    sending.device = decision_.device;
+  }
   for (const SentFrame& sent : decision_.batch) {
     const ScheduledCamera& camera = cameras_[sent.camera];
     Held held = take(sent.camera, sent.seq);
@@ -243,18 +265,20 @@ std::optional<TimePoint> LiveScheduler::decide(std::vector<InferenceJob>& jobs, 
     if (options_.audits != nullptr) options_.audits->count_inference();
     // Under the lock, so for the one policy only that asks for it.
     if (camera.policy == PolicyKind::kSimilarity) camera.ledger->note_sent(sent.seq);
-    jobs.push_back(held.job);
+    sending.jobs.push_back(held.job);
     if (is_adaptive(sent.camera)) mailboxes_[sent.camera].awaited = std::move(held);
   }
   for (const UnservedFrame& frame : decision_.unserved) {
     unserved.push_back(take(frame.camera, frame.seq));
+    unserved.back().is_device_out = frame.is_device_out;
   }
   return decision_.wake_at;
 }
 
 void LiveScheduler::add_lanes(LaneIndex lane) {
   for (auto i = static_cast<LaneIndex>(dispatch_.lane_count()); i <= lane; ++i) {
-    dispatch_.add_lane(pool_.batch_max(i));
+    dispatch_.add_lane(pool_.batch_max(i),
+                       pool_.device_count() > 1 ? pool_.hosts_of_lane(i) : kAllDevices);
   }
 }
 
@@ -304,9 +328,8 @@ void LiveScheduler::run() {
   std::uint64_t news_seen = 0;
   std::optional<TimePoint> wake_at;
   while (true) {
-    std::vector<InferenceJob> jobs;
+    Sending sending;
     std::vector<Held> unserved;
-    LaneIndex lane = 0;
     {
       const MutexLock lock(mu_);
       while (news_ == news_seen && !is_stopped_) {
@@ -319,24 +342,44 @@ void LiveScheduler::run() {
       }
       if (is_stopped_) return;
       news_seen = news_;
-      wake_at = decide(jobs, lane, unserved);
-      if (!jobs.empty()) --news_seen;  // there may be room for another batch: ask again at once
+      wake_at = decide(sending, unserved);
+      if (!sending.jobs.empty())
+        --news_seen;  // there may be room for another batch: ask again at once
     }
     for (Held& frame : unserved) {
       const CameraIndex camera = frame.job.camera;
       settle_unserved(std::move(frame));
       if (is_adaptive(camera)) look_again(camera);
     }
-    if (!jobs.empty()) {
-      pool_.submit(lane, std::move(jobs), [this, lane](BatchOutcome&& outcome) {
-        on_batch_done(lane, std::move(outcome));
-      });
+    if (!sending.jobs.empty()) {
+      pool_.submit(sending.device, sending.lane, std::move(sending.jobs),
+                   [this, device = sending.device, lane = sending.lane](BatchOutcome&& outcome) {
+                     on_batch_done(device, lane, std::move(outcome));
+                   });
     }
     if (!unserved.empty()) changed_.notify_all();  // a drain may wait for it
   }
 }
 
-void LiveScheduler::on_batch_done(LaneIndex lane, BatchOutcome&& outcome) {
+bool LiveScheduler::give_back(InferenceJob& job, std::optional<Held>& awaited) {
+  look_at_devices();
+  const CameraIndex camera = job.camera;
+  if (is_stopped_ || (is_adaptive(camera) && !awaited)) return false;
+  if (!dispatch_.give_back(clock_.now(), camera, job.seq)) return false;
+  Held held;
+  if (awaited) {
+    held = std::move(*awaited);
+    awaited.reset();
+  } else {
+    held.audit_lane = pool_.lane_for(cameras_[camera].model, job.picture->size);  // as in offer()
+    held.job = std::move(job);
+  }
+  mailboxes_[camera].waiting = std::move(held);
+  ++news_;
+  return true;
+}
+
+void LiveScheduler::on_batch_done(DeviceIndex device, LaneIndex lane, BatchOutcome&& outcome) {
   const bool has_succeeded = outcome.detections.has_value();
   const Duration service_time = outcome.service_time;
   std::vector<InferredFrame> frames = take_apart(std::move(outcome));
@@ -358,9 +401,11 @@ void LiveScheduler::on_batch_done(LaneIndex lane, BatchOutcome&& outcome) {
     }
     cameras.push_back(camera);
     std::optional<Held> awaited;
-    if (is_adaptive(camera)) {  // from here on the frame is not given up
+    if (is_adaptive(camera) || !has_succeeded) {
       const MutexLock lock(mu_);
-      if (dispatch_.claim(camera, seq)) awaited = take(camera, seq);
+      // From here on the frame is not given up.
+      if (is_adaptive(camera) && dispatch_.claim(camera, seq)) awaited = take(camera, seq);
+      if (!has_succeeded && give_back(frame.job, awaited)) continue;
     }
     bool is_drawn = false;
     if (awaited && frame.job.rung > 0 && frame.detections && options_.audits != nullptr) {
@@ -380,7 +425,7 @@ void LiveScheduler::on_batch_done(LaneIndex lane, BatchOutcome&& outcome) {
   // Told under the lock: once it is released, whoever waits for the last batch may destroy this.
   const MutexLock lock(mu_);
   dispatch_.complete(clock_.now(), lane, frame_count, cameras,
-                     has_succeeded ? std::optional(service_time) : std::nullopt);
+                     has_succeeded ? std::optional(service_time) : std::nullopt, device);
   ++news_;
   changed_.notify_all();
 }

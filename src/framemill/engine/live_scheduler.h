@@ -19,7 +19,7 @@ namespace framemill {
 /// adaptive one that was answered so while at a model has its result correct the state.
 class LiveScheduler final : public FrameScheduler {
  public:
-  LiveScheduler(FrameSchedulerOptions options, DetectorPool& pool, const Clock& clock);
+  LiveScheduler(FrameSchedulerOptions options, DevicePool& pool, const Clock& clock);
   ~LiveScheduler() override;
 
   void offer(CameraIndex camera, Frame&& frame) override EXCLUDES(mu_);
@@ -40,6 +40,13 @@ class LiveScheduler final : public FrameScheduler {
   struct Held {
     LaneIndex audit_lane = 0;  ///< of the best rung
     InferenceJob job;
+    bool is_device_out = false;  ///< given up since no device serves
+  };
+  /// A batch to be sent.
+  struct Sending {
+    std::vector<InferenceJob> jobs;
+    DeviceIndex device = 0;
+    LaneIndex lane = 0;
   };
   struct Mailbox {
     std::optional<Held> waiting;
@@ -51,12 +58,15 @@ class LiveScheduler final : public FrameScheduler {
 
   void run() EXCLUDES(mu_);
   /// One look: fills what to send and what to settle; returns when to look again.
-  std::optional<TimePoint> decide(std::vector<InferenceJob>& jobs, LaneIndex& lane,
-                                  std::vector<Held>& unserved) REQUIRES(mu_);
+  std::optional<TimePoint> decide(Sending& sending, std::vector<Held>& unserved) REQUIRES(mu_);
+  /// Tells the dispatch which devices serve, where that has changed.
+  void look_at_devices() REQUIRES(mu_);
   /// Takes the frame that the dispatch gave back.
   [[nodiscard]] Held take(CameraIndex camera, std::int64_t seq) REQUIRES(mu_);
   void learn_need(CameraIndex camera, double need) REQUIRES(mu_);
-  void on_batch_done(LaneIndex lane, BatchOutcome&& outcome) EXCLUDES(mu_);
+  void on_batch_done(DeviceIndex device, LaneIndex lane, BatchOutcome&& outcome) EXCLUDES(mu_);
+  /// Whether the frame, whose batch failed, waits once more; it then is no longer `job`.
+  [[nodiscard]] bool give_back(InferenceJob& job, std::optional<Held>& awaited) REQUIRES(mu_);
   void settle_unserved(Held&& unserved);
   /// The doubt about the frame that waits in `camera`'s mailbox, once all before it are settled.
   void look_again(CameraIndex camera) EXCLUDES(mu_);
@@ -72,13 +82,14 @@ class LiveScheduler final : public FrameScheduler {
 
   const FrameSchedulerOptions options_;   // its cameras: those of the start
   GrowingList<ScheduledCamera> cameras_;  // synchronizes itself
-  DetectorPool& pool_;
+  DevicePool& pool_;
   const Clock& clock_;
 
   mutable Mutex mu_;
   CondVar changed_;
   TracedDispatch dispatch_ GUARDED_BY(mu_);
   std::vector<Mailbox> mailboxes_ GUARDED_BY(mu_);
+  std::uint64_t devices_seen_ GUARDED_BY(mu_) = 0;   ///< DevicePool::version()
   std::vector<Size> size_of_model_ GUARDED_BY(mu_);  ///< of the newest picture
   std::uint64_t news_ GUARDED_BY(mu_) = 0;  ///< counts what makes a decision worth repeating
   int changes_ GUARDED_BY(mu_) = 0;         ///< begun and not ended

@@ -69,7 +69,7 @@ class LadderWorld {
     std::vector<std::shared_ptr<const Detector>> detectors;
     detectors.push_back(fake_detector(1, {}, control_));
     detectors.push_back(fake_detector(1, {}, cheap_control_));
-    pool_ = std::make_unique<DetectorPool>(std::move(detectors), 1, clock_);
+    pool_ = std::make_unique<DevicePool>(std::move(detectors), clock_);
     for (std::size_t i = 0; i < cameras; ++i) {
       LedgerOptions options;
       options.camera = static_cast<CameraIndex>(i);
@@ -84,9 +84,10 @@ class LadderWorld {
           {.ledger = ledgers_.back().get(), .policy = policy, .slo = options.slo});
     }
     options_.ladders = {{0, 1}};
-    options_.lane_times.resize(2);
-    options_.lane_times[pool_->lane_for(0, {32, 32})].seed(1, 20ms);
-    options_.lane_times[pool_->lane_for(1, {32, 32})].seed(1, 5ms);
+    std::vector<ServiceTimes>& times = options_.devices.emplace_back().lane_times;
+    times.resize(2);
+    times[pool_->lane_for(0, {32, 32})].seed(1, 20ms);
+    times[pool_->lane_for(1, {32, 32})].seed(1, 5ms);
     scheduler_ = std::make_unique<LiveScheduler>(options_, *pool_, clock_);
     seqs_.resize(cameras, 0);
   }
@@ -116,7 +117,7 @@ class LadderWorld {
   std::vector<std::int64_t> seqs_;
   std::mutex mu_;
   std::vector<Answer> answers_;  // guarded by mu_
-  std::unique_ptr<DetectorPool> pool_;
+  std::unique_ptr<DevicePool> pool_;
   std::unique_ptr<LiveScheduler> scheduler_;  // last: it uses all of them
 };
 

@@ -12,6 +12,7 @@
 
 #include "framemill/engine/answer_json.h"
 #include "framemill/engine/report_json.h"
+#include "framemill/sched/service_times.h"
 
 namespace framemill {
 namespace {
@@ -90,6 +91,21 @@ std::string to_summary_json(const RunReport& report) {
                               {"runtime", facts.runtime},
                               {"device", facts.device},
                               {"device_name", facts.device_name}});
+  }
+  for (const DeviceReport& device : report.devices) {
+    Json entry{
+        {"device", device.name},
+        {"device_name", device.device_name},
+        {"serving", device.is_serving},
+        {"outages", device.outages},
+        {"batches", device.batches},
+        {"batch_mean", device.batch_mean > 0 ? Json(rounded(device.batch_mean)) : Json(nullptr)},
+        {"in_parallel", device.batches_max},
+        {"inference_s", rounded(to_seconds(device.inference_time))}};
+    if (device.batch_max < kBatchBuckets.back()) entry["batch_frames_max"] = device.batch_max;
+    if (!device.is_serving) entry["out_reason"] = to_string(device.reason);
+    if (!device.last_error.empty()) entry["last_error"] = device.last_error;
+    json["devices"].push_back(std::move(entry));
   }
   json["environment"] = {{"framemill", FRAMEMILL_VERSION},
                          {"cpu", report.environment.cpu_model},

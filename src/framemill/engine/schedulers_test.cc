@@ -45,7 +45,7 @@ class World {
     CHECK(detector.has_value());
     std::vector<std::shared_ptr<const Detector>> detectors;
     detectors.push_back(std::move(*detector));
-    pool_ = std::make_unique<DetectorPool>(std::move(detectors), backend.parallel_requests, clock_);
+    pool_ = std::make_unique<DevicePool>(std::move(detectors), clock_);
     for (std::size_t i = 0; i < cameras; ++i) {
       LedgerOptions options;
       options.camera = static_cast<CameraIndex>(i);
@@ -115,8 +115,8 @@ class World {
   std::vector<std::int64_t> seqs_;
   std::vector<SyntheticPainter> scenes_;
   std::mutex mu_;
-  std::vector<Answer> answers_;         // guarded by mu_
-  std::unique_ptr<DetectorPool> pool_;  // last: its threads use the ledgers
+  std::vector<Answer> answers_;       // guarded by mu_
+  std::unique_ptr<DevicePool> pool_;  // last: its threads use the ledgers
 };
 
 TEST(TickScheduler, AnswersEverythingWithSeveralCamerasOfDifferentRates) {

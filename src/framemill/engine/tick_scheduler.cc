@@ -1,6 +1,7 @@
 #include "framemill/engine/tick_scheduler.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -19,12 +20,13 @@ TimePoint at_media_time(double seconds) { return TimePoint(from_seconds(seconds)
 
 }  // namespace
 
-TickScheduler::TickScheduler(FrameSchedulerOptions options, DetectorPool& pool)
+TickScheduler::TickScheduler(FrameSchedulerOptions options, DevicePool& pool)
     : options_(std::move(options)),
       pool_(pool),
       policy_(policy_options(options_)),
       is_cut_owed_(options_.cameras.size()),
       queues_(options_.cameras.size()),
+      batches_of_device_(pool.device_count()),
       thread_([this] { run(); }) {}
 
 TickScheduler::~TickScheduler() { stop(Duration::zero()); }
@@ -302,22 +304,69 @@ void TickScheduler::send_audits(double media_s, std::size_t count) {
   }
 }
 
+std::optional<DeviceIndex> TickScheduler::free_device(LaneIndex lane) {
+  const std::vector<DevicePool::State> states = pool_.states();
+  const DeviceSet hosts = pool_.hosts_of_lane(lane);
+  std::optional<DeviceIndex> best;
+  bool is_served = false;
+  double best_load = 1e9;
+  for (DeviceIndex i = 0; i < states.size(); ++i) {
+    if (!has_device(hosts, i) || !states[i].is_serving) continue;
+    is_served = true;
+    // One more than run in parallel, so that a request never waits for its letterbox.
+    if (batches_of_device_[i] > pool_.batches_max(i)) continue;
+    const double load =
+        static_cast<double>(batches_of_device_[i]) / static_cast<double>(pool_.batches_max(i));
+    if (load < best_load) {
+      best = i;
+      best_load = load;
+    }
+  }
+  if (!is_served) return static_cast<DeviceIndex>(std::countr_zero(hosts));
+  return best;
+}
+
 bool TickScheduler::submit(LaneIndex lane, std::vector<InferenceJob>& jobs,
                            std::vector<Sent>& sent) {
+  DeviceIndex device = 0;
   {
     const MutexLock lock(mu_);
-    // One more than run in parallel, so that a request never waits for its letterbox.
-    while (batches_in_flight_ > pool_.batches_max() && !is_stopped_) changed_.wait(mu_);
+    std::optional<DeviceIndex> free = free_device(lane);
+    while (!free && !is_stopped_) {
+      changed_.wait(mu_);
+      free = free_device(lane);
+    }
     if (is_stopped_) return false;
+    device = *free;
     ++batches_in_flight_;
+    ++batches_of_device_[device];
     std::ranges::move(sent, std::back_inserter(sent_));
   }
-  pool_.submit(lane, std::move(jobs),
-               [this](BatchOutcome&& outcome) { on_batch_done(std::move(outcome)); });
+  run_batch(device, lane, std::move(jobs), false);
   return true;
 }
 
-void TickScheduler::on_batch_done(BatchOutcome&& outcome) {
+void TickScheduler::run_batch(DeviceIndex device, LaneIndex lane, std::vector<InferenceJob> jobs,
+                              bool is_last_try) {
+  pool_.submit(device, lane, std::move(jobs),
+               [this, device, lane, is_last_try](BatchOutcome&& outcome) {
+                 if (!outcome.detections && !is_last_try) {
+                   DeviceIndex other = device;
+                   {
+                     const MutexLock lock(mu_);
+                     --batches_of_device_[device];
+                     // The least busy of all, or the same: one failure may have been bad luck.
+                     other = free_device(lane).value_or(device);
+                     ++batches_of_device_[other];
+                   }
+                   run_batch(other, lane, std::move(outcome.jobs), true);
+                   return;
+                 }
+                 on_batch_done(device, std::move(outcome));
+               });
+}
+
+void TickScheduler::on_batch_done(DeviceIndex device, BatchOutcome&& outcome) {
   std::vector<InferredFrame> frames = take_apart(std::move(outcome));
   {
     const MutexLock lock(mu_);
@@ -343,6 +392,7 @@ void TickScheduler::on_batch_done(BatchOutcome&& outcome) {
   // Told under the lock: once it is released, whoever waits for the last batch may destroy this.
   const MutexLock lock(mu_);
   --batches_in_flight_;
+  --batches_of_device_[device];
   changed_.notify_all();
 }
 

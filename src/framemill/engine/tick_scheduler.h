@@ -26,7 +26,7 @@ namespace framemill {
 /// settle them as they come.
 class TickScheduler final : public FrameScheduler {
  public:
-  TickScheduler(FrameSchedulerOptions options, DetectorPool& pool);
+  TickScheduler(FrameSchedulerOptions options, DevicePool& pool);
   ~TickScheduler() override;
 
   void offer(CameraIndex camera, Frame&& frame) override EXCLUDES(mu_);
@@ -68,17 +68,23 @@ class TickScheduler final : public FrameScheduler {
   void send(std::vector<Waiting>& frames) EXCLUDES(mu_);
   /// Sends the `count` audits that have waited longest.
   void send_audits(double media_s, std::size_t count) EXCLUDES(mu_);
+  /// The serving device with the lane that has most slots free; none: all are busy. Where none
+  /// serves it is the first, which refuses the batch.
+  [[nodiscard]] std::optional<DeviceIndex> free_device(LaneIndex lane) REQUIRES(mu_);
   /// Waits for a slot and submits; false where the run was stopped meanwhile.
   bool submit(LaneIndex lane, std::vector<InferenceJob>& jobs, std::vector<Sent>& sent)
       EXCLUDES(mu_);
   /// Waits for the results that are due at `media_s` and uses them, in the order of the choices.
   void use_results(double media_s) EXCLUDES(mu_);
   void use(InferredFrame&& frame);
-  void on_batch_done(BatchOutcome&& outcome) EXCLUDES(mu_);
+  /// `is_last_try`: what failed is settled as such, not sent to a device once more.
+  void run_batch(DeviceIndex device, LaneIndex lane, std::vector<InferenceJob> jobs,
+                 bool is_last_try) EXCLUDES(mu_);
+  void on_batch_done(DeviceIndex device, BatchOutcome&& outcome) EXCLUDES(mu_);
   [[nodiscard]] std::int64_t tick_of(const Frame& frame) const;
 
   const FrameSchedulerOptions options_;
-  DetectorPool& pool_;
+  DevicePool& pool_;
   InferencePolicy policy_;             // used by thread_ only
   std::vector<bool> is_cut_owed_;      // by camera: no frame of its new scene was sent; likewise
   std::vector<SampledFrame> sampled_;  // working memory of decide()
@@ -89,6 +95,7 @@ class TickScheduler final : public FrameScheduler {
   std::vector<CameraQueue> queues_ GUARDED_BY(mu_);
   std::int64_t tick_ GUARDED_BY(mu_) = 0;  ///< the one being waited for
   std::size_t batches_in_flight_ GUARDED_BY(mu_) = 0;
+  std::vector<std::size_t> batches_of_device_ GUARDED_BY(mu_);  ///< likewise
   std::vector<Sent> sent_ GUARDED_BY(mu_);    ///< of adaptive cameras, in the order of the choices
   bool is_over_ GUARDED_BY(mu_) = false;      ///< thread_ no longer uses results
   bool is_draining_ GUARDED_BY(mu_) = false;  ///< offers are refused

@@ -51,7 +51,15 @@ class RecordWriter {
   RecordWriter(std::string& out, TimePoint began_at) : out_(out), began_at_(began_at) {}
 
   void operator()(const LaneAdded& record) const {
-    format(R"({{"e":"lane","max":{}}})", record.batch_max);
+    format(R"({{"e":"lane","max":{})", record.batch_max);
+    if (record.hosts != kAllDevices) {
+      std::vector<DeviceIndex> devices;
+      for (DeviceIndex i = 0; i < kDevicesMax; ++i)
+        if (has_device(record.hosts, i)) devices.push_back(i);
+      out_ += R"(,"devices":)";
+      append_list(devices);
+    }
+    out_.push_back('}');
   }
   void operator()(const FrameArrived& record) const {
     const ArrivedFrame& frame = record.frame;
@@ -87,7 +95,9 @@ class RecordWriter {
     format(R"({{"t":{},"e":"look")", ns(record.at));
     if (record.audit) format(R"(,"audit":"{}")", cause_text(*record.audit));
     if (!decision.batch.empty()) {
-      format(R"(,"lane":{},"send":[)", decision.lane);
+      format(R"(,"lane":{})", decision.lane);
+      if (decision.device > 0) format(R"(,"device":{})", decision.device);
+      out_ += R"(,"send":[)";
       bool is_first = true;
       for (const SentFrame& frame : decision.batch) {
         format("{}[{},{},{},{}]", is_first ? "" : ",", frame.camera, frame.seq, frame.rung,
@@ -100,7 +110,8 @@ class RecordWriter {
       out_ += R"(,"carry":[)";
       bool is_first = true;
       for (const UnservedFrame& frame : decision.unserved) {
-        format("{}[{},{}]", is_first ? "" : ",", frame.camera, frame.seq);
+        format("{}[{},{}{}]", is_first ? "" : ",", frame.camera, frame.seq,
+               frame.is_device_out ? ",1" : "");
         is_first = false;
       }
       out_.push_back(']');
@@ -137,6 +148,7 @@ class RecordWriter {
            record.frames);
     append_list(record.cameras);
     if (record.service_time) format(R"(,"took":{})", record.service_time->count());
+    if (record.device > 0) format(R"(,"device":{})", record.device);
     out_.push_back('}');
   }
   void operator()(const PeriodEnded& record) const {
@@ -163,6 +175,14 @@ class RecordWriter {
       format("{}[{},{},{}]", i > 0 ? "," : "", change.camera, change.from, change.to);
     }
     out_ += "]}";
+  }
+  void operator()(const FrameReturned& record) const {
+    format(R"({{"t":{},"e":"back","c":{},"q":{},"out":{}}})", ns(record.at), record.camera,
+           record.seq, record.returned);
+  }
+  void operator()(const DeviceChanged& record) const {
+    format(R"({{"t":{},"e":"device","device":{},"serving":{},"max":{}}})", ns(record.at),
+           record.device, record.is_serving, record.batch_max);
   }
   void operator()(const RecordsLost& record) const {
     format(R"({{"e":"lost","n":{}}})", record.records);
@@ -224,23 +244,32 @@ void append_trace_header(std::string& out, const DispatchTraceHeader& header) {
   }
   Json times = Json::array();
   for (const ServiceTimes& lane : options.lane_times) times.push_back(json_of(lane));
+  Json devices = Json::array();
+  for (const DispatchDevice& device : options.devices) {
+    Json own = Json::array();
+    for (const ServiceTimes& lane : device.lane_times) own.push_back(json_of(lane));
+    devices.push_back({{"batches_max", device.batches_max},
+                       {"lane_knees", device.lane_knees},
+                       {"lane_times", std::move(own)}});
+  }
   const std::optional<double>& adaptive = options.inference.adaptive_share;
-  const Json json{{"schema", "framemill.trace/1"},
-                  {"framemill", header.framemill},
-                  {"run", header.run},
-                  {"began", format_wall_time(header.began_wall)},
-                  {"began_ns", header.began_at.time_since_epoch().count()},
-                  {"models", header.models},
-                  {"cameras", std::move(cameras)},
-                  {"share", options.inference.share},
-                  {"adaptive_share", adaptive ? Json(*adaptive) : Json(nullptr)},
-                  {"similarity_min", options.inference.similarity_min},
-                  {"batches_max", options.batches_max},
-                  {"knee_frames", options.knee_frames},
-                  {"lane_knees", options.lane_knees},
-                  {"batch_by_utilisation", options.is_batch_by_utilisation},
-                  {"rungs", options.rungs_of_model},
-                  {"lane_times", std::move(times)}};
+  Json json{{"schema", "framemill.trace/1"},
+            {"framemill", header.framemill},
+            {"run", header.run},
+            {"began", format_wall_time(header.began_wall)},
+            {"began_ns", header.began_at.time_since_epoch().count()},
+            {"models", header.models},
+            {"cameras", std::move(cameras)},
+            {"share", options.inference.share},
+            {"adaptive_share", adaptive ? Json(*adaptive) : Json(nullptr)},
+            {"similarity_min", options.inference.similarity_min},
+            {"batches_max", options.batches_max},
+            {"knee_frames", options.knee_frames},
+            {"lane_knees", options.lane_knees},
+            {"batch_by_utilisation", options.is_batch_by_utilisation},
+            {"rungs", options.rungs_of_model},
+            {"lane_times", std::move(times)}};
+  if (!devices.empty()) json["devices"] = std::move(devices);
   out += json.dump(-1, ' ', false, Json::error_handler_t::replace);
   out.push_back('\n');
 }

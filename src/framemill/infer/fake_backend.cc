@@ -87,7 +87,7 @@ struct Job {
 class FakeLanes {
  public:
   FakeLanes(const FakeBackendOptions& options, std::shared_ptr<FakeBackendControl> control)
-      : options_(options), control_(std::move(control)) {
+      : options_(options), control_(std::move(control)), life_(control_->lives) {
     for (std::size_t i = 0; i < std::max<std::size_t>(options.parallel_requests, 1); ++i)
       threads_.emplace_back([this] { run(); });
   }
@@ -100,6 +100,8 @@ class FakeLanes {
     }
     changed_.notify_all();
   }
+
+  [[nodiscard]] bool is_gone() const { return control_->gone || control_->lives != life_; }
 
   void submit(Job job) EXCLUDES(mu_) {
     ++control_->started;
@@ -135,20 +137,25 @@ class FakeLanes {
   }
 
   Result<void> serve(const Job& job) EXCLUDES(mu_) {
-    const auto due = std::chrono::steady_clock::now() + options_.fixed +
-                     options_.per_item * static_cast<std::int64_t>(job.batch);
+    const Duration service = options_.fixed + options_.per_item * static_cast<int>(job.batch);
+    const auto due = std::chrono::steady_clock::now() + service * control_->slowdown.load();
     job.compute();
     while (control_->hang) {  // whoever clears it need not know of this thread
       if (job.request->is_abandoned) return fail(ErrorCode::kCancelled, "the request was given up");
       std::this_thread::sleep_for(kHangPoll);
     }
     std::this_thread::sleep_until(due);
+    if (is_gone()) return fail(ErrorCode::kUnavailable, "the fake device is gone");
+    const std::size_t memory = control_->memory_frames;
+    if (memory > 0 && job.batch > memory)
+      return fail(ErrorCode::kResourceExhausted, "the fake device is out of memory");
     if (control_->fail_all) return fail(ErrorCode::kInternal, "the fake backend was told to fail");
     return {};
   }
 
   const FakeBackendOptions options_;
   const std::shared_ptr<FakeBackendControl> control_;  // synchronizes itself
+  const int life_;
   Mutex mu_;
   CondVar changed_;  // synchronizes itself
   std::deque<Job> jobs_ GUARDED_BY(mu_);
@@ -221,7 +228,7 @@ class FakeBackend final : public Backend {
     facts_.name = "fake";
     facts_.hash = "fake";
     facts_.runtime = "fake";
-    facts_.device = "FAKE";
+    facts_.device = options.device;
     facts_.device_name = "no device";
     facts_.precision = "fp32";
     facts_.input = options.input;
@@ -237,6 +244,7 @@ class FakeBackend final : public Backend {
       return fail(ErrorCode::kInvalidArgument,
                   fmt::format("the fake backend takes batches of 1 to {} at {}x{}",
                               facts_.batch_max, options_.input.width, options_.input.height));
+    if (lanes_->is_gone()) return fail(ErrorCode::kUnavailable, "the fake device is gone");
     return std::unique_ptr<InferRequest>(std::make_unique<FakeRequest>(options_, lanes_, batch));
   }
 

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "framemill/base/clock.h"
 #include "framemill/infer/backend.h"
@@ -15,6 +16,7 @@ struct FakeBackendOptions {
   int class_count = 1;
   std::size_t batch_max = 1;
   std::size_t parallel_requests = 1;
+  std::string device = "FAKE";  ///< of its facts
   /// Service time of a batch of n: `fixed + per_item * n`, kept exactly by sleeping on a thread of
   /// its own.
   Duration fixed{0};
@@ -29,6 +31,12 @@ struct FakeBackendControl {
   std::atomic<std::int64_t> in_flight_peak{0};
   std::atomic<bool> fail_all{false};  ///< requests end with kInternal
   std::atomic<bool> hang{false};      ///< requests do not end until cleared
+  std::atomic<bool> gone{false};      ///< requests end, and are refused, with kUnavailable
+  /// Backends made before it was raised last are as if gone, for ever: their device came back as a
+  /// new one.
+  std::atomic<int> lives{0};
+  std::atomic<std::size_t> memory_frames{0};  ///< larger batches: kResourceExhausted; 0: none are
+  std::atomic<int> slowdown{1};               ///< service times are so many times as long
 };
 
 /// A backend with exact service times and no model: a [B,4+C,N] head which "detects" one box where

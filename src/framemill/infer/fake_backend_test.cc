@@ -47,6 +47,34 @@ TEST(FakeBackend, RunsAsManyAtOnceAsItHasLanes) {
   EXPECT_EQ(control->in_flight, 0);
 }
 
+TEST(FakeBackend, IsGoneOutOfMemoryOrSlowOnDemand) {
+  const auto control = std::make_shared<FakeBackendControl>();
+  const FakeBackendOptions options{
+      .input = {64, 64}, .batch_max = 4, .fixed = std::chrono::milliseconds(5)};
+  const auto backend = create_fake_backend(options, control);
+  const auto one = *backend->create_request(1, {64, 64});
+  const auto four = *backend->create_request(4, {64, 64});
+  control->memory_frames = 2;
+  EXPECT_TRUE(run(*one));
+  EXPECT_EQ(run(*four).error().code(), ErrorCode::kResourceExhausted);
+  control->memory_frames = 0;
+  EXPECT_TRUE(run(*four));
+  control->slowdown = 10;
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(run(*one));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(50));
+  control->slowdown = 1;
+  control->gone = true;
+  EXPECT_EQ(run(*one).error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(backend->create_request(1, {64, 64}).error().code(), ErrorCode::kUnavailable);
+  control->gone = false;
+  EXPECT_TRUE(run(*one));
+  ++control->lives;  // another device in its place
+  EXPECT_EQ(run(*one).error().code(), ErrorCode::kUnavailable);
+  const auto again = create_fake_backend(options, control);
+  EXPECT_TRUE(run(**again->create_request(1, {64, 64})));
+}
+
 TEST(FakeBackend, FailsOnDemand) {
   const auto control = std::make_shared<FakeBackendControl>();
   const auto backend = create_fake_backend({.input = {64, 64}}, control);

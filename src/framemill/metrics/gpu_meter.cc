@@ -80,7 +80,7 @@ std::vector<GpuReading> GpuMeter::read() {
     Device device = nullptr;
     if (library_->device(i, &device) != kSuccess) continue;
     GpuReading& reading = readings.emplace_back();
-    reading.device = fmt::format("GPU.{}", i);
+    reading.device = fmt::format("cuda:{}", i);
     std::array<char, 97> name{};  // the longest that NVML gives, and the end
     if (library_->name != nullptr &&
         library_->name(device, name.data(), name.size() - 1) == kSuccess) {

@@ -10,7 +10,7 @@ namespace framemill {
 
 /// How a graphics device stands. What it does not show is none.
 struct GpuReading {
-  std::string device;                 ///< "GPU.0": as the runtimes count them
+  std::string device;                 ///< "cuda:0": as ONNX Runtime calls it; counted by NVML
   std::string name;                   ///< as the device calls itself
   std::optional<double> utilization;  ///< 0..1, over the driver's own window
   std::optional<std::int64_t> memory_used_bytes;

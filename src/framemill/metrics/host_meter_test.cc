@@ -74,14 +74,14 @@ TEST(GpuMeter, ReadsWhatEachDeviceTells) {
   for (int round = 0; round < 2; ++round) {
     const std::vector<GpuReading> readings = meter.read();
     ASSERT_EQ(readings.size(), 2U);
-    EXPECT_EQ(readings[0].device, "GPU.0");
+    EXPECT_EQ(readings[0].device, "cuda:0");
     EXPECT_EQ(readings[0].name, "Fake H200");
     EXPECT_NEAR(readings[0].utilization.value_or(-1), .87, 1e-9);
     EXPECT_EQ(readings[0].memory_total_bytes, std::int64_t{16} << 30);
     EXPECT_EQ(readings[0].memory_used_bytes, std::int64_t{4} << 30);
     EXPECT_EQ(readings[0].temperature_c, 61);
     EXPECT_EQ(readings[0].power_w, 312.5);
-    EXPECT_EQ(readings[1].device, "GPU.1");
+    EXPECT_EQ(readings[1].device, "cuda:1");
     EXPECT_FALSE(readings[1].utilization);
     EXPECT_TRUE(readings[1].memory_used_bytes);
     EXPECT_FALSE(readings[1].temperature_c);

@@ -200,17 +200,44 @@ class RecordReader {
     if (event == "rungs") return rungs();
     if (event == "share") return ShareSet{line_.number("share")};
     if (event == "end") return CameraEnded{camera_index()};
-    if (event == "lane")
-      return LaneAdded{static_cast<std::size_t>(line_.whole("max", 1, kCountMax))};
+    if (event == "lane") return lane();
+    if (event == "back") {
+      FrameReturned record{.at = time_of("t")};
+      record.camera = camera_index();
+      record.seq = seq_of("q");
+      record.returned = line_.flag("out");
+      return record;
+    }
+    if (event == "device") {
+      DeviceChanged record{.at = time_of("t")};
+      record.device = device_index();
+      record.is_serving = line_.flag("serving");
+      record.batch_max = static_cast<std::size_t>(line_.whole("max", 1, kCountMax));
+      return record;
+    }
     if (event == "lost") return RecordsLost{line_.whole("n", 1, kSeqMax)};
     refuse(fmt::format("there is no event \"{}\"", event));
   }
 
  private:
   CameraIndex camera_index() { return line_.index<CameraIndex>("c"); }
+  DeviceIndex device_index() {
+    const auto most = static_cast<std::int64_t>(kDevicesMax) - 1;
+    return static_cast<DeviceIndex>(line_.whole("device", 0, most));
+  }
   std::int64_t seq_of(const char* key) { return line_.whole(key, 0, kSeqMax); }
   TimePoint time_of(const char* key) {
     return began_at_ + Duration(line_.whole(key, -kNsMax, kNsMax));
+  }
+
+  DispatchRecord lane() {
+    LaneAdded record{.batch_max = static_cast<std::size_t>(line_.whole("max", 1, kCountMax))};
+    if (!line_.has("devices")) return record;
+    record.hosts = 0;
+    const auto most = static_cast<std::int64_t>(kDevicesMax) - 1;
+    for (const Json& device : line_.list("devices"))
+      record.hosts |= DeviceSet{1} << Line::whole(device, "devices", 0, most);
+    return record;
   }
 
   DispatchRecord frame() {
@@ -235,6 +262,7 @@ class RecordReader {
     if (line_.has("audit")) record.audit = cause_of(line_);
     DispatchDecision& decision = record.decision;
     if (line_.has("lane")) decision.lane = line_.index<LaneIndex>("lane");
+    if (line_.has("device")) decision.device = device_index();
     if (line_.has("send")) {
       for (const Json& item : line_.list("send")) {
         const Json& values = Line::list(item, "send", 4);
@@ -246,9 +274,11 @@ class RecordReader {
     }
     if (line_.has("carry")) {
       for (const Json& item : line_.list("carry")) {
-        const Json& values = Line::list(item, "carry", 2);
+        const bool is_device_out = item.size() == 3;
+        const Json& values = Line::list(item, "carry", is_device_out ? 3 : 2);
+        if (is_device_out) (void)Line::whole(values[2], "carry", 1, 1);
         decision.unserved.push_back({Line::index<CameraIndex>(values[0], "carry"),
-                                     Line::whole(values[1], "carry", 0, kSeqMax)});
+                                     Line::whole(values[1], "carry", 0, kSeqMax), is_device_out});
       }
     }
     decision.is_audit_wanted = line_.flag("want_audit");
@@ -263,6 +293,7 @@ class RecordReader {
     for (const Json& camera : line_.list("c"))
       record.cameras.push_back(Line::index<CameraIndex>(camera, "c"));
     if (line_.has("took")) record.service_time = Duration(line_.whole("took", 0, kNsMax));
+    if (line_.has("device")) record.device = device_index();
     return record;
   }
 
@@ -309,6 +340,18 @@ ServiceTimes service_times_of(const Json& json) {
   }
   lane.finish();
   return {estimates, samples};
+}
+
+DispatchDevice device_of(const Json& json) {
+  Line line(json);
+  DispatchDevice device;
+  device.batches_max = line.index<std::size_t>("batches_max");
+  for (const Json& knee : line.list("lane_knees"))
+    device.lane_knees.push_back(Line::index<std::size_t>(knee, "lane_knees"));
+  for (const Json& lane : line.list("lane_times"))
+    device.lane_times.push_back(service_times_of(lane));
+  line.finish();
+  return device;
 }
 
 void read_cameras(Line& line, DispatchTraceHeader& header) {
@@ -367,6 +410,9 @@ DispatchTraceHeader read_content(const Json& json) {
     options.rungs_of_model.push_back(Line::index<std::size_t>(rungs, "rungs"));
   for (const Json& lane : line.list("lane_times"))
     options.lane_times.push_back(service_times_of(lane));
+  if (line.has("devices")) {
+    for (const Json& item : line.list("devices")) options.devices.push_back(device_of(item));
+  }
   line.finish();
   return header;
 }

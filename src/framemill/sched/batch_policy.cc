@@ -103,7 +103,7 @@ class BatchChoice {
     if (device_.batches_in_flight >= device_.batches_max) {
       decision_.wake_at = first_given_up_;
     } else if (scratch_.candidates.empty()) {
-      if (device_.batches_in_flight == 0) try_one_hopeless();
+      if (device_.batches_in_flight == 0 && device_.may_try) try_one_hopeless();
     } else if (const std::optional<std::uint32_t> model = choose_model(expected)) {
       compose_batch(*model);
       if (decision_.send.size() < scratch_.candidates.size()) decision_.wake_at = now_;

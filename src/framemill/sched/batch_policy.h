@@ -55,6 +55,8 @@ struct DeviceState {
   /// taken, and only to give up at once on frames which could not even make it if the device were
   /// then as fast as ever seen.
   std::optional<TimePoint> free_at;
+  /// Whether, with nothing else to do, it tries a frame that it would answer late.
+  bool may_try = true;
 };
 
 /// What to do now with the waiting frames of one device; indices into `waiting`.

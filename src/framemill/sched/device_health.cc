@@ -27,7 +27,9 @@ void DeviceHealth::started(std::uint64_t id, std::size_t pictures, TimePoint now
                            Duration expected) {
   CHECK(may_serve() && pictures >= 1);
   const auto limit = std::chrono::duration_cast<Duration>(expected * policy_.hang_factor);
-  batches_.push_back({id, pictures, now + std::max(limit, policy_.hang_least)});
+  const Duration patience =
+      expected > Duration::zero() ? std::max(limit, policy_.hang_least) : policy_.hang_unknown;
+  batches_.push_back({id, pictures, now + patience});
 }
 
 DeviceHealth::Change DeviceHealth::finished(std::uint64_t id, TimePoint now,
@@ -35,7 +37,7 @@ DeviceHealth::Change DeviceHealth::finished(std::uint64_t id, TimePoint now,
   const auto found = std::ranges::find(batches_, id, &Batch::id);
   if (found == batches_.end()) {
     // Of a batch given up: a device that answers again is worth a look at once.
-    if (state_ == DeviceState::kOut && !error) probe_at_ = std::min(probe_at_, now);
+    if (!error) hope(now);
     return {};
   }
   const std::size_t pictures = found->pictures;
@@ -46,6 +48,7 @@ DeviceHealth::Change DeviceHealth::finished(std::uint64_t id, TimePoint now,
   }
   switch (*error) {
     case ErrorCode::kCancelled:
+    case ErrorCode::kInvalidArgument:
       return {};
     case ErrorCode::kUnavailable:
       return take_out(OutReason::kGone, now);
@@ -62,8 +65,8 @@ DeviceHealth::Change DeviceHealth::finished(std::uint64_t id, TimePoint now,
 }
 
 DeviceHealth::Change DeviceHealth::tick(TimePoint now) {
-  if (state_ == DeviceState::kProbing && now >= probe_at_) {
-    state_ = DeviceState::kOut;
+  if (state_ == HealthState::kProbing && now >= probe_at_) {
+    state_ = HealthState::kOut;
     wait_for_probe(now);
   }
   const bool is_hung =
@@ -73,30 +76,34 @@ DeviceHealth::Change DeviceHealth::tick(TimePoint now) {
 
 std::optional<TimePoint> DeviceHealth::wake_at() const {
   std::optional<TimePoint> wake;
-  if (state_ != DeviceState::kServing) wake = probe_at_;
+  if (state_ != HealthState::kServing) wake = probe_at_;
   for (const Batch& batch : batches_)
     wake = wake ? std::min(*wake, batch.hangs_at) : batch.hangs_at;
   return wake;
 }
 
 bool DeviceHealth::begin_probe(TimePoint now) {
-  if (state_ != DeviceState::kOut || now < probe_at_) return false;
-  state_ = DeviceState::kProbing;
+  if (state_ != HealthState::kOut || now < probe_at_) return false;
+  state_ = HealthState::kProbing;
   probe_at_ = now + policy_.hang_least;
   return true;
 }
 
+void DeviceHealth::hope(TimePoint now) {
+  if (state_ == HealthState::kOut) probe_at_ = std::min(probe_at_, now);
+}
+
 DeviceHealth::Change DeviceHealth::probed(TimePoint now, std::optional<ErrorCode> error) {
-  if (state_ != DeviceState::kProbing) return {};
+  if (state_ != HealthState::kProbing) return {};
   if (error) {
-    state_ = DeviceState::kOut;
+    state_ = HealthState::kOut;
     wait_for_probe(now);
     return {};
   }
-  state_ = DeviceState::kServing;
+  state_ = HealthState::kServing;
   reason_ = OutReason::kNone;
   errors_ = 0;
-  probe_wait_ = policy_.probe_first;
+  back_since_ = now;
   return {.is_taken_out = false, .is_taken_back = true, .lost = {}};
 }
 
@@ -104,7 +111,9 @@ DeviceHealth::Change DeviceHealth::take_out(OutReason reason, TimePoint now) {
   Change change{.is_taken_out = true, .is_taken_back = false, .lost = {}};
   for (const Batch& batch : batches_) change.lost.push_back(batch.id);
   batches_.clear();
-  state_ = DeviceState::kOut;
+  // One that fails again and again is tried ever less often.
+  if (!back_since_ || now - *back_since_ >= policy_.steady) probe_wait_ = policy_.probe_first;
+  state_ = HealthState::kOut;
   reason_ = reason;
   errors_ = 0;
   wait_for_probe(now);

@@ -12,8 +12,13 @@ namespace {
 using namespace std::chrono_literals;
 using testing::ElementsAre;
 
-constexpr DeviceHealthPolicy kPolicy{
-    .errors_max = 2, .hang_factor = 8, .hang_least = 500ms, .probe_first = 250ms, .probe_most = 2s};
+constexpr DeviceHealthPolicy kPolicy{.errors_max = 2,
+                                     .hang_factor = 8,
+                                     .hang_least = 500ms,
+                                     .hang_unknown = 60s,
+                                     .probe_first = 250ms,
+                                     .probe_most = 2s,
+                                     .steady = 10s};
 TimePoint at(Duration time) { return TimePoint{} + time; }
 
 TEST(DeviceHealth, IsTakenOutAfterErrorsInARow) {
@@ -38,7 +43,8 @@ TEST(DeviceHealth, ADeviceThatSaysItIsGoneNeedsOneErrorAndACancelledBatchNone) {
   DeviceHealth health(kPolicy, 8);
   for (std::uint64_t id = 0; id < 9; ++id) {
     health.started(id, 1, at(0ms), 10ms);
-    EXPECT_FALSE(health.finished(id, at(1ms), ErrorCode::kCancelled).is_taken_out);
+    const ErrorCode error = id % 2 == 0 ? ErrorCode::kCancelled : ErrorCode::kInvalidArgument;
+    EXPECT_FALSE(health.finished(id, at(1ms), error).is_taken_out);
   }
   health.started(9, 1, at(2ms), 10ms);
   EXPECT_TRUE(health.finished(9, at(3ms), ErrorCode::kUnavailable).is_taken_out);
@@ -46,13 +52,11 @@ TEST(DeviceHealth, ADeviceThatSaysItIsGoneNeedsOneErrorAndACancelledBatchNone) {
 }
 
 TEST(DeviceHealth, ABatchHangsAtAMultipleOfWhatWasExpected) {
-  const struct {
-    Duration expected, hangs;
-  } cases[] = {{10ms, 500ms}, {100ms, 800ms}, {0ms, 500ms}};
+  const struct { Duration expected, hangs; } cases[] = {{10ms, 500ms}, {100ms, 800ms}, {0ms, 60s}};
   for (const auto& [expected, hangs] : cases) {
     DeviceHealth health(kPolicy, 8);
     health.started(1, 2, at(1s), expected);
-    health.started(2, 2, at(1s), 10s);
+    health.started(2, 2, at(1s), 100s);
     EXPECT_EQ(health.wake_at(), at(1s + hangs));
     EXPECT_FALSE(health.tick(at(1s + hangs - 1ns)).is_taken_out);
     const auto change = health.tick(at(1s + hangs));
@@ -95,6 +99,28 @@ TEST(DeviceHealth, IsProbedAtGrowingIntervalsAndTakenBack) {
   EXPECT_EQ(health.wake_at(), std::nullopt);
 }
 
+TEST(DeviceHealth, OneThatFailsAgainSoonIsProbedLessOften) {
+  DeviceHealth health(kPolicy, 8);
+  TimePoint now = at(0ms);
+  const auto outage =
+      [&](std::uint64_t id) {  // how long it is out, with a probe that comes through
+        health.started(id, 1, now, 10ms);
+        static_cast<void>(health.finished(id, now, ErrorCode::kUnavailable));
+        const Duration wait = health.wake_at().value() - now;
+        now += wait;
+        EXPECT_TRUE(health.begin_probe(now));
+        EXPECT_TRUE(health.probed(now, std::nullopt).is_taken_back);
+        return wait;
+      };
+  const Duration waits[] = {250ms, 500ms, 1s, 2s, 2s};
+  for (std::uint64_t id = 0; id < 5; ++id) {
+    EXPECT_EQ(outage(id), waits[id]);
+    now += 100ms;
+  }
+  now += 10s;
+  EXPECT_EQ(outage(9), 250ms) << "it has served well in between";
+}
+
 TEST(DeviceHealth, AProbeThatHangsIsGivenUpAndItsLateAnswerIgnored) {
   DeviceHealth health(kPolicy, 8);
   health.started(1, 1, at(0ms), 10ms);
@@ -102,7 +128,7 @@ TEST(DeviceHealth, AProbeThatHangsIsGivenUpAndItsLateAnswerIgnored) {
   ASSERT_TRUE(health.begin_probe(at(250ms)));
   EXPECT_EQ(health.wake_at(), at(750ms));
   static_cast<void>(health.tick(at(750ms)));
-  EXPECT_EQ(health.state(), DeviceState::kOut);
+  EXPECT_EQ(health.state(), HealthState::kOut);
   EXPECT_FALSE(health.probed(at(760ms), std::nullopt).is_taken_back);
   EXPECT_FALSE(health.may_serve());
   EXPECT_EQ(health.wake_at(), at(1250ms));
@@ -159,7 +185,7 @@ TEST(DeviceHealth, EveryBatchIsEitherReportedOnceOrLostOnceAndAnOutageAlwaysEnds
       if (health.begin_probe(now) && random() % 3 != 0)
         take(health.probed(now, random() % 2 ? std::optional(ErrorCode::kInternal) : std::nullopt));
       EXPECT_EQ(health.in_flight(), open.size());
-      EXPECT_EQ(health.may_serve(), health.state() == DeviceState::kServing);
+      EXPECT_EQ(health.may_serve(), health.state() == HealthState::kServing);
       if (!health.may_serve()) {
         ASSERT_TRUE(health.wake_at());
         EXPECT_LE(*health.wake_at(), now + kPolicy.probe_most);

@@ -66,10 +66,18 @@ Result<void> check_options(const LiveDispatchOptions& options) {
     return impossible("a share of the frames is above 0 and at most 1");
   if (options.batches_max < 1 || options.batches_max > kBatchesMax)
     return impossible(fmt::format("{} batches at once", options.batches_max));
+  if (options.devices.size() > kDevicesMax)
+    return impossible(fmt::format("{} devices", options.devices.size()));
   const auto is_batch = [](std::size_t frames) { return frames <= kBatchBuckets.back(); };
   if (options.knee_frames < 1 || !is_batch(options.knee_frames) ||
       !std::ranges::all_of(options.lane_knees, is_batch))
     return impossible(fmt::format("a batch has 1 to {} frames", kBatchBuckets.back()));
+  for (const DispatchDevice& device : options.devices) {
+    if (device.batches_max < 1 || device.batches_max > kBatchesMax)
+      return impossible(fmt::format("{} batches at once on a device", device.batches_max));
+    if (!std::ranges::all_of(device.lane_knees, is_batch))
+      return impossible(fmt::format("a batch has 1 to {} frames", kBatchBuckets.back()));
+  }
   const auto has_none = [](std::size_t rungs) { return rungs < 1; };
   if (std::ranges::any_of(options.rungs_of_model, has_none))
     return impossible("a model without rungs");
@@ -88,7 +96,8 @@ DispatchReplay::DispatchReplay(const LiveDispatchOptions& options, TimePoint beg
     : rungs_of_model_(options.rungs_of_model),
       cameras_(options.cameras),
       dispatch_(options, began_at),
-      in_flight_(options.cameras.size()) {}
+      in_flight_(options.cameras.size()),
+      batches_of_device_(std::max<std::size_t>(1, options.devices.size())) {}
 
 Result<std::unique_ptr<DispatchReplay>> DispatchReplay::create(const LiveDispatchOptions& options,
                                                                TimePoint began_at) {
@@ -118,9 +127,14 @@ Result<void> DispatchReplay::check_lane(LaneIndex lane) const {
   return impossible(fmt::format("there is no lane {}", lane));
 }
 
+Result<void> DispatchReplay::check_device(DeviceIndex device) const {
+  if (device < batches_of_device_.size()) return {};
+  return impossible(fmt::format("there is no device {}", device));
+}
+
 Result<void> DispatchReplay::replay(const LaneAdded& record) {
   if (record.batch_max < 1) return impossible("a lane that takes no frames");
-  dispatch_.add_lane(record.batch_max);
+  dispatch_.add_lane(record.batch_max, record.hosts);
   return {};
 }
 
@@ -156,10 +170,14 @@ Result<void> DispatchReplay::replay(const CameraEnded& record) {
 Result<void> DispatchReplay::replay(const Decided& record) {
   dispatch_.decide(record.at, record.audit, decision_);
   for (const SentFrame& frame : decision_.batch) ++in_flight_[frame.camera];
+  if (!decision_.batch.empty()) ++batches_of_device_[decision_.device];
   audit_wanted_.reset();
   if (decision_.is_audit_wanted) audit_wanted_ = record.audit;
   const DispatchDecision& other = record.decision;
-  if (decision_.batch.empty()) decision_.lane = other.lane;  // says nothing
+  if (decision_.batch.empty()) {  // they say nothing
+    decision_.lane = other.lane;
+    decision_.device = other.device;
+  }
   if (other == decision_) return {};
   if (other.batch != decision_.batch)
     return differs("sent", text_of(other.batch), text_of(decision_.batch));
@@ -168,16 +186,17 @@ Result<void> DispatchReplay::replay(const Decided& record) {
                    text_of(decision_.unserved));
   if (other.wake_at != decision_.wake_at)
     return differs("the next look", text_of(other.wake_at), text_of(decision_.wake_at));
-  return differs("the lane or the wish for an audit",
-                 fmt::format("{} {}", other.lane, other.is_audit_wanted),
-                 fmt::format("{} {}", decision_.lane, decision_.is_audit_wanted));
+  return differs(
+      "the device, the lane or the wish for an audit",
+      fmt::format("{} {} {}", other.device, other.lane, other.is_audit_wanted),
+      fmt::format("{} {} {}", decision_.device, decision_.lane, decision_.is_audit_wanted));
 }
 
 Result<void> DispatchReplay::replay(const AuditSent& record) {
   if (Result<void> checked = check_lane(record.lane); !checked) return checked;
   if (audit_wanted_ != record.cause) return impossible("an audit that was not asked for");
   audit_wanted_.reset();
-  dispatch_.send_audit(record.at, record.lane, record.cause);
+  ++batches_of_device_[dispatch_.send_audit(record.at, record.lane, record.cause)];
   return {};
 }
 
@@ -215,15 +234,35 @@ Result<void> DispatchReplay::replay(const BatchCompleted& record) {
   if (Result<void> checked = check_lane(record.lane); !checked) return checked;
   if (record.frames < 1 || record.frames > kBatchBuckets.back())
     return impossible(fmt::format("a batch of {} frames", record.frames));
-  if (dispatch_.batches_in_flight() == 0)
+  if (Result<void> checked = check_device(record.device); !checked) return checked;
+  if (batches_of_device_[record.device] == 0)
     return impossible("a batch came back, and none was under way");
+  --batches_of_device_[record.device];
   for (const CameraIndex camera : record.cameras) {
     if (Result<void> checked = check_camera(camera); !checked) return checked;
     if (in_flight_[camera] == 0)
       return impossible(fmt::format("a frame of camera {} came back that was not sent", camera));
     --in_flight_[camera];
   }
-  dispatch_.complete(record.at, record.lane, record.frames, record.cameras, record.service_time);
+  dispatch_.complete(record.at, record.lane, record.frames, record.cameras, record.service_time,
+                     record.device);
+  return {};
+}
+
+Result<void> DispatchReplay::replay(const FrameReturned& record) {
+  if (Result<void> checked = check_camera(record.camera); !checked) return checked;
+  const bool is_waiting = dispatch_.give_back(record.at, record.camera, record.seq);
+  if (is_waiting == record.returned) return {};
+  const auto text = [](bool waits) { return std::string(waits ? "waits again" : "given up"); };
+  return differs(
+      fmt::format("camera {}'s frame {} of a batch that failed", record.camera, record.seq),
+      text(record.returned), text(is_waiting));
+}
+
+Result<void> DispatchReplay::replay(const DeviceChanged& record) {
+  if (Result<void> checked = check_device(record.device); !checked) return checked;
+  if (record.batch_max < 1) return impossible("a device that takes no frames");
+  dispatch_.set_device(record.at, record.device, record.is_serving, record.batch_max);
   return {};
 }
 

@@ -47,14 +47,18 @@ class DispatchReplay {
   Result<void> replay(const ShareSet& record);
   Result<void> replay(const RungsUpdated& record);
   Result<void> replay(const RecordsLost& record);
+  Result<void> replay(const FrameReturned& record);
+  Result<void> replay(const DeviceChanged& record);
 
   [[nodiscard]] Result<void> check_camera(CameraIndex camera) const;
   [[nodiscard]] Result<void> check_lane(LaneIndex lane) const;
+  [[nodiscard]] Result<void> check_device(DeviceIndex device) const;
 
   const std::vector<std::size_t> rungs_of_model_;
   const std::vector<DispatchCamera> cameras_;
   LiveDispatch dispatch_;
-  std::vector<std::size_t> in_flight_;  ///< by camera
+  std::vector<std::size_t> in_flight_;          ///< by camera
+  std::vector<std::size_t> batches_of_device_;  ///< in flight
   /// The last look asked for an audit of this cause and sent none yet.
   std::optional<InferenceCause> audit_wanted_;
   DispatchDecision decision_;  ///< reused from look to look

@@ -38,13 +38,24 @@ LiveDispatchOptions site() {
   return options;
 }
 
+/// The same on two devices, of which the second one is slower and has not all of the lanes.
+LiveDispatchOptions site_of_two_devices() {
+  LiveDispatchOptions options = site();
+  options.devices.push_back({1, {}, options.lane_times});
+  options.devices.push_back({2, {2}, options.lane_times});
+  options.devices.back().lane_times.front().seed(1, 50ms);
+  return options;
+}
+
 /// Plays random events to a dispatch as the engine does, and keeps the records.
 std::vector<DispatchRecord> record_run(const LiveDispatchOptions& options, std::uint32_t seed) {
   std::vector<DispatchRecord> records;
   TracedDispatch dispatch(options, kBegan,
                           [&](DispatchRecord&& record) { records.push_back(std::move(record)); });
-  for (int i = 0; i < 4; ++i) dispatch.add_lane(4);
+  const bool has_devices = !options.devices.empty();
+  for (int i = 0; i < 4; ++i) dispatch.add_lane(4, has_devices && i == 1 ? 0b01 : kAllDevices);
   struct Batch {
+    DeviceIndex device = 0;
     LaneIndex lane = 0;
     std::vector<SentFrame> frames;
     bool is_audit = false;
@@ -92,17 +103,27 @@ std::vector<DispatchRecord> record_run(const LiveDispatchOptions& options, std::
       const Batch batch = in_flight.front();
       in_flight.erase(in_flight.begin());
       std::vector<CameraIndex> cameras;
+      const bool has_failed = chance(.1);
       for (const SentFrame& frame : batch.frames) {
         cameras.push_back(frame.camera);
+        const bool is_claimed =
+            dispatch.is_adaptive(frame.camera) && dispatch.claim(frame.camera, frame.seq);
+        if (has_failed && (is_claimed || !dispatch.is_adaptive(frame.camera))) {
+          if (dispatch.give_back(now, frame.camera, frame.seq)) continue;
+        }
         if (!dispatch.is_adaptive(frame.camera)) continue;
-        (void)dispatch.claim(frame.camera, frame.seq);
         dispatch.learn(frame.camera, doubt(), counts);
         if (const auto waiting = dispatch.waiting(frame.camera))
           dispatch.renew_doubt(frame.camera, *waiting, doubt());
       }
       if (batch.is_audit) dispatch.learn_rung(0, 1, counts);
       dispatch.complete(now, batch.lane, std::max<std::size_t>(1, batch.frames.size()), cameras,
-                        chance(.9) ? std::optional(Duration(rng() % 60'000'000)) : std::nullopt);
+                        has_failed ? std::nullopt : std::optional(Duration(rng() % 60'000'000)),
+                        batch.device);
+    }
+    if (has_devices && chance(.02)) {
+      const auto device = static_cast<DeviceIndex>(rng() % 2);
+      dispatch.set_device(now, device, chance(.6), 1 + rng() % 4);
     }
     if (step % 200 == 199) {
       const std::optional<double> share = dispatch.end_period(now);
@@ -116,10 +137,11 @@ std::vector<DispatchRecord> record_run(const LiveDispatchOptions& options, std::
     DispatchDecision decision;
     dispatch.decide(now, audit, decision);
     if (decision.is_audit_wanted) {
-      dispatch.send_audit(now, 0, *audit);
-      in_flight.push_back({.is_audit = true});
+      in_flight.push_back({.device = dispatch.send_audit(now, 0, *audit), .is_audit = true});
     }
-    if (!decision.batch.empty()) in_flight.push_back({decision.lane, decision.batch});
+    if (!decision.batch.empty()) {
+      in_flight.push_back({decision.device, decision.lane, decision.batch});
+    }
   }
   dispatch.end_camera(2);
   return records;
@@ -142,10 +164,11 @@ End replay(const LiveDispatchOptions& options, const std::vector<DispatchRecord>
 
 TEST(DispatchReplay, ARecordedRunIsDecidedTheSameAgain) {
   std::set<std::size_t> kinds;
-  for (std::uint32_t seed = 1; seed <= 5; ++seed) {
-    const std::vector<DispatchRecord> records = record_run(site(), seed);
+  for (std::uint32_t seed = 1; seed <= 10; ++seed) {
+    const LiveDispatchOptions options = seed <= 5 ? site() : site_of_two_devices();
+    const std::vector<DispatchRecord> records = record_run(options, seed);
     for (const DispatchRecord& record : records) kinds.insert(record.index());
-    const End end = replay(site(), records);
+    const End end = replay(options, records);
     EXPECT_FALSE(end.error) << "seed " << seed << ", record " << end.record << ": "
                             << end.error->message();
   }

@@ -23,6 +23,7 @@ namespace framemill {
 /// add_lane().
 struct LaneAdded {
   std::size_t batch_max = 1;
+  DeviceSet hosts = kAllDevices;
   friend bool operator==(const LaneAdded&, const LaneAdded&) = default;
 };
 /// arrive().
@@ -65,6 +66,22 @@ struct FrameClaimed {
   bool returned = false;
   friend bool operator==(const FrameClaimed&, const FrameClaimed&) = default;
 };
+/// give_back().
+struct FrameReturned {
+  TimePoint at;
+  CameraIndex camera = 0;
+  std::int64_t seq = 0;
+  bool returned = false;
+  friend bool operator==(const FrameReturned&, const FrameReturned&) = default;
+};
+/// set_device().
+struct DeviceChanged {
+  TimePoint at;
+  DeviceIndex device = 0;
+  bool is_serving = true;
+  std::size_t batch_max = 1;
+  friend bool operator==(const DeviceChanged&, const DeviceChanged&) = default;
+};
 /// learn().
 struct ErrorLearned {
   CameraIndex camera = 0;
@@ -93,6 +110,7 @@ struct BatchCompleted {
   std::size_t frames = 0;
   std::vector<CameraIndex> cameras;
   std::optional<Duration> service_time;
+  DeviceIndex device = 0;
   friend bool operator==(const BatchCompleted&, const BatchCompleted&) = default;
 };
 /// end_period().
@@ -123,7 +141,7 @@ struct RecordsLost {
 using DispatchRecord =
     std::variant<LaneAdded, FrameArrived, FrameWithdrawn, CameraEnded, Decided, AuditSent,
                  FrameClaimed, ErrorLearned, RungLearned, DoubtRenewed, BatchCompleted, PeriodEnded,
-                 ShareSet, RungsUpdated, RecordsLost>;
+                 ShareSet, RungsUpdated, RecordsLost, FrameReturned, DeviceChanged>;
 
 /// Where records go, in the order of the calls; called by whoever calls the dispatch.
 using DispatchRecorder = std::function<void(DispatchRecord&&)>;
@@ -157,6 +175,7 @@ class TracedDispatch : private LiveDispatch {
   using LiveDispatch::is_drained;
   using LiveDispatch::is_idle;
   using LiveDispatch::is_ladder_due;
+  using LiveDispatch::is_serving;
   using LiveDispatch::knee_max;
   using LiveDispatch::lane_count;
   using LiveDispatch::need;
@@ -166,9 +185,13 @@ class TracedDispatch : private LiveDispatch {
   using LiveDispatch::times;
   using LiveDispatch::waiting;
 
-  void add_lane(std::size_t batch_max) {
-    LiveDispatch::add_lane(batch_max);
-    if (recorder_) recorder_(LaneAdded{batch_max});
+  void add_lane(std::size_t batch_max, DeviceSet hosts = kAllDevices) {
+    LiveDispatch::add_lane(batch_max, hosts);
+    if (recorder_) recorder_(LaneAdded{batch_max, hosts});
+  }
+  void set_device(TimePoint now, DeviceIndex device, bool is_serving, std::size_t batch_max) {
+    LiveDispatch::set_device(now, device, is_serving, batch_max);
+    if (recorder_) recorder_(DeviceChanged{now, device, is_serving, batch_max});
   }
   [[nodiscard]] std::optional<std::int64_t> arrive(const ArrivedFrame& frame, TimePoint now) {
     if (!recorder_) return LiveDispatch::arrive(frame, now);
@@ -190,14 +213,20 @@ class TracedDispatch : private LiveDispatch {
     LiveDispatch::decide(now, audit, decision);
     if (recorder_) recorder_(Decided{now, audit, decision});
   }
-  void send_audit(TimePoint now, LaneIndex lane, InferenceCause cause) {
-    LiveDispatch::send_audit(now, lane, cause);
+  DeviceIndex send_audit(TimePoint now, LaneIndex lane, InferenceCause cause) {
+    const DeviceIndex device = LiveDispatch::send_audit(now, lane, cause);
     if (recorder_) recorder_(AuditSent{now, lane, cause});
+    return device;
   }
   [[nodiscard]] bool claim(CameraIndex camera, std::int64_t seq) {
     const bool is_claimed = LiveDispatch::claim(camera, seq);
     if (recorder_) recorder_(FrameClaimed{camera, seq, is_claimed});
     return is_claimed;
+  }
+  [[nodiscard]] bool give_back(TimePoint now, CameraIndex camera, std::int64_t seq) {
+    const bool is_waiting = LiveDispatch::give_back(now, camera, seq);
+    if (recorder_) recorder_(FrameReturned{now, camera, seq, is_waiting});
+    return is_waiting;
   }
   void learn(CameraIndex camera, const ObjectDoubt& doubt, const AgreementCounts& counts) {
     LiveDispatch::learn(camera, doubt, counts);
@@ -212,10 +241,12 @@ class TracedDispatch : private LiveDispatch {
     if (recorder_) recorder_(DoubtRenewed{camera, seq, doubt});
   }
   void complete(TimePoint now, LaneIndex lane, std::size_t frames,
-                std::span<const CameraIndex> cameras, std::optional<Duration> service_time) {
-    LiveDispatch::complete(now, lane, frames, cameras, service_time);
+                std::span<const CameraIndex> cameras, std::optional<Duration> service_time,
+                DeviceIndex device = 0) {
+    LiveDispatch::complete(now, lane, frames, cameras, service_time, device);
     if (recorder_)
-      recorder_(BatchCompleted{now, lane, frames, {cameras.begin(), cameras.end()}, service_time});
+      recorder_(BatchCompleted{
+          now, lane, frames, {cameras.begin(), cameras.end()}, service_time, device});
   }
   [[nodiscard]] std::optional<double> end_period(TimePoint now) {
     const std::optional<double> share = LiveDispatch::end_period(now);

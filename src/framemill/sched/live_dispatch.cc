@@ -49,6 +49,11 @@ std::optional<LadderPolicy> make_ladder(const LiveDispatchOptions& options) {
   return LadderPolicy(std::move(ladder));
 }
 
+std::vector<DispatchDevice> devices_of(const LiveDispatchOptions& options) {
+  if (!options.devices.empty()) return options.devices;
+  return {{options.batches_max, options.lane_knees, options.lane_times}};
+}
+
 void look_at(TimePoint at, std::optional<TimePoint>& wake_at) {
   wake_at = wake_at ? std::min(*wake_at, at) : at;
 }
@@ -65,7 +70,7 @@ LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
           options_.cameras,
           [](const DispatchCamera& camera) { return camera.policy == PolicyKind::kFull; })),
       inference_policy_(options_.inference),
-      times_(options_.lane_times),
+      devices_(devices_of(options_)),
       policy_{.knee_frames = options_.knee_frames},
       sizer_(options_.is_batch_by_utilisation
                  ? std::optional<UtilisationSizer>(std::in_place, UtilisationRule{},
@@ -78,7 +83,6 @@ LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
       slowdown_(options_.rungs_of_model.size(), 1),
       costs_(options_.rungs_of_model.size()),
       period_{.began_at = now} {
-  CHECK(options_.batches_max >= 1);
   adaptive_count_ = static_cast<std::size_t>(std::ranges::count_if(
       options_.cameras, [](const auto& camera) { return camera.policy == PolicyKind::kAdaptive; }));
   for (std::size_t i = 0; i < options_.cameras.size(); ++i) {
@@ -93,7 +97,8 @@ void LiveDispatch::update_camera_count() {
   const std::size_t cameras = std::max<std::size_t>(1, camera_count_);
   // One inference a camera at a time is fair and keeps answers in order; with fewer cameras than
   // parallel requests that would leave the device idle.
-  in_flight_per_camera_ = (options_.batches_max + cameras - 1) / cameras;
+  const std::size_t slots = std::max<std::size_t>(1, devices_.slots());
+  in_flight_per_camera_ = (slots + cameras - 1) / cameras;
   inference_policy_.set_camera_count(cameras);
 }
 
@@ -148,20 +153,20 @@ void LiveDispatch::update_occupied(CameraIndex camera) {
   word = mailbox.waiting || mailbox.awaited ? word | bit : word & ~bit;
 }
 
-void LiveDispatch::add_lane(std::size_t batch_max) {
-  const std::size_t lane = knees_.size();
-  if (times_.size() <= lane) times_.push_back(times_.empty() ? ServiceTimes{} : times_.front());
-  std::size_t knee = sizer_ ? sizer_->frames() : options_.knee_frames;
-  if (lane < options_.lane_knees.size() && options_.lane_knees[lane] > 0) {
-    knee = options_.lane_knees[lane];
-  }
-  knees_.push_back(std::min(knee, batch_max));
-  batch_max_.push_back(batch_max);
-  policy_.knee_of_model = knees_;
+void LiveDispatch::add_lane(std::size_t batch_max, DeviceSet hosts) {
+  devices_.add_lane(batch_max, sizer_ ? sizer_->frames() : options_.knee_frames, hosts);
+}
+
+void LiveDispatch::set_device(TimePoint now, DeviceIndex device, bool is_serving,
+                              std::size_t batch_max) {
+  count_batch(now, 0);
+  devices_.set_state(device, is_serving, batch_max);
+  count_batch(now, 0);
+  update_camera_count();
 }
 
 std::size_t LiveDispatch::knee_max() const {
-  return knees_.empty() ? options_.knee_frames : *std::ranges::max_element(knees_);
+  return lane_count() == 0 ? options_.knee_frames : std::max<std::size_t>(1, devices_.knee_max());
 }
 
 std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, TimePoint now) {
@@ -218,11 +223,9 @@ void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
   }
   if (ladder_) decision.wake_at = window_since_ + kLadderWindow;
   // Nothing can be sent, and frames of policy full are never given up: under overload most looks.
-  if (has_only_full_ && batches_in_flight_ >= options_.batches_max) return;
+  if (has_only_full_ && devices_.is_full()) return;
   gather(now, decision);
-  DeviceState device{.batches_in_flight = batches_in_flight_, .batches_max = options_.batches_max};
-  if (!batches_due_.empty()) device.free_at = *std::ranges::min_element(batches_due_);
-  decide_batch(waiting_, expected_, now, policy_, times_, device, scratch_, chosen_);
+  decision.device = devices_.choose(waiting_, expected_, now, policy_, chosen_);
 
   for (const std::size_t i : chosen_.hopeless) give_up(waiting_[i].camera, decision);
   send_chosen(now, decision);
@@ -244,9 +247,9 @@ void LiveDispatch::gather(TimePoint now, DispatchDecision& decision) {
     if (!known) known = inference_policy_.has_budget(cause);
     return *known;
   };
-  const bool is_full = batches_in_flight_ >= options_.batches_max;
+  const bool is_full = devices_.is_full();
   const std::optional<TimePoint> kept_until = critical_due_until(now);
-  const bool is_last_slot = batches_in_flight_ + 1 >= options_.batches_max;
+  const bool is_last_slot = devices_.free_slots() <= 1;
   for_each_occupied([&](CameraIndex index, const Mailbox& mailbox) {
     if (!mailbox.waiting || mailbox.in_flight >= in_flight_limit(index)) return;
     const DispatchCamera& camera = options_.cameras[index];
@@ -308,32 +311,32 @@ void LiveDispatch::send_chosen(TimePoint now, DispatchDecision& decision) {
     mailbox.is_inference_owed = false;
     mailbox.is_start_owed = false;
     ++mailbox.in_flight;
+    mailbox.sent.push_back(waiting);
     mailbox.waiting.reset();
     update_occupied(index);
   }
   if (decision.batch.empty()) return;
   if (ladder_) {
-    sent_of_lane_.resize(times_.size());
+    sent_of_lane_.resize(lane_count());
     sent_of_lane_[decision.lane] += decision.batch.size();
   }
-  begin_batch(now, decision.lane, decision.batch.size());
+  begin_batch(now, decision.device, decision.lane, decision.batch.size());
 }
 
 bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const {
   const std::size_t kept = critical_due_until(now) ? 1 : 0;
-  return cause && batches_in_flight_ + kept < options_.batches_max &&
-         inference_policy_.has_budget(*cause);
+  return cause && devices_.free_slots() > kept && inference_policy_.has_budget(*cause);
 }
 
 std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
   std::optional<TimePoint> until;
-  if (options_.batches_max < 2) return until;
+  if (devices_.slots() < 2) return until;
   for (const CameraIndex index : critical_) {
     const Mailbox& mailbox = mailboxes_[index];
     const TimePoint next = next_arrival_[index];
     if (mailbox.waiting || next == TimePoint::max()) continue;
     const DispatchCamera& camera = options_.cameras[index];
-    const ServiceTimes& times = times_[mailbox.lane];
+    const ServiceTimes& times = devices_.times(mailbox.lane);
     // Where there is time to wait for a batch that has just begun, nothing has to be kept.
     const Duration behind_batch = times.p95(bucket_for(knee_max()));
     if (behind_batch + times.p95(1) + policy_.post_time <= camera.slo) continue;
@@ -345,21 +348,25 @@ std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
   return until;
 }
 
-void LiveDispatch::send_audit(TimePoint now, LaneIndex lane, InferenceCause cause) {
+DeviceIndex LiveDispatch::send_audit(TimePoint now, LaneIndex lane, InferenceCause cause) {
   inference_policy_.take(cause);
   ++period_.inferred;
-  begin_batch(now, lane, 1);
+  const DeviceIndex device = devices_.for_single(lane);
+  begin_batch(now, device, lane, 1);
+  return device;
 }
 
-void LiveDispatch::begin_batch(TimePoint now, LaneIndex lane, std::size_t frames) {
+void LiveDispatch::begin_batch(TimePoint now, DeviceIndex device, LaneIndex lane,
+                               std::size_t frames) {
+  devices_.begin_batch(now, device, lane, frames);
   count_batch(now, 1);
-  batches_due_.push_back(now + times_[lane].mean(bucket_for(frames)));
 }
 
 void LiveDispatch::give_up(CameraIndex camera, DispatchDecision& decision) {
-  const std::optional<std::int64_t> seq = withdraw(camera);
-  CHECK(seq.has_value());
-  decision.unserved.push_back({camera, *seq});
+  const std::optional<Waiting>& waiting = mailboxes_[camera].waiting;
+  CHECK(waiting.has_value());
+  const bool is_device_out = !devices_.is_served(waiting->lane);
+  decision.unserved.push_back({camera, *withdraw(camera), is_device_out});
 }
 
 void LiveDispatch::give_up_behind_batches(TimePoint now, DispatchDecision& decision) {
@@ -367,7 +374,7 @@ void LiveDispatch::give_up_behind_batches(TimePoint now, DispatchDecision& decis
     if (!mailbox.waiting || mailbox.in_flight < in_flight_limit(camera)) return;
     if (options_.cameras[camera].policy == PolicyKind::kFull) return;  // late is better than none
     const TimePoint last_start = mailbox.waiting->captured_at + options_.cameras[camera].slo -
-                                 policy_.post_time - times_[mailbox.waiting->lane].p95(1);
+                                 policy_.post_time - devices_.times(mailbox.waiting->lane).p95(1);
     if (now > last_start) {
       give_up(camera, decision);
     } else {
@@ -381,7 +388,7 @@ void LiveDispatch::give_up_overdue(TimePoint now, DispatchDecision& decision) {
     if (!is_adaptive(camera)) return;
     if (mailbox.awaited) {
       if (now >= mailbox.awaited->give_up_at) {
-        decision.unserved.push_back({camera, mailbox.awaited->seq});
+        decision.unserved.push_back({camera, mailbox.awaited->seq, false});
         mailbox.awaited.reset();
         update_occupied(camera);
       } else {
@@ -409,7 +416,7 @@ void LiveDispatch::give_up_needless(DispatchDecision& decision) {
     by_need_.emplace_back(
         mailbox.waiting->need * priority_weight(options_.cameras[camera].priority), camera);
   });
-  std::size_t keep = kContestants * options_.batches_max * knee_max();
+  std::size_t keep = kContestants * devices_.slots() * knee_max();
   if (!inference_policy_.has_budget(InferenceCause::kNeed)) keep = 0;
   if (by_need_.size() <= keep) return;
   std::ranges::nth_element(by_need_, by_need_.begin() + static_cast<std::ptrdiff_t>(keep),
@@ -449,6 +456,34 @@ bool LiveDispatch::claim(CameraIndex camera, std::int64_t seq) {
   return true;
 }
 
+bool LiveDispatch::give_back(TimePoint now, CameraIndex camera, std::int64_t seq) {
+  Mailbox& mailbox = mailboxes_[camera];
+  const auto found = std::ranges::find(mailbox.sent, seq, &Waiting::seq);
+  if (found == mailbox.sent.end()) return false;
+  Waiting frame = *found;
+  mailbox.sent.erase(found);
+  owe_again(mailbox, frame);
+  if (mailbox.waiting || frame.is_returned || !devices_.is_served(frame.lane)) return false;
+  const DispatchCamera& settings = options_.cameras[camera];
+  const Duration needed = devices_.times(frame.lane).p95(1) + policy_.post_time;
+  const bool is_late = now + needed > frame.captured_at + settings.slo;
+  if (is_late && settings.policy != PolicyKind::kFull) return false;
+  frame.is_returned = true;
+  frame.arrived_at = now;
+  mailbox.waiting = frame;
+  renew_need(camera);
+  update_occupied(camera);
+  return true;
+}
+
+void LiveDispatch::owe_again(Mailbox& mailbox, const Waiting& sent) {
+  mailbox.is_inference_owed |= sent.sampled.is_scene_start;
+  mailbox.is_start_owed |= sent.sampled.is_stream_start;
+  if (!mailbox.waiting) return;
+  mailbox.waiting->sampled.is_scene_start = mailbox.is_inference_owed;
+  mailbox.waiting->sampled.is_stream_start = mailbox.is_start_owed;
+}
+
 void LiveDispatch::learn_rung(CameraIndex camera, std::uint32_t rung,
                               const AgreementCounts& counts) {
   if (ladder_) ladder_->learn(camera, rung, counts);
@@ -479,11 +514,14 @@ void LiveDispatch::renew_need(CameraIndex camera) {
 
 void LiveDispatch::complete(TimePoint now, LaneIndex lane, std::size_t frames,
                             std::span<const CameraIndex> cameras,
-                            std::optional<Duration> service_time) {
-  if (service_time) times_[lane].record(bucket_for(frames), *service_time);
-  for (const CameraIndex camera : cameras) --mailboxes_[camera].in_flight;
+                            std::optional<Duration> service_time, DeviceIndex device) {
+  devices_.end_batch(device, lane, frames, service_time);
+  for (const CameraIndex camera : cameras) {
+    Mailbox& mailbox = mailboxes_[camera];
+    --mailbox.in_flight;
+    if (mailbox.sent.size() > mailbox.in_flight) mailbox.sent.erase(mailbox.sent.begin());
+  }
   count_batch(now, -1);
-  if (!batches_due_.empty()) batches_due_.pop_front();
 }
 
 void LiveDispatch::count_batch(TimePoint now, int change) {
@@ -492,20 +530,17 @@ void LiveDispatch::count_batch(TimePoint now, int change) {
   batches_in_flight_ += static_cast<std::size_t>(change);
   if (full_since_) period_.full += now - std::max(*full_since_, period_.began_at);
   full_since_.reset();
-  if (batches_in_flight_ >= options_.batches_max) full_since_ = now;
+  if (devices_.is_full()) full_since_ = now;
 }
 
 void LiveDispatch::update_batch(TimePoint now) {
   if (!sizer_ || now - utilisation_since_ < kUtilisationWindow) return;
   count_batch(now, 0);
-  const double slots = static_cast<double>(options_.batches_max);
+  const double slots = static_cast<double>(std::max<std::size_t>(1, devices_.slots()));
   const double utilisation = to_seconds(busy_) / (slots * to_seconds(now - utilisation_since_));
   busy_ = Duration::zero();
   utilisation_since_ = now;
-  const std::size_t frames = sizer_->update(now, utilisation);
-  for (LaneIndex lane = 0; lane < knees_.size(); ++lane) {
-    knees_[lane] = std::min(frames, batch_max_[lane]);
-  }
+  devices_.set_knee(sizer_->update(now, utilisation));
 }
 
 std::optional<double> LiveDispatch::end_period(TimePoint now) {
@@ -535,9 +570,9 @@ std::span<const RungChange> LiveDispatch::update_rungs(
         {demand_of(static_cast<CameraIndex>(i), window, share_wanted), mailboxes_[i].scene.kind()});
     mailboxes_[i].offered = 0;
   }
-  sent_of_lane_.assign(times_.size(), 0);
+  sent_of_lane_.assign(lane_count(), 0);
   window_since_ = now;
-  ladder_->decide(now, demand, costs_, static_cast<double>(options_.batches_max), rung_changes_);
+  ladder_->decide(now, demand, costs_, static_cast<double>(devices_.slots()), rung_changes_);
   for (const RungChange& change : rung_changes_) ++mailboxes_[change.camera].rung_changes;
   return rung_changes_;
 }
@@ -554,7 +589,7 @@ double LiveDispatch::demand_of(CameraIndex index, Duration window,
 }
 
 double LiveDispatch::cost_s(const ServiceTimes& times, LaneIndex lane) const {
-  const std::size_t frames = knees_[lane];
+  const std::size_t frames = devices_.knee(lane);
   return to_seconds(times.mean(bucket_for(frames))) / static_cast<double>(frames);
 }
 
@@ -565,12 +600,13 @@ void LiveDispatch::update_costs(std::size_t model, std::span<const LaneIndex> la
   double measured_s = 0;
   for (std::size_t i = 0; i < lanes.size(); ++i) {
     const LaneIndex lane = lanes[i];
-    if (lane >= options_.lane_times.size()) continue;
-    const double measured = cost_s(options_.lane_times[lane], lane);
+    const ServiceTimes* const at_start = devices_.measured(lane);
+    if (at_start == nullptr) continue;
+    const double measured = cost_s(*at_start, lane);
     costs_[model][i] = from_seconds(measured);
-    sent_of_lane_.resize(times_.size());
+    sent_of_lane_.resize(lane_count());
     const auto sent = static_cast<double>(sent_of_lane_[lane]);
-    now_s += sent * cost_s(times_[lane], lane);
+    now_s += sent * cost_s(devices_.times(lane), lane);
     measured_s += sent * measured;
   }
   if (now_s > 0 && measured_s > 0) slowdown_[model] = now_s / measured_s;

@@ -15,6 +15,7 @@
 #include "framemill/core/policy.h"
 #include "framemill/sched/batch_autosizer.h"
 #include "framemill/sched/batch_policy.h"
+#include "framemill/sched/dispatch_devices.h"
 #include "framemill/sched/inference_policy.h"
 #include "framemill/sched/ladder_policy.h"
 #include "framemill/sched/lane_index.h"
@@ -41,6 +42,8 @@ struct LiveDispatchOptions {
   std::vector<std::size_t> lane_knees;   ///< measured, by LaneIndex; 0 or none: `knee_frames`
   bool is_batch_by_utilisation = false;  ///< `knee_frames` is where it starts
   std::vector<ServiceTimes> lane_times;  ///< measured at start, by LaneIndex
+  /// Several devices, in place of `batches_max`, `lane_knees` and `lane_times`; empty: one.
+  std::vector<DispatchDevice> devices;
   /// Rungs of each model's ladder; empty: no model has more than one.
   std::vector<std::size_t> rungs_of_model;
 };
@@ -61,6 +64,8 @@ struct ArrivedFrame {
 struct UnservedFrame {
   CameraIndex camera = 0;
   std::int64_t seq = 0;
+  /// No device that has its model serves: under policy full it has `failed`.
+  bool is_device_out = false;
   friend bool operator==(const UnservedFrame&, const UnservedFrame&) = default;
 };
 
@@ -75,6 +80,7 @@ struct SentFrame {
 
 struct DispatchDecision {
   LaneIndex lane = 0;
+  DeviceIndex device = 0;        ///< that `batch` goes to
   std::vector<SentFrame> batch;  ///< best first; empty: nothing to send now
   std::vector<UnservedFrame> unserved;
   /// In place of a batch: the audit that has waited longest, see send_audit().
@@ -84,10 +90,11 @@ struct DispatchDecision {
   friend bool operator==(const DispatchDecision&, const DispatchDecision&) = default;
 };
 
-/// Everything that is decided at pace live about the cameras of one device, as one state machine:
-/// which frame waits (one a camera, the newest), what is sent when and in which batch, which frames
-/// are answered from the state, what adaptive cameras may infer, and which rung they use. Engine
-/// and simulator tell it what happens and do what it says, so they cannot disagree.
+/// Everything that is decided at pace live about the cameras of a run, as one state machine:
+/// which frame waits (one a camera, the newest), what is sent when, to which device and in which
+/// batch, which frames are answered from the state, what adaptive cameras may infer, and which rung
+/// they use. Engine and simulator tell it what happens and do what it says, so they cannot
+/// disagree.
 ///
 /// Per frame: arrive(); decide() then names it at most once in `batch` and, adaptive ones at a
 /// model that are given up kGiveUpBefore before the deadline included, at most once in `unserved`,
@@ -117,9 +124,14 @@ class LiveDispatch {
   void set_share(double share);
 
   // Lanes are numbered from 0 in the order of add_lane().
-  [[nodiscard]] std::size_t lane_count() const { return knees_.size(); }
-  /// `batch_max`: what its model takes at once.
-  void add_lane(std::size_t batch_max);
+  [[nodiscard]] std::size_t lane_count() const { return devices_.lane_count(); }
+  /// `batch_max`: what its model takes at once; `hosts`: the devices that have its model.
+  void add_lane(std::size_t batch_max, DeviceSet hosts = kAllDevices);
+
+  /// Whether the device takes batches, and how many frames to one at most. What it had in flight is
+  /// completed as ever. Frames that no device can take are given back by the next decide().
+  void set_device(TimePoint now, DeviceIndex device, bool is_serving, std::size_t batch_max);
+  [[nodiscard]] bool is_serving(DeviceIndex device) const { return devices_.is_serving(device); }
 
   /// A sampled frame came in, in order per camera. Returns the seq which is to be answered without
   /// inference: of this frame, or of the one that it replaces.
@@ -133,12 +145,17 @@ class LiveDispatch {
   /// none; a due one goes before everything else, the other where nothing else is sent. Overwrites
   /// `decision`.
   void decide(TimePoint now, std::optional<InferenceCause> audit, DispatchDecision& decision);
-  /// The audit that decide() asked for goes to `lane`, alone; `cause` as it was told then.
-  void send_audit(TimePoint now, LaneIndex lane, InferenceCause cause);
+  /// The audit that decide() asked for goes to `lane`, alone; `cause` as it was told then. Returns
+  /// the device that it goes to.
+  DeviceIndex send_audit(TimePoint now, LaneIndex lane, InferenceCause cause);
 
   // A batch came back: its frames are claimed and learned from one by one, then complete().
   /// Adaptive: whether frame `seq` still waits for its answer; from here on it is not given up.
   [[nodiscard]] bool claim(CameraIndex camera, std::int64_t seq);
+  /// The frame's batch failed. True: it waits once more, since no newer one of its camera does, it
+  /// has not come back before, and there is time for an answer; else it is answered without one.
+  /// Adaptive ones are claimed before.
+  [[nodiscard]] bool give_back(TimePoint now, CameraIndex camera, std::int64_t seq);
   /// What the model said of the objects carried to a frame.
   void learn(CameraIndex camera, const ObjectDoubt& doubt, const AgreementCounts& counts);
   /// An audit of an answer by `rung`.
@@ -147,7 +164,8 @@ class LiveDispatch {
   void renew_doubt(CameraIndex camera, std::int64_t seq, const ObjectDoubt& doubt);
   /// Cameras of its frames, audits left out. `service_time`: none where it failed.
   void complete(TimePoint now, LaneIndex lane, std::size_t frames,
-                std::span<const CameraIndex> cameras, std::optional<Duration> service_time);
+                std::span<const CameraIndex> cameras, std::optional<Duration> service_time,
+                DeviceIndex device = 0);
 
   /// Since the last call: which share of the adaptive frames was inferred, where the device was
   /// what limited it.
@@ -178,7 +196,7 @@ class LiveDispatch {
   [[nodiscard]] bool is_drained() const;
   /// Frames to a batch, on the lane that takes most.
   [[nodiscard]] std::size_t knee_max() const;
-  [[nodiscard]] const ServiceTimes& times(LaneIndex lane) const { return times_[lane]; }
+  [[nodiscard]] const ServiceTimes& times(LaneIndex lane) const { return devices_.times(lane); }
   [[nodiscard]] bool is_adaptive(CameraIndex camera) const {
     return options_.cameras[camera].policy == PolicyKind::kAdaptive;
   }
@@ -191,7 +209,8 @@ class LiveDispatch {
     LaneIndex lane = 0;
     std::uint32_t rung = 0;
     SampledFrame sampled;
-    double need = 0;  ///< adaptive: need_of(sampled), as it is now
+    double need = 0;           ///< adaptive: need_of(sampled), as it is now
+    bool is_returned = false;  ///< by a batch that failed
   };
   /// An adaptive frame at a model that its answer waits for.
   struct Awaited {
@@ -201,6 +220,7 @@ class LiveDispatch {
   struct Mailbox {
     std::optional<Waiting> waiting;
     std::size_t in_flight = 0;
+    std::vector<Waiting> sent;  ///< of those, should they come back
     std::optional<Awaited> awaited;
     std::optional<TimePoint> served_until;
     LaneIndex lane = 0;
@@ -238,13 +258,15 @@ class LiveDispatch {
   /// Adaptive frames with no chance against those that wait beside them.
   void give_up_needless(DispatchDecision& decision);
   void give_up(CameraIndex camera, DispatchDecision& decision);
+  /// The newest of what still waits or comes next owes what `sent` did not bring.
+  void owe_again(Mailbox& mailbox, const Waiting& sent);
   /// One adaptive frame of a camera at a time: what it brings decides about the next.
   [[nodiscard]] std::size_t in_flight_limit(CameraIndex camera) const {
     return is_adaptive(camera) ? 1 : in_flight_per_camera_;
   }
   /// `batch: utilisation`: reads the device's utilisation, and has the knees follow it.
   void update_batch(TimePoint now);
-  void begin_batch(TimePoint now, LaneIndex lane, std::size_t frames);
+  void begin_batch(TimePoint now, DeviceIndex device, LaneIndex lane, std::size_t frames);
   /// A batch starts (+1) or has ended (-1).
   void count_batch(TimePoint now, int change);
   /// Inferences a second that the camera would have with capacity to spare.
@@ -271,11 +293,8 @@ class LiveDispatch {
   std::vector<TimePoint> next_arrival_;  ///< by camera, expected; max(): none, or not known
   bool has_only_full_ = true;            ///< no camera of another policy has ever been here
   InferencePolicy inference_policy_;
-  std::vector<ServiceTimes> times_;    ///< by lane
-  std::deque<TimePoint> batches_due_;  ///< in flight, when each should end
+  DispatchDevices devices_;
   std::size_t batches_in_flight_ = 0;
-  std::vector<std::size_t> knees_;      ///< by lane
-  std::vector<std::size_t> batch_max_;  ///< by lane, what its model takes
   BatchPolicy policy_;
   std::optional<UtilisationSizer> sizer_;
   TimePoint utilisation_since_;  ///< of the reading to come
@@ -292,7 +311,6 @@ class LiveDispatch {
   // Reused from decision to decision.
   std::vector<WaitingFrame> waiting_;
   std::vector<ExpectedArrival> expected_;
-  BatchScratch scratch_;
   BatchDecision chosen_;
   std::vector<std::pair<double, CameraIndex>> by_need_;
   std::deque<double> recent_worths_;  ///< of adaptive frames, where there is a budget

@@ -269,6 +269,78 @@ TEST(LiveDispatch, EveryFrameIsNamedExactlyOnce) {
   }
 }
 
+TEST(LiveDispatch, AFrameOfAFailedBatchWaitsOnceMore) {
+  Tested tested(options_of(1, PolicyKind::kFull));
+  (void)tested.arrive(0, 0, 0ms);
+  ASSERT_EQ(tested.decide(0ms).batch.size(), 1U);
+  EXPECT_TRUE(tested.dispatch.give_back(at(10ms), 0, 0));
+  tested.dispatch.complete(at(10ms), 0, 1, std::vector<CameraIndex>{0}, std::nullopt);
+  EXPECT_FALSE(tested.dispatch.is_drained());
+  ASSERT_EQ(tested.decide(10ms).batch, (std::vector<SentFrame>{{.camera = 0, .seq = 0}}));
+  EXPECT_FALSE(tested.dispatch.give_back(at(20ms), 0, 0)) << "a second time";
+  tested.dispatch.complete(at(20ms), 0, 1, std::vector<CameraIndex>{0}, std::nullopt);
+  EXPECT_TRUE(tested.dispatch.is_drained());
+}
+
+TEST(LiveDispatch, AFrameOfAFailedBatchGivesWayToANewerOneAndToItsDeadline) {
+  Tested full(options_of(1, PolicyKind::kFull));
+  (void)full.arrive(0, 0, 0ms);
+  ASSERT_EQ(full.decide(0ms).batch.size(), 1U);
+  (void)full.arrive(0, 1, 100ms);
+  EXPECT_FALSE(full.dispatch.give_back(at(110ms), 0, 0));
+  EXPECT_EQ(full.dispatch.waiting(0), 1);
+
+  for (const auto& [failed_at, waits] : {std::pair{50ms, true}, std::pair{190ms, false}}) {
+    Tested adaptive(options_of(1, PolicyKind::kAdaptive));
+    (void)adaptive.arrive(0, 0, 0ms);
+    ASSERT_EQ(adaptive.decide(0ms).batch.size(), 1U);
+    ASSERT_TRUE(adaptive.dispatch.claim(0, 0));
+    EXPECT_EQ(adaptive.dispatch.give_back(at(failed_at), 0, 0), waits);
+  }
+}
+
+TEST(LiveDispatch, TheFirstFrameOfASceneIsOwedAnInferenceUntilOneSucceeds) {
+  Tested tested(options_of(1, PolicyKind::kAdaptive, .1));
+  (void)tested.arrive(0, 0, 0ms);
+  ASSERT_TRUE(tested.decide(0ms).batch.front().is_forced);
+  ASSERT_TRUE(tested.dispatch.claim(0, 0));
+  EXPECT_FALSE(tested.dispatch.give_back(at(195ms), 0, 0));
+  tested.dispatch.complete(at(195ms), 0, 1, std::vector<CameraIndex>{0}, std::nullopt);
+  (void)tested.arrive(0, 1, 200ms);
+  const DispatchDecision decision = tested.decide(200ms);
+  ASSERT_EQ(decision.batch.size(), 1U);
+  EXPECT_TRUE(decision.batch.front().is_forced);
+}
+
+TEST(LiveDispatch, WithoutADeviceFramesAreGivenBackAtOnceAndSayWhy) {
+  for (const PolicyKind policy : {PolicyKind::kFull, PolicyKind::kHold, PolicyKind::kAdaptive}) {
+    Tested tested(options_of(2, policy));
+    tested.dispatch.set_device(at(0ms), 0, false, 32);
+    (void)tested.arrive(0, 0, 0ms);
+    const DispatchDecision decision = tested.decide(0ms);
+    EXPECT_TRUE(decision.batch.empty());
+    EXPECT_EQ(decision.unserved, (std::vector<UnservedFrame>{{0, 0, true}}));
+    tested.dispatch.set_device(at(10ms), 0, true, 32);
+    (void)tested.arrive(1, 0, 10ms);
+    EXPECT_EQ(tested.decide(10ms).batch.size(), 1U);
+  }
+}
+
+TEST(LiveDispatch, TwoDevicesTakeABatchEach) {
+  LiveDispatchOptions options = options_of(3, PolicyKind::kFull);
+  options.devices = {{1, {}, options.lane_times}, {1, {}, options.lane_times}};
+  Tested tested(std::move(options));
+  for (CameraIndex camera = 0; camera < 3; ++camera) (void)tested.arrive(camera, 0, 0ms);
+  EXPECT_EQ(tested.decide(0ms).device, 0U);
+  EXPECT_EQ(tested.decide(0ms).device, 1U);
+  EXPECT_TRUE(tested.decide(0ms).batch.empty());
+  const CameraIndex first = 0;
+  tested.dispatch.complete(at(30ms), 0, 1, {&first, 1}, 30ms, 1);
+  const DispatchDecision third = tested.decide(30ms);
+  EXPECT_EQ(third.batch.size(), 1U);
+  EXPECT_EQ(third.device, 1U);
+}
+
 TEST(LiveDispatch, CamerasComeAndGo) {
   Tested tested(options_of(1, PolicyKind::kFull));
   tested.dispatch.add_camera({.policy = PolicyKind::kAdaptive, .slo = 200ms, .period = 100ms});

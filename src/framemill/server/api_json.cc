@@ -120,6 +120,9 @@ Json device_json(const DeviceFigures& device) {
             {"batch_mean", or_null(device.batch_mean)},
             {"inferences_per_s", rounded(device.inferences_per_s)},
             {"service_ms", or_null(device.service_ms)},
+            {"serving", device.is_serving},
+            {"out_reason", text_or_null(device.out_reason)},
+            {"outages", device.outages},
             {"memory_bytes", nullptr},
             {"memory_total_bytes", nullptr},
             {"temperature_celsius", nullptr},
@@ -193,20 +196,27 @@ Json plan_json(const RunFigures& figures) {
   Json devices = Json::array();
   for (const DeviceFigures& device : figures.devices) devices.push_back(device_json(device));
   const double sampled = figures.total.sampled;
-  const DeviceFigures* const device = figures.devices.empty() ? nullptr : &figures.devices.front();
-  const double inferences = device != nullptr ? device->inferences_per_s : 0;
+  double inferences = 0;
   std::optional<double> capacity;
-  if (device != nullptr && device->service_ms && *device->service_ms > 0) {
-    capacity = static_cast<double>(device->in_parallel) * device->batch_mean.value_or(1) /
-               (*device->service_ms / 1e3);
+  double busy = 0;  // of the slots of devices that serve
+  double slots = 0;
+  for (std::size_t i = 0; i < std::min(report.devices.size(), figures.devices.size()); ++i) {
+    const DeviceFigures& device = figures.devices[i];
+    inferences += device.inferences_per_s;
+    if (!device.is_serving) continue;
+    slots += static_cast<double>(device.in_parallel);
+    busy += static_cast<double>(device.in_parallel) * device.utilization.value_or(0);
+    if (!device.service_ms || *device.service_ms <= 0) continue;
+    capacity = capacity.value_or(0) + static_cast<double>(device.in_parallel) *
+                                          device.batch_mean.value_or(1) /
+                                          (*device.service_ms / 1e3);
   }
   std::optional<double> share_affordable;
   if (capacity && sampled > 0) share_affordable = std::min(1.0, *capacity / sampled);
   // What each camera of now takes of a resource, it is assumed that one more takes as well.
   std::vector<Headroom> resources;
   const HostReading& host = figures.host;
-  if (device != nullptr && device->utilization && *device->utilization > 0)
-    resources.push_back({"device", kCpuShare, *device->utilization, 0});
+  if (busy > 0) resources.push_back({"device", kCpuShare, busy / slots, 0});
   if (host.cpu_utilization && host.process_cpu_cores && *host.process_cpu_cores > 0) {
     const double own = *host.process_cpu_cores / std::max(1U, report.environment.cpu_count);
     resources.push_back({"cpu", kCpuShare, own, std::max(0.0, *host.cpu_utilization - own)});

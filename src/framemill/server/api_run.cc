@@ -31,8 +31,13 @@ HttpResponse Api::get_readiness(const Call& call) {
     reasons.emplace_back("the models are being loaded");
   } else {
     const RunReport& report = figures->report;
-    is_ready = !report.is_device_hung && !report.is_stopped_early;
-    if (report.is_device_hung) reasons.emplace_back("a batch has not come back from its device");
+    const bool has_device = std::ranges::any_of(report.devices, &DeviceReport::is_serving);
+    is_ready = has_device && !report.is_stopped_early;
+    for (const DeviceReport& device : report.devices) {
+      if (device.is_serving) continue;
+      reasons.push_back(
+          fmt::format("device {} is out ({})", device.name, to_string(device.reason)));
+    }
     if (report.is_stopped_early) reasons.emplace_back("the run ends");
     const auto count = [&report](CameraState state) {
       return std::ranges::count(report.cameras, state,

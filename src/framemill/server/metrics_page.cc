@@ -90,6 +90,22 @@ void write_cameras(PrometheusText& page, const RunReport& report) {
   }
 }
 
+/// Behind one scheduler a camera's frames go to any device, so these are counted by the devices:
+/// as what they were sent, whether their result came in time or not.
+void write_inferences_of_devices(PrometheusText& page, const RunReport& report) {
+  for (const DeviceReport& device : report.devices) {
+    for (std::size_t model = 0; model < device.inferences.size(); ++model) {
+      for (std::size_t i = 0; i < kInferencePurposeNames.size(); ++i) {
+        page.sample({{"model", report.model_names[model]},
+                     {"variant", report.models[model].name},
+                     {"device", device.name},
+                     {"purpose", kInferencePurposeNames[i]}},
+                    static_cast<double>(device.inferences[model][i]));
+      }
+    }
+  }
+}
+
 void write_inferences(PrometheusText& page, const RunReport& report) {
   // By model, not by rung: which rung ran is in the answers.
   struct Series {
@@ -108,6 +124,7 @@ void write_inferences(PrometheusText& page, const RunReport& report) {
   }
   page.family("framemill_inferences_total", Type::kCounter,
               "Inferences, by what they were for; the variant is that of the model itself.");
+  if (report.devices.size() > 1) return write_inferences_of_devices(page, report);
   for (const auto& [model, series] : models) {
     for (std::size_t i = 0; i < series.counts.size(); ++i) {
       page.sample({{"model", model},
@@ -120,6 +137,15 @@ void write_inferences(PrometheusText& page, const RunReport& report) {
 }
 
 void write_devices(PrometheusText& page, const RunFigures& figures) {
+  const std::vector<DeviceReport>& devices = figures.report.devices;
+  page.family("framemill_device_up", Type::kGauge,
+              "1 while the device takes batches, 0 while it is out and being probed.");
+  for (const DeviceReport& device : devices)
+    page.sample({{"device", device.name}}, device.is_serving ? 1 : 0);
+  page.family("framemill_device_outages_total", Type::kCounter,
+              "Times the device was taken out: batches failed, hung, or it was gone.");
+  for (const DeviceReport& device : devices)
+    page.sample({{"device", device.name}}, static_cast<double>(device.outages));
   const auto gauge = [&](std::string_view name, std::string_view help, auto value_of) {
     if (std::ranges::none_of(figures.devices,
                              [&](const DeviceFigures& d) { return value_of(d).has_value(); }))

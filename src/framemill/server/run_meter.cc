@@ -26,6 +26,15 @@ double of(const CameraCounts& counts, Outcome outcome) {
   return static_cast<double>(counts.outcomes[static_cast<std::size_t>(outcome)]);
 }
 
+/// The card that a device of ONNX Runtime computes on, as GpuMeter calls it: providers share it
+/// ("tensorrt:0", "rtx:0"), and so do instances of one ("cuda:0#2").
+std::string card_of(const std::string& device) {
+  const std::string name = device.substr(0, device.find('#'));
+  for (const std::string_view provider : {"cuda:", "tensorrt:", "rtx:"})
+    if (name.starts_with(provider)) return "cuda:" + name.substr(provider.size());
+  return name;
+}
+
 }  // namespace
 
 RunMeter::RunMeter(const Clock& clock, const AnswerBoard& board,
@@ -168,6 +177,33 @@ std::vector<CameraTrouble> RunMeter::troubles(const CameraReport& camera, const 
   return found;
 }
 
+DeviceFigures RunMeter::device_figures(const DeviceReport& device, const Look& now,
+                                       const Look& last, const Look& oldest, std::size_t index) {
+  DeviceFigures figures;
+  figures.device = device.name;
+  figures.name = device.device_name;
+  figures.in_parallel = device.batches_max;
+  if (device.batch_mean > 0) figures.batch_mean = device.batch_mean;
+  figures.is_serving = device.is_serving;
+  if (!device.is_serving) figures.out_reason = to_string(device.reason);
+  figures.outages = device.outages;
+  const Look::Device& is = now.devices[index];
+  const Look::Device& was = last.devices[index];
+  const Look::Device& long_ago = oldest.devices[index];
+  const double last_s = to_seconds(now.at - last.at);
+  if (last_s > 0) {
+    figures.utilization =
+        std::clamp((is.inference_s - was.inference_s) /
+                       (last_s * static_cast<double>(std::max<std::size_t>(1, device.batches_max))),
+                   0.0, 1.0);
+    figures.inferences_per_s = (is.inferences - was.inferences) / last_s;
+  }
+  if (is.batches > long_ago.batches)
+    figures.service_ms =
+        1e3 * (is.inference_s - long_ago.inference_s) / (is.batches - long_ago.batches);
+  return figures;
+}
+
 void RunMeter::look() {
   if (engine_ == nullptr) return;
   const MutexLock looking(look_mu_);
@@ -176,15 +212,18 @@ void RunMeter::look() {
   const std::vector<CameraSettings> settings = engine_->camera_settings();
   const RunReport& report = figures->report;
   figures->at = clock_.wall_now();
-  Look now{.at = clock_.now(),
-           .inference_s = to_seconds(report.inference_time),
-           .batches = static_cast<double>(report.batches)};
+  Look now{.at = clock_.now()};
+  for (const DeviceReport& device : report.devices) {
+    Look::Device& entry = now.devices.emplace_back();
+    entry.inference_s = to_seconds(device.inference_time);
+    entry.batches = static_cast<double>(device.batches);
+    for (const auto& purposes : device.inferences)
+      for (const std::int64_t count : purposes) entry.inferences += static_cast<double>(count);
+  }
   for (const CameraReport& camera : report.cameras) now.cameras[camera.id] = counts_of(camera);
   CameraReport all;
   all.counts = report.total;
   now.total = counts_of(all);
-  for (const std::int64_t inferences : report.total.inferences)
-    now.inferences += static_cast<double>(inferences);
 
   const Look& last = looks_.empty() ? now : looks_.back();
   const Look& oldest = looks_.empty() ? now : looks_.front();
@@ -224,36 +263,24 @@ void RunMeter::look() {
   }
   figures->host = host_.read();
   const std::vector<GpuReading> gpus = gpu_.read();
-  // One scheduler has one device's worth of slots, whichever models run there.
-  if (!report.models.empty()) {
-    DeviceFigures device;
-    device.device = report.models.front().device;
-    device.name = report.models.front().device_name;
-    device.in_parallel = report.batches_max;
-    device.batch_frames = report.batch_frames;
-    if (report.batch_mean > 0) device.batch_mean = report.batch_mean;
-    if (last_s > 0) {
-      device.utilization = std::clamp(
-          (now.inference_s - last.inference_s) /
-              (last_s * static_cast<double>(std::max<std::size_t>(1, report.batches_max))),
-          0.0, 1.0);
-      device.inferences_per_s = (now.inferences - last.inferences) / last_s;
-    }
-    if (now.batches > oldest.batches)
-      device.service_ms =
-          1e3 * (now.inference_s - oldest.inference_s) / (now.batches - oldest.batches);
-    for (const GpuReading& gpu : gpus) {
-      if (gpu.device == device.device || (device.device == "GPU" && gpu.device == "GPU.0"))
-        device.gpu = gpu;
+  std::vector<bool> is_shown(gpus.size());
+  for (std::size_t i = 0; i < report.devices.size(); ++i) {
+    DeviceFigures device = device_figures(report.devices[i], now, last, oldest, i);
+    device.batch_frames = std::min(report.batch_frames, report.devices[i].batch_max);
+    const std::string card = card_of(device.device);
+    for (std::size_t k = 0; k < gpus.size(); ++k) {
+      if (gpus[k].device != card) continue;
+      device.gpu = gpus[k];
+      is_shown[k] = true;
     }
     figures->devices.push_back(std::move(device));
   }
-  for (const GpuReading& gpu : gpus) {
-    if (!figures->devices.empty() && figures->devices.front().gpu &&
-        figures->devices.front().gpu->device == gpu.device)
-      continue;
-    figures->devices.push_back(
-        {.device = gpu.device, .name = gpu.name, .utilization = gpu.utilization, .gpu = gpu});
+  for (std::size_t k = 0; k < gpus.size(); ++k) {
+    if (is_shown[k]) continue;
+    figures->devices.push_back({.device = gpus[k].device,
+                                .name = gpus[k].name,
+                                .utilization = gpus[k].utilization,
+                                .gpu = gpus[k]});
   }
   // Looks in between, after a change, would make the last second short.
   if (looks_.empty() || now.at - looks_.back().at >= kEvery / 2) {

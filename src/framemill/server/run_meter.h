@@ -46,6 +46,9 @@ struct DeviceFigures {
   std::optional<double> batch_mean;
   double inferences_per_s = 0;
   std::optional<double> service_ms;  ///< of a batch, over the last 10 s
+  bool is_serving = true;
+  std::string out_reason;  ///< why not: errors, hung, gone
+  std::int64_t outages = 0;
   std::optional<GpuReading> gpu;
 };
 
@@ -88,13 +91,17 @@ class RunMeter {
     TimePoint at;
     std::map<std::string, Counts> cameras;
     Counts total;
-    double inference_s = 0;
-    double batches = 0;
-    double inferences = 0;
+    struct Device {
+      double inference_s = 0, batches = 0, inferences = 0;
+    };
+    std::vector<Device> devices;  ///< as report.devices
   };
 
   void run();
   static Counts counts_of(const CameraReport& camera);
+  /// Of the device at `index` of the report.
+  static DeviceFigures device_figures(const DeviceReport& device, const Look& now, const Look& last,
+                                      const Look& oldest, std::size_t index);
   static FrameRates rates(const Counts& now, const Counts& before, double seconds);
   static std::vector<CameraTrouble> troubles(const CameraReport& camera, const RunReport& report,
                                              const Counts& now, const Counts& before,

@@ -1,0 +1,510 @@
+#include "framemill/engine/device_pool.h"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include "framemill/base/check.h"
+#include "framemill/base/thread_name.h"
+
+namespace framemill {
+namespace {
+
+/// Batches that fail are told so often; the others are counted.
+constexpr Duration kTellErrorsEvery = std::chrono::seconds(10);
+
+std::shared_ptr<const Picture> make_grey_picture() {
+  const Size size{64, 64};
+  auto samples = std::make_shared<std::vector<std::uint8_t>>(64 * 64, 114);
+  Picture grey;
+  grey.format = PixelFormat::kGray;
+  grey.size = size;
+  grey.planes[0] = {samples->data(), size.width};
+  grey.owner = samples;
+  return std::make_shared<const Picture>(grey);
+}
+
+std::string explain(OutReason reason, const std::string& last_error) {
+  switch (reason) {
+    case OutReason::kErrors:
+      return fmt::format("batches fail on it: {}", last_error);
+    case OutReason::kHung:
+      return "a batch has not come back from it";
+    case OutReason::kGone:
+      return fmt::format("it is gone: {}", last_error);
+    case OutReason::kNone:
+      break;
+  }
+  return {};
+}
+
+std::optional<ErrorCode> code_of(const BatchOutcome& outcome) {
+  return outcome.detections ? std::nullopt : std::optional(outcome.detections.error().code());
+}
+
+}  // namespace
+
+std::string_view to_string(OutReason reason) {
+  switch (reason) {
+    case OutReason::kErrors:
+      return "errors";
+    case OutReason::kHung:
+      return "hung";
+    case OutReason::kGone:
+      return "gone";
+    case OutReason::kNone:
+      break;
+  }
+  return "none";
+}
+
+DevicePool::DevicePool(std::vector<std::shared_ptr<const Detector>> detectors, const Clock& clock)
+    : DevicePool({{detectors.front()->facts().device, detectors}}, clock) {}
+
+DevicePool::DevicePool(std::vector<PooledDevice> devices, const Clock& clock, Options options)
+    : clock_(clock), options_(std::move(options)), devices_(devices.size()) {
+  CHECK(!devices.empty() && devices.size() <= kDevicesMax);
+  hosts_.resize(devices.front().detectors.size());
+  for (std::size_t i = 0; i < devices.size(); ++i) {
+    PooledDevice& given = devices[i];
+    CHECK(given.detectors.size() == hosts_.size());
+    for (std::size_t model = 0; model < hosts_.size(); ++model)
+      if (given.detectors[model] != nullptr) hosts_[model] |= DeviceSet{1} << i;
+    names_.push_back(std::move(given.name));
+    Device& device = devices_[i];
+    device.detectors = given.detectors;
+    device.pool = make_pool(std::move(given.detectors));
+    device.health = std::make_unique<DeviceHealth>(options_.health, kBatchBuckets.back());
+    device.inferences.resize(hosts_.size());
+    batches_max_.push_back(device.pool->batches_max());
+  }
+  CHECK(std::ranges::none_of(hosts_, [](DeviceSet hosts) { return hosts == 0; }));
+  watcher_ = std::thread([this] { watch(); });
+}
+
+DevicePool::~DevicePool() { stop(std::chrono::hours(1)); }
+
+std::shared_ptr<DetectorPool> DevicePool::make_pool(
+    std::vector<std::shared_ptr<const Detector>> detectors) const {
+  std::size_t threads = 1;
+  for (const auto& detector : detectors)
+    if (detector != nullptr) threads = std::max(threads, detector->facts().parallel_requests);
+  return std::make_shared<DetectorPool>(std::move(detectors), threads, clock_, options_.cache);
+}
+
+// ---- lanes
+
+const Detector& DevicePool::detector(std::size_t model) const {
+  const auto host = static_cast<std::size_t>(std::countr_zero(hosts_[model]));
+  return *devices_[host].detectors[model];  // never replaced
+}
+
+std::vector<std::shared_ptr<const Detector>> DevicePool::detectors_by_model() const {
+  std::vector<std::shared_ptr<const Detector>> detectors;
+  for (std::size_t model = 0; model < hosts_.size(); ++model) {
+    for (const Device& device : devices_)
+      if (device.detectors[model] != nullptr) detectors.push_back(device.detectors[model]);
+  }
+  return detectors;
+}
+
+std::string DevicePool::variant(LaneIndex lane) const {
+  const MutexLock lock(mu_);
+  return detector(lanes_[lane].model).variant_name(lanes_[lane].input);
+}
+
+DeviceSet DevicePool::hosts_of_lane(LaneIndex lane) const {
+  const MutexLock lock(mu_);
+  return hosts_[lanes_[lane].model];
+}
+
+LaneIndex DevicePool::lane_for(std::size_t model, Size picture_size) {
+  const Size input = detector(model).input_for(picture_size);
+  const MutexLock lock(mu_);
+  for (std::size_t i = 0; i < lanes_.size(); ++i)
+    if (lanes_[i].model == model && lanes_[i].input == input) return static_cast<LaneIndex>(i);
+  lanes_.push_back({model, input, picture_size});
+  for (DeviceIndex i = 0; i < devices_.size(); ++i) {
+    Device& device = devices_[i];
+    const bool is_host = has_device(hosts_[model], i);
+    device.lanes.push_back(is_host ? device.pool->lane_for(model, picture_size) : 0);
+    device.times.emplace_back();
+  }
+  return static_cast<LaneIndex>(lanes_.size() - 1);
+}
+
+std::size_t DevicePool::lane_count() const {
+  const MutexLock lock(mu_);
+  return lanes_.size();
+}
+
+std::size_t DevicePool::batches_max() const {
+  std::size_t sum = 0;
+  for (const std::size_t batches : batches_max_) sum += batches;
+  return sum;
+}
+
+std::size_t DevicePool::batch_max(LaneIndex lane) const {
+  std::size_t model = 0;
+  {
+    const MutexLock lock(mu_);
+    model = lanes_[lane].model;
+  }
+  std::size_t largest = 1;
+  for (const std::size_t bucket : kBatchBuckets)
+    if (bucket <= detector(model).facts().batch_max) largest = bucket;
+  return largest;
+}
+
+Result<void> DevicePool::warm_up(DeviceIndex index, LaneIndex lane, std::size_t batch,
+                                 std::size_t count) {
+  std::shared_ptr<DetectorPool> pool;
+  LaneIndex own = 0;
+  {
+    const MutexLock lock(mu_);
+    pool = devices_[index].pool;
+    own = devices_[index].lanes[lane];
+  }
+  return pool->warm_up(own, batch, count);
+}
+
+// ---- batches
+
+Duration DevicePool::expected(const Device& device, LaneIndex lane, std::size_t frames) const {
+  const ServiceTimes& times = device.times[lane];
+  const std::size_t bucket = bucket_for(frames);
+  for (std::size_t i = 0; i < kBatchBuckets.size(); ++i)
+    if (kBatchBuckets[i] == bucket && times.estimates()[i].is_seen) return times.mean(bucket);
+  return Duration::zero();
+}
+
+void DevicePool::submit(DeviceIndex index, LaneIndex lane, std::vector<InferenceJob> jobs,
+                        Done done) {
+  CHECK(!jobs.empty());
+  std::shared_ptr<DetectorPool> pool;
+  LaneIndex own = 0;
+  std::uint64_t id = 0;
+  bool is_watcher_late = false;
+  {
+    const MutexLock lock(mu_);
+    Device& device = devices_[index];
+    if (device.health->may_serve()) {
+      id = next_id_++;
+      const Duration usual = expected(device, lane, jobs.size());
+      device.health->started(id, jobs.size(), clock_.now(), usual);
+      flights_.emplace(id, Flight{index, lane, jobs, std::move(done)});
+      pool = device.pool;
+      own = device.lanes[lane];
+      const std::optional<TimePoint> wake_at = device.health->wake_at();
+      is_watcher_late = wake_at && (!wake_at_ || *wake_at < *wake_at_);
+    }
+  }
+  if (pool == nullptr) {
+    done({std::move(jobs), fail(ErrorCode::kUnavailable, fmt::format("{} is out", names_[index])),
+          std::make_shared<const std::string>(), Duration::zero()});
+    return;
+  }
+  if (is_watcher_late) changed_.notify_all();
+  pool->submit(own, std::move(jobs), [this, id, index](BatchOutcome&& outcome) {
+    on_done(id, index, std::move(outcome));
+  });
+}
+
+void DevicePool::on_done(std::uint64_t id, DeviceIndex index, BatchOutcome&& outcome) {
+  Deferred deferred;
+  Done done;
+  {
+    const MutexLock lock(mu_);
+    Device& device = devices_[index];
+    const TimePoint now = clock_.now();
+    const auto flight = flights_.find(id);
+    const bool is_owed = flight != flights_.end();
+    if (is_owed) {
+      const std::size_t frames = outcome.jobs.size();
+      if (outcome.detections) {
+        device.times[flight->second.lane].record(bucket_for(frames), outcome.service_time);
+        auto& counts = device.inferences[lanes_[flight->second.lane].model];
+        for (const InferenceJob& job : outcome.jobs)
+          if (job.frame_index >= 0) ++counts[static_cast<std::size_t>(job.purpose)];
+      } else if (outcome.detections.error().code() != ErrorCode::kCancelled) {
+        tell_error(index, frames, outcome.detections.error(), deferred);
+      }
+      done = std::move(flight->second.done);
+      flights_.erase(flight);
+    }
+    const std::size_t batch_max = device.health->batch_max();
+    const DeviceHealth::Change change = device.health->finished(id, now, code_of(outcome));
+    if (device.health->batch_max() < batch_max) {
+      ++version_;
+      deferred.emplace_back([name = names_[index], left = device.health->batch_max()] {
+        spdlog::warn("device {}: out of memory; its batches have {} frame{} at most from now on",
+                     name, left, left == 1 ? "" : "s");
+      });
+    }
+    obey(index, change, deferred);
+    if (!is_owed) changed_.notify_all();  // late news may bring a probe forward
+  }
+  for (const auto& act : deferred) act();
+  if (done) done(std::move(outcome));
+}
+
+void DevicePool::tell_error(DeviceIndex index, std::size_t frames, const Error& error,
+                            Deferred& deferred) {
+  Device& device = devices_[index];
+  device.last_error = error.message();
+  const TimePoint now = clock_.now();
+  if (device.error_told_at && now - *device.error_told_at < kTellErrorsEvery) {
+    ++device.errors_untold;
+    return;
+  }
+  deferred.emplace_back([name = names_[index], frames, text = error.message(),
+                         untold = std::exchange(device.errors_untold, 0)] {
+    spdlog::warn(
+        "device {}: a batch of {} failed: {}{}", name, frames, text,
+        untold > 0 ? fmt::format(" (and {} others since the last such line)", untold) : "");
+  });
+  device.error_told_at = now;
+}
+
+// ---- health
+
+void DevicePool::obey(DeviceIndex index, const DeviceHealth::Change& change, Deferred& deferred) {
+  if (!change.is_taken_out && !change.is_taken_back) return;
+  Device& device = devices_[index];
+  const TimePoint now = clock_.now();
+  ++version_;
+  changed_.notify_all();
+  if (change.is_taken_back) {
+    deferred.emplace_back([name = names_[index], out_for = now - device.out_since] {
+      spdlog::info("device {} is back after {:.1f} s", name, to_seconds(out_for));
+    });
+    return;
+  }
+  device.out_since = now;
+  ++device.outages;
+  device.probes_failed = 0;
+  const auto left = std::ranges::count_if(
+      devices_, [](const Device& other) { return other.health->may_serve(); });
+  deferred.emplace_back([name = names_[index], left, of = devices_.size(),
+                         why = explain(device.health->reason(), device.last_error)] {
+    spdlog::warn("device {} is taken out: {}; {}", name, why,
+                 left == 0 ? "there is no other: answers carry on what was last seen"
+                           : fmt::format("{} of {} devices serve on", left, of));
+  });
+  for (const std::uint64_t id : change.lost) {
+    const auto found = flights_.find(id);
+    CHECK(found != flights_.end());
+    auto flight = std::make_shared<Flight>(std::move(found->second));
+    flights_.erase(found);
+    deferred.emplace_back([flight, name = names_[index]] {
+      flight->done({std::move(flight->jobs),
+                    fail(ErrorCode::kUnavailable, fmt::format("{} was taken out", name)),
+                    std::make_shared<const std::string>(), Duration::zero()});
+    });
+  }
+}
+
+void DevicePool::watch() {
+  name_this_thread("devices");
+  while (true) {
+    Deferred deferred;
+    {
+      const MutexLock lock(mu_);
+      if (is_stopping_) return;
+      wake_at_.reset();
+      const TimePoint now = clock_.now();
+      for (DeviceIndex i = 0; i < devices_.size(); ++i) {
+        DeviceHealth& health = *devices_[i].health;
+        const bool was_probing = health.state() == HealthState::kProbing;
+        obey(i, health.tick(now), deferred);
+        if (was_probing && health.state() == HealthState::kOut) ++devices_[i].probes_failed;
+        if (health.begin_probe(now)) probe(i, deferred);
+        const std::optional<TimePoint> wake_at = health.wake_at();
+        if (wake_at) wake_at_ = wake_at_ ? std::min(*wake_at_, *wake_at) : *wake_at;
+      }
+      if (deferred.empty()) {
+        if (wake_at_) {
+          if (*wake_at_ > now) changed_.wait_for(mu_, *wake_at_ - now);
+        } else {
+          changed_.wait(mu_);
+        }
+      }
+    }
+    for (const auto& act : deferred) act();
+  }
+}
+
+void DevicePool::probe(DeviceIndex index, Deferred& deferred) {
+  Device& device = devices_[index];
+  if (device.probes_failed >= 2) begin_load(index);
+  std::optional<LaneIndex> own;
+  for (std::size_t lane = 0; lane < lanes_.size() && !own; ++lane)
+    if (has_device(hosts_[lanes_[lane].model], index)) own = device.lanes[lane];
+  // While an earlier picture has not come back there is nothing to learn from another one.
+  if (device.is_probe_open || !own) {
+    ++device.probes_failed;
+    (void)device.health->probed(clock_.now(), ErrorCode::kUnavailable);
+    return;
+  }
+  device.is_probe_open = true;
+  deferred.emplace_back([this, index, pool = device.pool, lane = *own] {
+    std::vector<InferenceJob> jobs(1);
+    jobs.front().frame_index = -1;
+    jobs.front().picture = make_grey_picture();
+    pool->submit(lane, std::move(jobs), [this, index, of = pool.get()](BatchOutcome&& outcome) {
+      on_probed(index, of, outcome);
+    });
+  });
+}
+
+void DevicePool::on_probed(DeviceIndex index, const DetectorPool* pool,
+                           const BatchOutcome& outcome) {
+  Deferred deferred;
+  {
+    const MutexLock lock(mu_);
+    Device& device = devices_[index];
+    if (device.pool.get() != pool) return;  // of one that was replaced
+    const TimePoint now = clock_.now();
+    device.is_probe_open = false;
+    if (!outcome.detections) {
+      device.last_error = outcome.detections.error().message();
+      ++device.probes_failed;
+    }
+    const DeviceHealth::Change change = device.health->probed(now, code_of(outcome));
+    if (outcome.detections && !change.is_taken_back) device.health->hope(now);  // it came late
+    obey(index, change, deferred);
+    changed_.notify_all();
+  }
+  for (const auto& act : deferred) act();
+}
+
+// ---- loading anew
+
+void DevicePool::begin_load(DeviceIndex index) {
+  Device& device = devices_[index];
+  const TimePoint now = clock_.now();
+  if (!options_.load || device.is_loading || is_stopping_) return;
+  if (device.loaded_at && now - *device.loaded_at < options_.load_every) return;
+  if (device.loader.joinable()) device.loader.join();  // has ended: is_loading is false
+  device.loaded_at = now;
+  device.is_loading = true;
+  device.loader = std::thread([this, index] {
+    name_this_thread("device loader");
+    load(index);
+  });
+}
+
+void DevicePool::load(DeviceIndex index) {
+  std::vector<std::shared_ptr<const Detector>> detectors(hosts_.size());
+  std::optional<Error> error;
+  for (std::size_t model = 0; model < hosts_.size() && !error; ++model) {
+    if (!has_device(hosts_[model], index)) continue;
+    Result<std::shared_ptr<const Detector>> loaded = options_.load(index, model);
+    if (loaded) {
+      detectors[model] = std::move(*loaded);
+    } else {
+      error = loaded.error();
+    }
+  }
+  std::shared_ptr<DetectorPool> pool;
+  if (!error) pool = make_pool(std::move(detectors));
+  const MutexLock lock(mu_);
+  Device& device = devices_[index];
+  device.is_loading = false;
+  changed_.notify_all();
+  if (error) {
+    device.last_error = error->message();
+    return;
+  }
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    const std::size_t model = lanes_[lane].model;
+    if (has_device(hosts_[model], index))
+      device.lanes[lane] = pool->lane_for(model, lanes_[lane].picture);
+    // The first batch of its kind may compile: nothing is known of how long that takes.
+    device.times[lane] = ServiceTimes();
+  }
+  device.before.push_back(std::exchange(device.pool, std::move(pool)));
+  device.is_probe_open = false;
+  device.health->hope(clock_.now());
+}
+
+// ---- reports and the end
+
+std::vector<DevicePool::State> DevicePool::states() const {
+  const MutexLock lock(mu_);
+  std::vector<State> states;
+  for (const Device& device : devices_)
+    states.push_back({device.health->may_serve(), device.health->batch_max()});
+  return states;
+}
+
+std::vector<DeviceReport> DevicePool::reports() const {
+  const MutexLock lock(mu_);
+  std::vector<DeviceReport> reports;
+  for (std::size_t i = 0; i < devices_.size(); ++i) {
+    const Device& device = devices_[i];
+    DeviceReport& report = reports.emplace_back();
+    report.name = names_[i];
+    for (const auto& detector : device.detectors)
+      if (detector != nullptr) report.device_name = detector->facts().device_name;
+    report.is_serving = device.health->may_serve();
+    report.reason = device.health->reason();
+    report.last_error = device.last_error;
+    if (!report.is_serving) report.out_for = clock_.now() - device.out_since;
+    report.outages = device.outages;
+    report.batches_max = batches_max_[i];
+    report.batch_max = device.health->batch_max();
+    double frames = 0;
+    const auto add = [&](const DetectorPool& pool) {
+      report.batches += pool.batches();
+      report.inference_time += pool.inference_time();
+      frames += pool.mean_batch() * static_cast<double>(pool.batches());
+    };
+    add(*device.pool);
+    for (const auto& pool : device.before) add(*pool);
+    if (report.batches > 0) report.batch_mean = frames / static_cast<double>(report.batches);
+    report.inferences = device.inferences;
+  }
+  return reports;
+}
+
+bool DevicePool::stop(Duration patience) {
+  const auto give_up_at = std::chrono::steady_clock::now() + patience;
+  {
+    const MutexLock lock(mu_);
+    is_stopping_ = true;
+  }
+  changed_.notify_all();
+  if (watcher_.joinable()) watcher_.join();
+  bool are_all_back = true;
+  for (Device& device : devices_) {
+    while (true) {  // a loader may be stuck in a driver
+      {
+        const MutexLock lock(mu_);
+        if (!device.is_loading) break;
+        if (changed_.wait_until(mu_, give_up_at) == std::cv_status::timeout && device.is_loading) {
+          are_all_back = false;
+          break;
+        }
+      }
+    }
+    if (!are_all_back) continue;
+    if (device.loader.joinable()) device.loader.join();
+    std::vector<std::shared_ptr<DetectorPool>> pools;
+    {
+      const MutexLock lock(mu_);
+      pools = device.before;
+      pools.push_back(device.pool);
+    }
+    for (const auto& pool : pools) {
+      const auto left = give_up_at - std::chrono::steady_clock::now();
+      are_all_back &= pool->stop(std::max<Duration>(Duration::zero(), left));
+    }
+  }
+  return are_all_back;
+}
+
+}  // namespace framemill

@@ -1,0 +1,195 @@
+// A pool of devices below the schedulers: each batch ends once, whatever its device does, and a
+// device is taken out, loaded anew and taken back.
+#include "framemill/engine/device_pool.h"
+
+#include <atomic>
+#include <functional>
+#include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "framemill/infer/fake_backend.h"
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+constexpr Size kSize{64, 64};
+
+class DevicePoolTest : public testing::Test {
+ protected:
+  static std::shared_ptr<const Detector> load(const std::shared_ptr<FakeBackendControl>& control) {
+    Result<std::unique_ptr<Detector>> detector = Detector::create(
+        create_fake_backend({.input = kSize, .parallel_requests = 2, .fixed = 1ms}, control), {});
+    CHECK(detector.has_value());
+    return std::move(*detector);
+  }
+  DevicePoolTest() {
+    DevicePool::Options options;
+    options.load_every = 100ms;
+    options.load = [this](DeviceIndex device,
+                          std::size_t) -> Result<std::shared_ptr<const Detector>> {
+      ++loads_;
+      if (controls_[device]->gone) return fail(ErrorCode::kUnavailable, "no such device");
+      return load(controls_[device]);
+    };
+    std::vector<PooledDevice> devices;
+    for (std::size_t i = 0; i < 2; ++i) {
+      controls_.push_back(std::make_shared<FakeBackendControl>());
+      devices.push_back({"FAKE." + std::to_string(i), {load(controls_.back())}});
+    }
+    devices[0].detectors.push_back(load(controls_[0]));  // a second model, on the first alone
+    devices[1].detectors.push_back(nullptr);
+    pool_ = std::make_unique<DevicePool>(std::move(devices), clock_, std::move(options));
+    lane_ = pool_->lane_for(0, kSize);
+  }
+  ~DevicePoolTest() override {
+    for (const auto& control : controls_) control->hang = false;
+  }
+
+  /// Counts what came back: well, or with an error.
+  void submit(DeviceIndex device, std::size_t frames = 1) {
+    std::vector<InferenceJob> jobs(frames, {.picture = picture_});
+    ++sent_;
+    pool_->submit(device, lane_, std::move(jobs), [this](BatchOutcome&& outcome) {
+      ++(outcome.detections ? well_ : failed_);
+      ASSERT_FALSE(outcome.jobs.empty());
+      EXPECT_NE(outcome.jobs.front().picture, nullptr) << "they can be sent elsewhere";
+    });
+  }
+  bool wait_for(const std::function<bool()>& condition) {
+    const auto give_up_at = std::chrono::steady_clock::now() + 30s;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > give_up_at) return false;
+      std::this_thread::sleep_for(1ms);
+    }
+    return true;
+  }
+  bool wait_until_all_are_back() {
+    return wait_for([this] { return well_ + failed_ == sent_; });
+  }
+  void run_well(DeviceIndex device) {
+    const int before = well_;
+    submit(device);
+    ASSERT_TRUE(wait_for([&] { return well_ == before + 1; }));
+  }
+
+  static std::shared_ptr<const Picture> make_picture() {
+    auto samples = std::make_shared<std::vector<std::uint8_t>>(64 * 64, 200);
+    Picture picture;
+    picture.format = PixelFormat::kGray;
+    picture.size = kSize;
+    picture.planes[0] = {samples->data(), kSize.width};
+    picture.owner = samples;
+    return std::make_shared<const Picture>(picture);
+  }
+
+  const SystemClock clock_;
+  const std::shared_ptr<const Picture> picture_ = make_picture();
+  std::vector<std::shared_ptr<FakeBackendControl>> controls_;
+  std::atomic<int> sent_{0}, well_{0}, failed_{0}, loads_{0};
+  LaneIndex lane_ = 0;
+  std::unique_ptr<DevicePool> pool_;  // last: its threads count
+};
+
+TEST_F(DevicePoolTest, KnowsWhichDeviceHasWhichModel) {
+  EXPECT_EQ(pool_->hosts(0), 3U);
+  EXPECT_EQ(pool_->hosts(1), 1U);
+  EXPECT_EQ(pool_->hosts_of_lane(pool_->lane_for(1, kSize)), 1U);
+  EXPECT_EQ(pool_->batches_max(), 4U);
+  EXPECT_EQ(pool_->detectors_by_model().size(), 3U);
+}
+
+TEST_F(DevicePoolTest, AHungBatchEndsOnceWithItsPicturesAndItsLateResultIsIgnored) {
+  run_well(0);
+  const std::uint64_t version = pool_->version();
+  controls_[0]->hang = true;
+  submit(0);
+  submit(0);
+  ASSERT_TRUE(wait_until_all_are_back());
+  EXPECT_EQ(failed_, 2);
+  EXPECT_GT(pool_->version(), version);
+  EXPECT_FALSE(pool_->states()[0].is_serving);
+  EXPECT_TRUE(pool_->states()[1].is_serving);
+  run_well(1);
+  submit(0);  // a scheduler that has not looked yet
+  EXPECT_EQ(failed_, 3) << "at once";
+  controls_[0]->hang = false;
+  ASSERT_TRUE(wait_for([this] { return pool_->states()[0].is_serving; }));
+  EXPECT_TRUE(wait_until_all_are_back());
+  EXPECT_EQ(well_, 2) << "what came late was counted twice";
+  run_well(0);
+  EXPECT_EQ(pool_->reports()[0].outages, 1);
+  EXPECT_EQ(loads_, 0) << "a picture was enough";
+}
+
+TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
+  run_well(0);
+  const LaneIndex second = pool_->lane_for(1, kSize);
+  controls_[0]->gone = true;
+  submit(0);
+  ASSERT_TRUE(wait_until_all_are_back());
+  EXPECT_EQ(pool_->reports()[0].reason, OutReason::kGone);
+  ++controls_[0]->lives;  // what was loaded stays lost
+  ASSERT_TRUE(wait_for([this] { return loads_ > 0; }));
+  EXPECT_THAT(pool_->reports()[0].last_error,
+              testing::AnyOf(HasSubstr("gone"), HasSubstr("no such")));
+  controls_[0]->gone = false;
+  ASSERT_TRUE(wait_for([this] { return pool_->states()[0].is_serving; }));
+  run_well(0);
+  std::atomic<bool> is_done = false;
+  pool_->submit(0, second, {{.picture = picture_}}, [&](BatchOutcome&& outcome) {
+    EXPECT_TRUE(outcome.detections.has_value());
+    is_done = true;
+  });
+  EXPECT_TRUE(wait_for([&] { return is_done.load(); })) << "its other model, too";
+  EXPECT_EQ(pool_->reports()[0].inferences[0][0], 2);
+  EXPECT_EQ(pool_->reports()[0].inferences[1][0], 1);
+}
+
+TEST_F(DevicePoolTest, StopSaysWhetherADeviceStillOwesABatch) {
+  run_well(0);
+  controls_[0]->hang = true;
+  submit(0);
+  EXPECT_FALSE(pool_->stop(20ms));
+  controls_[0]->hang = false;
+  EXPECT_TRUE(pool_->stop(10s));
+  EXPECT_TRUE(wait_until_all_are_back());
+}
+
+TEST_F(DevicePoolTest, ManyThreadsManyFaultsAndEachBatchEndsOnce) {
+  std::atomic<bool> is_over = false;
+  std::thread faults([&] {
+    for (int i = 0; i < 40; ++i) {
+      controls_[0]->fail_all = i % 4 == 1;
+      controls_[1]->gone = i % 5 == 2;
+      std::this_thread::sleep_for(15ms);
+    }
+    controls_[0]->fail_all = false;
+    controls_[1]->gone = false;
+    is_over = true;
+  });
+  std::vector<std::thread> senders;
+  for (DeviceIndex device = 0; device < 2; ++device) {
+    senders.emplace_back([&, device] {
+      while (!is_over) {
+        submit(device);
+        if (sent_ - well_ - failed_ > 20) std::this_thread::sleep_for(2ms);
+        std::this_thread::sleep_for(200us);
+      }
+    });
+  }
+  for (std::thread& sender : senders) sender.join();
+  faults.join();
+  EXPECT_TRUE(wait_until_all_are_back());
+  EXPECT_GT(well_, 0);
+  EXPECT_GT(failed_, 0);
+  ASSERT_TRUE(
+      wait_for([this] { return pool_->states()[0].is_serving && pool_->states()[1].is_serving; }));
+}
+
+}  // namespace
+}  // namespace framemill
