@@ -82,10 +82,13 @@ std::size_t DispatchDevices::slots() const {
   return slots;
 }
 
-bool DispatchDevices::has_free_slot() const {
-  return std::ranges::any_of(devices_, [](const Device& device) {
-    return device.is_serving && device.batches_in_flight < device.start.batches_max;
-  });
+std::size_t DispatchDevices::free_slots() const {
+  std::size_t free = 0;
+  for (const Device& device : devices_) {
+    const std::size_t most = device.start.batches_max;
+    if (device.is_serving) free += most - std::min(most, device.batches_in_flight);
+  }
+  return free;
 }
 
 bool DispatchDevices::is_full() const { return slots() > 0 && !has_free_slot(); }
