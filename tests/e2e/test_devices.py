@@ -40,7 +40,8 @@ class DevicesTest(FramemillTest):
         site = self.configuration("[CPU, CPU]", cameras)
         log = open(self.folder / "log", "wb")
         process = subprocess.Popen([framemill.BINARY, "run", site, "--results", self.folder / "results.jsonl", "--summary", self.folder / "summary.json",
-                                    "--listen", "127.0.0.1:0"], stdout=subprocess.DEVNULL, stderr=log)
+                                    "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, stderr=log)
+        log.close()  # the process has it
         self.addCleanup(self.end, process)
         self.log, self.results, self.summary = self.folder / "log", self.folder / "results.jsonl", self.folder / "summary.json"
         address = metrics = None
@@ -69,7 +70,7 @@ class DevicesTest(FramemillTest):
             self.assertGreater(device["batches"], 0.2 * total["inferred"], done.summary["devices"])
 
     def test_what_devices_cannot_be(self):
-        for device, wanted in (("[CPU, NOPE]", 'device "NOPE" is not there'), ("[CPU, '']", "models.line.device: has a name without letters"),
+        for device, wanted in (("[CPU, NOPE]", 'device "NOPE" is not there'), ("[CPU, '']", "models.line.device: is empty"),
                                (str(["CPU"] * 17), "models.line.device: has more than 16 devices")):
             done = run("run", self.configuration(device, ["every: 10"]), "--listen", "off")
             self.assertEqual(done.returncode, 2, done.stderr)

@@ -195,7 +195,7 @@ TEST_F(TraceTest, WhatIsWrittenIsWhatIsRead) {
   Decided look{.at = began + 18ms};
   Decided busy{began + 19ms,
                InferenceCause::kAudit,
-               {2, {{1, 5, 2, true}, {2, 6, 0, false}}, {{3, 7}, {4, 8}}, true, began + 20ms}};
+               {2, 1, {{1, 5, 2, true}, {2, 6, 0, false}}, {{3, 7}, {4, 8}}, true, began + 20ms}};
   const std::vector<DispatchRecord> records{
       LaneAdded{8},
       plain,

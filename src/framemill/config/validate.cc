@@ -82,9 +82,6 @@ class Checker {
   void check_devices(const ModelSettings& model, std::size_t i) {
     if (model.device_list.size() > kModelDevicesMax)
       add("models", i, "device", fmt::format("has more than {} devices", kModelDevicesMax));
-    if (std::ranges::any_of(model.device_list, &std::string::empty))
-      add("models", i, "device",
-          "has a name without letters; write devices as their runtime calls them: [cuda:0, cuda:1]");
   }
 
   void check_ladder(const ModelSettings& model, std::size_t i) {

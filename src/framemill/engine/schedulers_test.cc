@@ -234,6 +234,8 @@ TEST(LiveScheduler, AFailingBackendCostsTheFrameNotTheCamera) {
     world.control_->fail_all = true;
     offer_one(0.1);
     world.control_->fail_all = false;
+    // It was tried twice, and taken out for that.
+    while (!world.pool_->states().front().is_serving) std::this_thread::yield();
     offer_one(0.2);
     const CameraCounts total = world.total();
     EXPECT_EQ(World::of(total, Outcome::kInferred), 2);
@@ -646,6 +648,7 @@ TEST(LiveSchedulerAdaptive, AFailingBackendCostsNoAnswer) {
   LiveScheduler scheduler(world.options_, *world.pool_, world.clock_);
   for (int i = 0; i < 3; ++i) {
     world.control_->fail_all = i == 1;
+    ASSERT_TRUE(wait_for([&] { return world.pool_->states().front().is_serving; }));
     scheduler.offer(0, world.next_frame(0, i * 0.1));
     ASSERT_TRUE(wait_for([&] { return world.total().in_flight == 0; }));
   }

@@ -83,12 +83,12 @@ std::size_t DispatchDevices::slots() const {
 }
 
 std::size_t DispatchDevices::free_slots() const {
-  std::size_t slots = 0;
+  std::size_t free = 0;
   for (const Device& device : devices_) {
     const std::size_t most = device.start.batches_max;
-    if (device.is_serving) slots += most - std::min(most, device.batches_in_flight);
+    if (device.is_serving) free += most - std::min(most, device.batches_in_flight);
   }
-  return slots;
+  return free;
 }
 
 bool DispatchDevices::is_full() const { return slots() > 0 && !has_free_slot(); }

@@ -61,9 +61,9 @@ class DispatchDevices {
   [[nodiscard]] std::size_t slots() const;
   /// Some that serve, and none of them has a slot left.
   [[nodiscard]] bool is_full() const;
-  [[nodiscard]] bool has_free_slot() const { return free_slots() > 0; }
-  /// Of those that serve.
+  /// Of those, how many are free.
   [[nodiscard]] std::size_t free_slots() const;
+  [[nodiscard]] bool has_free_slot() const { return free_slots() > 0; }
   /// The largest batch that any serving device takes on any lane.
   [[nodiscard]] std::size_t knee_max() const;
 

@@ -572,7 +572,9 @@ std::span<const RungChange> LiveDispatch::update_rungs(
   }
   sent_of_lane_.assign(lane_count(), 0);
   window_since_ = now;
-  ladder_->decide(now, demand, costs_, static_cast<double>(devices_.slots()), rung_changes_);
+  // Without any device nothing is inferred, by whatever rung.
+  const double slots = static_cast<double>(std::max<std::size_t>(1, devices_.slots()));
+  ladder_->decide(now, demand, costs_, slots, rung_changes_);
   for (const RungChange& change : rung_changes_) ++mailboxes_[change.camera].rung_changes;
   return rung_changes_;
 }
