@@ -5,7 +5,8 @@ Checks every .h and .cc below src/framemill:
   - "framemill/<layer>/..." only from the same or a higher layer, never sideways;
   - quoted includes are written from src/ ("framemill/...", never "../" or a bare name) and exist;
   - third-party headers only in the folders named in THIRD_PARTY;
-  - each header has `#pragma once`.
+  - each header has `#pragma once`;
+  - tests make their files by base/temp_folder_for_test.h alone, since they run beside each other.
 Prints one line a violation, `file:line: what`, and exits 1 where there is any. `--self-test` proves on made-up
 trees that every rule catches its violation.
 """
@@ -43,10 +44,13 @@ THIRD_PARTY = [
     (r"modbus/", "libmodbus", ["engine/sinks/modbus"]),
     (r"(libpq|postgresql/)", "libpq", ["engine/sinks/postgres"]),
     (r"librdkafka/", "librdkafka", ["engine/sinks/kafka"]),
-    (r"(httplib|boost/|crow|microhttpd|civetweb)", "an HTTP library", ["server"]),
+    (r"(httplib|boost/(?!math/)|crow|microhttpd|civetweb)", "an HTTP library", ["server"]),
     (r"nlohmann/", "nlohmann-json",
      ["metrics", "config", "video", "infer", "plan", "engine", "server", "cli"]),
 ]
+
+TEMP_FOLDER = "base/temp_folder_for_test.h"
+OWN_TEMP = re.compile(r"\bTempDir\(|\btemp_directory_path\(|\bmkdtemp\(|\bmkstemp\(|\btmpnam\(")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -98,7 +102,10 @@ def check(source_root):
         lines = file.read_text(encoding="utf-8").splitlines()
         if file.suffix == ".h" and "#pragma once" not in (line.strip() for line in lines):
             violations.append(f"{name}:1: the header has no #pragma once")
+        is_test = re.search(r"_(for_)?test\.(cc|h)$", file.name) and path.as_posix() != TEMP_FOLDER
         for number, line in enumerate(lines, 1):
+            if is_test and OWN_TEMP.search(line):
+                violations.append(f"{name}:{number}: tests make their files in a TempFolder ({TEMP_FOLDER})")
             match = INCLUDE.match(line)
             if not match:
                 continue
@@ -138,6 +145,10 @@ SELF_TEST = [
     ("sched/json.cc", "#include <nlohmann/json.hpp>\n", "nlohmann-json"),
     ("vision/json.cc", "#include <nlohmann/json.hpp>\n", "nlohmann-json"),
     ("utils/misc.h", GOOD, "no known layer"),
+    ("base/temp_folder_for_test.h", GOOD + "mkdtemp(name)\n", None),
+    ("cli/bench.cc", "fs::temp_directory_path(error)\n", None),
+    ("cli/own_test.cc", "\nfs::temp_directory_path() / getpid()\n", "cli/own_test.cc:2: tests make their files in a TempFolder"),
+    ("video/clips_for_test.h", GOOD + "testing::TempDir() + name\n", "in a TempFolder"),
 ]
 
 

@@ -2,6 +2,7 @@
 import copy
 
 import numpy as np
+from onnx import helper, numpy_helper
 
 from .errors import PrepareError, refused
 from .graph_walk import Walk, describe, drop_unused, replace_input
@@ -24,15 +25,20 @@ def with_open_batch(model, size):
         double = Walk(opened, {name: (2, 3, size[1], size[0])}, rewriter.visit)
         _expect_open_outputs(opened, single, double)
     except PrepareError as problem:
-        fixed = copy.deepcopy(model)
-        set_input_dims(fixed, batch=1, size=size)
-        return fixed, str(problem)
+        return for_single_pictures(model, size), str(problem)
     set_input_dims(opened, batch=BATCH, size=size)
     for output in opened.graph.output:
         output.type.tensor_type.shape.dim[0].dim_param = BATCH
     del opened.graph.value_info[:]
     drop_unused(opened)
     return opened, ""
+
+
+def for_single_pictures(model, size):
+    """A copy that takes one picture at a time."""
+    fixed = copy.deepcopy(model)
+    set_input_dims(fixed, batch=1, size=size)
+    return fixed
 
 
 def is_open(model):
@@ -57,6 +63,33 @@ class _BatchRewriter:
             self._resize(walk, node)
         elif node.op_type == "Expand":
             self._expand(walk, node)
+        elif node.op_type == "Gather":
+            self._gather(walk, node)
+
+    def _gather(self, walk, node):
+        """Picking rows from a table that the batch was merged into, as exporters write x[arange(batch), index] for one picture: every picture would be given rows of
+        the first. It becomes a pick within each picture."""
+        merged, index = self._change(walk, node.input[0]), self._change(walk, node.input[1])
+        axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
+        maker = next((other for other in self.model.graph.node if node.input[0] in other.output), None)
+        if merged is None or index is None or axis != 0 or maker is None or maker.op_type not in ("Flatten", "Reshape", "Squeeze"):
+            return
+        rows = self.single.shapes.get(maker.input[0])
+        one, two = merged
+        if not rows or len(rows) < 2 or rows[0] != 1 or rows[2:] != one[1:] or rows[1] != one[0] or two[0] != 2 * one[0] or index[0][0] != 1:
+            raise refused(f"{describe(node)} picks from {one} and mixes the pictures of a batch")
+        picks = f"{node.output[0]}__picks"
+        last = numpy_helper.from_array(np.array([-1], np.int64), f"{picks}_axis")
+        self.model.graph.initializer.append(last)
+        walk.add_constant(last)
+        place = list(self.model.graph.node).index(node)
+        unsqueeze = helper.make_node("Unsqueeze", [node.input[1], last.name], [picks], name=f"{node.name}__unsqueeze")
+        self.model.graph.node.insert(place, unsqueeze)
+        walk.infer(unsqueeze)
+        node.op_type = "GatherND"
+        del node.input[:], node.attribute[:]
+        node.input.extend([maker.input[0], picks])
+        node.attribute.append(helper.make_attribute("batch_dims", 1))
 
     def _change(self, walk, name):
         old, new = self.single.shapes.get(name), walk.shapes.get(name)

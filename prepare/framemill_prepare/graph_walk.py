@@ -31,7 +31,7 @@ class Walk:
         for node in list(model.graph.node):
             if before_node:
                 before_node(self, node)
-            self._infer(node)
+            self.infer(node)
 
     def add_constant(self, tensor):
         self.shapes[tensor.name] = tuple(tensor.dims)
@@ -44,7 +44,8 @@ class Walk:
         """The value of a constant, or of what is computed of constants alone; None of all else."""
         return self.values.get(name) if name in self.is_static else None
 
-    def _infer(self, node):
+    def infer(self, node):
+        """Shapes and values of what the node gives; its inputs are known."""
         if node.op_type == "Constant":
             value = onnx.reference.ReferenceEvaluator(node).run(None, {})[0]
             self._set_value(node.output[0], np.asarray(value), True)

@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 
+import numpy as np
 import onnx
 
 from . import batch_axis, calibration, card, float_head, half_graph, int8, ir, ladder, proof, rectangle, sources, stop, variants
@@ -38,10 +39,12 @@ class Pipeline:
         model = rectangle.load(self.request["model"])
         float_head.name_nodes(model)
         self.exported = model
-        self.source_hash = file_hash(self.request["model"])
+        self.source_hash = file_hash(self.request["source"])
         self.original_size = tuple(self.detector["size"])
-        stem = variants.stem_of(pathlib.Path(self.request["model"]).name)
-        opened, why = batch_axis.with_open_batch(model, self.original_size)
+        stem = variants.stem_of(pathlib.Path(self.request["source"]).name)
+        if "framemill.adapted" in {prop.key for prop in model.metadata_props}:
+            self._note(next(prop.value for prop in model.metadata_props if prop.key == "framemill.adapted"))
+        opened, why = self._open_batch(model)
         if why:
             self._note(f"the batch stays 1: {why}")
         self.batch = "any" if not why else "1"
@@ -65,7 +68,19 @@ class Pipeline:
         self.variants = variants.plan_variants(stem, sizes, self.request["precisions"], self.request["forms"])
         self.stem = stem
         self.data_hash = data_hash(self.request["data"])
-        self.console.total = 1 + len(self.variants) * 2 + sum(map(self._is_measured, self.variants))
+        self.console.total = self._step_count()
+
+    def _open_batch(self, model):
+        """As with_open_batch(), and proven for heads that sort their answers: exporters write those for one picture."""
+        opened, why = batch_axis.with_open_batch(model, self.original_size)
+        if why or self.detector["head"] != "end2end":
+            return opened, why
+        noise = np.random.default_rng(5).uniform(0, 255 if self.style.is_byte else 1, (1, 3, self.original_size[1], self.original_size[0])).astype(np.float32)
+        try:
+            proof.check_batch(opened, noise, "end2end")
+        except PrepareError as problem:
+            return batch_axis.for_single_pictures(model, self.original_size), str(problem)
+        return opened, ""
 
     def _note(self, text):
         self.notes.append(text)
@@ -89,6 +104,7 @@ class Pipeline:
 
     def run(self):
         self._gather()
+        self._prove_sizes()
         for variant in self.variants:
             self._make(variant)
         for variant in self.variants:
@@ -129,6 +145,27 @@ class Pipeline:
         if not self.footage and not self.request["data"]:
             raise refused("there is nothing to judge the variants by: the calibration has too few pictures; name more, or pictures by --data")
 
+    def _prove_sizes(self):
+        """Leaves out the sizes whose graph does not compute what the exported one does; those that were asked for by name end the work."""
+        for size in [size for size in self.networks if size != self.original_size]:
+            picture = self._a_picture(size)
+            try:
+                proof.check_rectangle(self.networks[self.original_size], self.networks[size], self.original_size, size, picture, self.detector["head"],
+                                      len(self.detector["labels"]))
+            except PrepareError as problem:
+                if self.request["sizes"] is not None:
+                    raise
+                self._note(f"no {size[0]}x{size[1]}: {problem}")
+                del self.networks[size]
+        self.variants = [variant for variant in self.variants if variant.size in self.networks]
+        self.console.total = self._step_count()
+
+    def _a_picture(self, size):
+        return letterbox(calibration.read(self._calibration_files()[0]), size, self.style)
+
+    def _step_count(self):
+        return 1 + len(self.variants) * 2 + sum(map(self._is_measured, self.variants))
+
     def _warn(self, text):
         self.notes.append(text)
         self.console.warn(text)
@@ -154,11 +191,8 @@ class Pipeline:
 
     def _make_fp32(self, variant, target):
         network = self.networks[variant.size]
-        picture = letterbox(calibration.read(self._calibration_files()[0]), variant.size, self.style)
-        if variant.size != self.original_size:
-            proof.check_rectangle(self.networks[self.original_size], network, self.original_size, variant.size, picture, self.detector["head"])
         if self.batch == "any":
-            proof.check_batch(network, picture)
+            proof.check_batch(network, self._a_picture(variant.size), self.detector["head"])
         save_onnx(network, target)
 
     def _make_fp16(self, variant, target):
@@ -307,7 +341,7 @@ class Pipeline:
         gathered = {key: self.gathered[key] for key in ("count", "candidates", "sources", "coverage", "coverage_first", "calibration")}
         return {"schema": SCHEMA, "framemill": self.request["framemill"], "command": self.request["command"], "stem": self.stem,
                 "made_at": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                "source": {"file": pathlib.Path(self.request["model"]).name, "sha256": self.source_hash, "head": self.detector["head"], "size": list(self.original_size),
+                "source": {"file": pathlib.Path(self.request["source"]).name, "sha256": self.source_hash, "head": self.detector["head"], "size": list(self.original_size),
                            "labels": self.detector["labels"], "batch": self.batch, "license": self.metadata.get("license", "")},
                 "evaluation": {"data": self.request["data"], "is_labelled": any((row.get("data") or {}).get("ap") is not None for row in self.rows),
                                "footage": len(self.gathered["footage"])},

@@ -13,6 +13,7 @@ from . import stop
 from .errors import FAILED, PrepareError, of_system, refused
 
 DONE = 0
+NOT_MINE = 3  # of adapt(): other outputs than it knows
 BYTES_OF_PICTURES = 30_000_000  # calibration and footage
 
 
@@ -70,6 +71,8 @@ def on_signal(number, frame):
 
 def main(path):
     request = read_request(path)
+    if "adapt" in request:
+        return adapt(request)
     out = request["out"]
     signal.signal(signal.SIGINT, on_signal)
     signal.signal(signal.SIGTERM, on_signal)
@@ -106,6 +109,19 @@ def main(path):
         if os.environ.get("FRAMEMILL_PREPARE_DEBUG"):
             raise
         return say(f"{type(problem).__name__}: {str(problem).strip() or 'no message'}; FRAMEMILL_PREPARE_DEBUG=1 shows where", FAILED)
+
+
+def adapt(request):
+    """Only rewrites the outputs of request["adapt"] to request["to"], for framemill to look at the model again."""
+    try:
+        from .query_head import adapt_file
+        return DONE if adapt_file(request["adapt"], pathlib.Path(request["to"])) else NOT_MINE
+    except KeyboardInterrupt:
+        return FAILED
+    except PrepareError as problem:
+        return say(f"{request['adapt']}: {problem}", problem.status)
+    except OSError as problem:
+        return say(str(of_system(problem, request["to"])), FAILED)
 
 
 def say_stopped(journal):

@@ -36,10 +36,20 @@ class Graph:
                 node.output[list(node.output).index(output)] = "output0"
         graph = helper.make_graph(self.nodes, "g", [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape_in)],
                                   [helper.make_tensor_value_info("output0", TensorProto.FLOAT, shape_out)], self.constants)
+        return self._whole(graph, metadata)
+
+    @staticmethod
+    def _whole(graph, metadata=None):
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         helper.set_model_props(model, metadata or {})
         onnx.checker.check_model(model, full_check=True)
         return model
+
+    def model_of(self, inputs, outputs):
+        """A model with several of both. inputs: {name: (type, shape)}; outputs: {name: (what was made, type, shape)}."""
+        named = [helper.make_node("Identity", [made], [name], name=f"to_{name}") for name, (made, _, _) in outputs.items()]
+        values = [[helper.make_tensor_value_info(name, *each[-2:]) for name, each in side.items()] for side in (inputs, outputs)]
+        return self._whole(helper.make_graph([*self.nodes, *named], "g", *values, self.constants))
 
 
 STRIDES = (8, 16, 32)
@@ -153,3 +163,73 @@ def with_dense_layer(size=(640, 640)):
     flat = graph.node("Reshape", feature, graph.constant(np.array([-1, 8, count], np.int64)))
     weights = graph.constant(graph.random.normal(0, 0.1, (count, 6)).astype(np.float32), "dense_weights")
     return graph.model(graph.node("MatMul", flat, weights), ["batch", 3, size[1], size[0]], ["batch", 8, 6])
+
+
+def numbers(*values):
+    return np.array(values, np.int64)
+
+
+def v10(size=(640, 640), count=40):
+    """[1, count, 6], sorted, as Ultralytics writes YOLOv10 down for one picture: places in the table are picked from the merged batch."""
+    graph = Graph()
+    flat = [graph.node("Reshape", graph.conv(feature, 8, 4 + CLASSES, kernel=1), graph.constant(numbers(1, 4 + CLASSES, -1))) for feature in backbone(graph)]
+    near, far, scores = graph.node("Split", graph.node("Concat", *flat, axis=2), graph.constant(numbers(2, 2, CLASSES)), axis=1, outputs=3)
+    points, strides = anchors(size)
+    points = graph.constant(points[None])
+    corners = [graph.node(kind, points, graph.node("Relu", part)) for kind, part in (("Sub", near), ("Add", far))]
+    boxes = graph.node("Mul", graph.node("Concat", *corners, axis=1), graph.constant(strides[None, None]))
+    rows = graph.node("Transpose", graph.node("Concat", boxes, graph.node("Sigmoid", scores), axis=1), perm=[0, 2, 1])
+    boxes, scores = graph.node("Split", rows, graph.constant(numbers(4, CLASSES)), axis=2, outputs=2)
+    top = graph.node("TopK", graph.node("ReduceMax", scores, axes=[-1], keepdims=0), graph.constant(numbers(count)), outputs=2)[1]
+    place = graph.node("Unsqueeze", top, graph.constant(numbers(-1)))
+    scores = graph.node("GatherElements", scores, graph.node("Tile", place, graph.constant(numbers(1, 1, CLASSES))), axis=1)
+    best, index = graph.node("TopK", graph.node("Flatten", scores), graph.constant(numbers(count)), outputs=2)
+    classes = graph.constant(np.array(CLASSES, np.int64))
+    picked = graph.node("Gather", graph.node("Flatten", place, axis=2), graph.node("Div", index, classes), axis=0)
+    boxes = graph.node("GatherElements", boxes, graph.node("Tile", picked, graph.constant(numbers(1, 1, 4))), axis=1)
+    last = graph.constant(numbers(-1))
+    label = graph.node("Cast", graph.node("Unsqueeze", graph.node("Mod", index, classes), last), to=TensorProto.FLOAT)
+    output = graph.node("Concat", boxes, graph.node("Unsqueeze", best, last), label, axis=-1)
+    return graph.model(output, [1, 3, size[1], size[0]], [1, count, 6], {"names": '{"0": "a", "1": "b", "2": "c"}'})
+
+
+def queries(form, size=(320, 192), count=20, classes=CLASSES, has_anchors=False):
+    """A small RT-DETR: the cells of stride 32 that look best become queries, which look at all cells. form: "labels" (labels, boxes, scores; the picture's size is an
+    input), "logits" (logits, pred_boxes) or "joined" ([B, count, 4 + classes]). has_anchors: boxes begin at a table of the cells, as D-FINE's do."""
+    graph = Graph()
+    feature = backbone(graph)[2]
+    cells = graph.node("Transpose", graph.node("Reshape", feature, graph.constant(numbers(0, 8, -1))), perm=[0, 2, 1])
+
+    def linear(rows, outside):
+        return graph.node("MatMul", rows, graph.constant(graph.random.normal(0, 0.7, (8, outside)).astype(np.float32)))
+    place = graph.node("TopK", graph.node("ReduceMax", linear(cells, classes), axes=[-1], keepdims=0), graph.constant(numbers(count)), outputs=2)[1]
+    place = graph.node("Unsqueeze", place, graph.constant(numbers(-1)))
+
+    def picked(rows, columns):
+        return graph.node("GatherElements", rows, graph.node("Tile", place, graph.constant(numbers(1, 1, columns))), axis=1)
+    start = picked(cells, 8)
+    weights = graph.node("Softmax", graph.node("MatMul", start, graph.node("Transpose", cells, perm=[0, 2, 1])), axis=-1)
+    rows = graph.node("Add", start, graph.node("MatMul", weights, cells))
+    logits, raw = linear(rows, classes), linear(rows, 4)
+    if has_anchors:
+        y, x = (np.mgrid[0:size[1] // 32, 0:size[0] // 32] + 0.5).reshape(2, -1)
+        shares = np.stack([x * 32 / size[0], y * 32 / size[1], np.full(x.shape, 0.2), np.full(x.shape, 0.3)], -1)
+        table = graph.constant(np.log(shares / (1 - shares)).astype(np.float32)[None], "query_anchors")
+        whole = graph.node("Add", linear(cells, 4), table)
+        raw = graph.node("Add", raw, picked(whole, 4))
+    boxes = graph.node("Sigmoid", raw)
+    images, batch = {"images": (TensorProto.FLOAT, ["batch", 3, size[1], size[0]])}, ["batch", count]
+    if form == "logits":
+        return graph.model_of(images, {"logits": (logits, TensorProto.FLOAT, [*batch, classes]), "pred_boxes": (boxes, TensorProto.FLOAT, [*batch, 4])})
+    scores = graph.node("Sigmoid", logits)
+    if form == "joined":
+        return graph.model_of(images, {"output0": (graph.node("Concat", boxes, scores, axis=2), TensorProto.FLOAT, [*batch, 4 + classes])})
+    middle, extent = graph.node("Split", boxes, graph.constant(numbers(2, 2)), axis=2, outputs=2)
+    half = graph.node("Mul", extent, graph.constant(np.float32(0.5)))
+    corners = graph.node("Concat", graph.node("Sub", middle, half), graph.node("Add", middle, half), axis=2)
+    sides = graph.node("Cast", graph.node("Unsqueeze", graph.node("Tile", "orig_target_sizes", graph.constant(numbers(1, 2))), graph.constant(numbers(1))), to=TensorProto.FLOAT)
+    best, label = graph.node("TopK", scores, graph.constant(numbers(1)), outputs=2, axis=2)
+    last = graph.constant(numbers(2))
+    return graph.model_of({**images, "orig_target_sizes": (TensorProto.INT64, ["batch", 2])},
+                          {"labels": (graph.node("Squeeze", label, last), TensorProto.INT64, batch),
+                           "boxes": (graph.node("Mul", corners, sides), TensorProto.FLOAT, [*batch, 4]), "scores": (graph.node("Squeeze", best, last), TensorProto.FLOAT, batch)})

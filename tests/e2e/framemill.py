@@ -2,7 +2,9 @@
 import json
 import os
 import pathlib
+import random
 import signal
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -16,6 +18,27 @@ OUTCOMES = ("sampled_out", "inferred", "propagated", "reused", "superseded", "la
 
 # The sanitizer builds are several times slower; times that are promised are not asserted there.
 IS_SLOW_BUILD = os.environ.get("FRAMEMILL_SLOW_BUILD", "") == "1"
+
+
+_held_ports = []  # sockets whose names say which ports this process has; gone with it
+
+
+def free_port():
+    """A port of 127.0.0.1 that nothing listens at and that no other process of the tests is given while this one lives: tests and whole suites run beside
+    each other. From below 32768, where the kernel begins to take ports for those who connect or ask for any."""
+    for _ in range(1000):
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        holder = socket.socket(socket.AF_UNIX)
+        try:
+            holder.bind(f"\0framemill-test-port-{port}")
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", port))
+        except OSError:  # another's, or somebody listens there
+            holder.close()
+            continue
+        _held_ports.append(holder)
+        return port
+    raise RuntimeError("no port from 20000 to 31999 is free")
 
 
 class Finished:

@@ -13,11 +13,7 @@ import time
 
 import paho.mqtt.client
 
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+from framemill import free_port
 
 
 def wait_until(condition, timeout_s, what):

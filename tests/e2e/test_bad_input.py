@@ -1,5 +1,6 @@
 """Every wrong input gets a message with place and remedy, the right exit status, and loses nothing accepted."""
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -50,6 +51,17 @@ class BadInputTest(FramemillTest):
         path = self.config(f"models: {{m: {{path: {DEMO_MODEL}}}}}\ncameras:\n  - {{id: a, url: x.mp4, rate: -3}}\n")
         self.refused("run", path, says=["site.yaml:3", "rate", "-3"])
         self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--rate", "-3", says=["rate"])
+
+    def test_settings_of_a_camera_behind_a_source(self):
+        done = self.refused("run", "--source", f"{DEMO_CLIP},loop=true", "--model", DEMO_MODEL,
+                            says=["loop is no option of --source", "every, rate and id", "--loop for all sources"])
+        self.assertNotIn("no such file", done.stderr)
+        camera = re.search(r"cameras: \[.*\}\]", done.stderr)[0]  # what it says to write is taken
+        path = self.config(f"models: {{m: {{path: {DEMO_MODEL}}}}}\n{camera}\n")
+        self.assertEqual(run("run", path, "--listen", "off", "--max-answers", "1").returncode, 0, camera)
+        done = self.refused("run", "--source", "rtsp://joe:s3cret@127.0.0.1:9/x,password=s3cret,priority=critical", "--model", DEMO_MODEL,
+                            says=["--source rtsp://127.0.0.1:9/x: password and priority are no options", "${PASSWORD}"])
+        self.assertNotIn("s3cret", done.stderr)
 
     def test_policies_out_of_range(self):
         base = ("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--policy", "adaptive")

@@ -5,7 +5,6 @@ import json
 import pathlib
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ import unittest
 import urllib.request
 
 import framemill
-from framemill import BINARY, DEMO_CLIP, DEMO_MODEL, FramemillTest
+from framemill import BINARY, DEMO_CLIP, DEMO_MODEL, FramemillTest, free_port
 
 sys.path.append(str(framemill.ROOT / ".deps/playwright"))
 try:
@@ -32,12 +31,6 @@ def why_unavailable():
     if not CHROMIUM.exists():
         return f"{CHROMIUM} is missing; scripts/setup.sh installs it"
     return None
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 @unittest.skipIf(why_unavailable(), why_unavailable())

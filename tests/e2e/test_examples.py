@@ -2,14 +2,13 @@
 import contextlib
 import json
 import os
-import socket
 import sqlite3
 import subprocess
 import unittest
 import unittest.mock
 
 import framemill
-from framemill import ROOT, FramemillTest, Finished, read_lines
+from framemill import ROOT, FramemillTest, Finished, free_port, read_lines
 
 
 class ExamplesTest(FramemillTest):
@@ -40,10 +39,7 @@ class ExamplesTest(FramemillTest):
             self.assertTrue((self.folder / f"{name}.jpg").exists())
 
     def test_loading_dock(self):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            port = s.getsockname()[1]
-        with unittest.mock.patch.dict(os.environ, {"MODBUS_PORT": str(port)}):
+        with unittest.mock.patch.dict(os.environ, {"MODBUS_PORT": str(free_port())}):
             done = self.example("loading-dock")
         alarms = [json.loads(line) for line in (self.folder / "alarms.jsonl").read_text().splitlines()]
         self.assertIn(("occupied", "raised"), {(a["rule"], a["state"]) for a in alarms}, done.stderr)

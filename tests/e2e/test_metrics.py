@@ -2,14 +2,13 @@
 import json
 import re
 import shutil
-import socket
 import subprocess
 import time
 import unittest
 import urllib.parse
 import urllib.request
 
-from framemill import OUTCOMES, ROOT
+from framemill import OUTCOMES, ROOT, free_port
 from test_server import ServerTest, SYNTHETIC
 
 PROMETHEUS = ROOT / "deploy/prometheus"
@@ -84,9 +83,7 @@ class MetricsTest(ServerTest):
         config = (PROMETHEUS / "prometheus.yaml").read_text().replace("127.0.0.1:8460", self.address).replace("interval: 15s", "interval: 1s")
         config = config.replace("# authorization", "authorization").replace("/etc/prometheus/framemill.token", str(token)).replace("alerts.yaml", str(PROMETHEUS / "alerts.yaml"))
         (self.folder / "prometheus.yaml").write_text(config)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         log = open(self.folder / "prometheus.log", "wb")
         self.addCleanup(log.close)
         prometheus = subprocess.Popen(["prometheus", f"--config.file={self.folder}/prometheus.yaml", f"--storage.tsdb.path={self.folder}/tsdb",

@@ -42,6 +42,28 @@ onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], 
 """
 
 
+QUERIES = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import graphs, onnx
+model = graphs.queries(sys.argv[2])
+if len(sys.argv) > 4:  # the boxes in pixels, which no exporter of this kind writes
+    model.graph.initializer.append(onnx.numpy_helper.from_array(graphs.np.float32(100), "hundred"))
+    boxes = next(node for node in model.graph.node if node.name == "to_pred_boxes")
+    boxes.op_type = "Mul"
+    boxes.input.append("hundred")
+onnx.save(model, sys.argv[3])
+"""
+
+FLOAT_FORM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import onnx
+from float_form import float_form
+onnx.save(float_form(onnx.load(sys.argv[2])), sys.argv[3])
+"""
+
+
 @unittest.skipIf(MISSING, MISSING)
 class PrepareTest(FramemillTest):
     def prepare(self, *arguments, model=FLOAT_MODEL, expect=0, says=(), env=None, venv=VENV):
@@ -166,6 +188,76 @@ zeros = {t.name: t for t in graph.initializer}
 kinds = {zeros[node.input[2]].data_type for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear") and len(node.input) > 2}
 assert kinds <= {onnx.TensorProto.INT8, onnx.TensorProto.INT32}, kinds
 """, out / "models/line_640x384_int8_qdq.onnx")
+
+    # Heads that answer with rows.
+
+    @unittest.skipUnless((TESTDATA / "models").is_dir(), f"{TESTDATA} is not there")
+    def test_yolov10_gets_an_open_batch_a_wide_size_and_int8(self):
+        """YOLOv10 as it is exported, for one picture: each picture of a batch gets its own boxes, and the set is held against it."""
+        model = self.folder / "yolov10n.onnx"
+        with_packages(FLOAT_FORM, framemill.ROOT / "tests/agree", TESTDATA / "models/yolov10n_640_int8_dynamic_s8_gaotong.onnx", model)
+        out, clip = self.folder / "set", TESTDATA / "clips/street_vehicles_ahmetozlu.mp4"
+        done = self.prepare("--calibrate", clip, "--out", out, "--pictures", "16", "--sizes", "640x384", "--forms", "openvino", "--precisions", "int8", "--conditions", "clean",
+                            "--bench", "off", "--json", model=model)
+        document = json.loads(done.stdout)
+        self.assertEqual((document["source"]["head"], document["source"]["batch"]), ("end2end", "any"))
+        self.assertEqual(document["source"]["labels"][2], "car")
+        rows = {row["name"]: row for row in document["variants"]}
+        self.assertEqual(rows["yolov10n_640x640_fp32"]["footage"]["agreement"], 1)
+        self.assertGreater(rows["yolov10n_640x384_fp32"]["footage"]["agreement"], 0.97)
+        for size in ("640x640", "640x384"):
+            self.assertGreater(rows[f"yolov10n_{size}_int8"]["footage"]["agreement"], 0.9, rows[f"yolov10n_{size}_int8"])
+            self.assertLess(rows[f"yolov10n_{size}_int8"]["bytes"], 0.5 * rows[f"yolov10n_{size}_fp32"]["bytes"])
+        # Two cameras in one call: the same answers as by themselves.
+        two = [self.answers(out, "yolov10n_640x384_fp32", batch) for batch in (1, 2)]
+        self.assertGreater(len(two[0]), 20)
+        self.assertEqual(two[0], two[1])
+
+    def answers(self, out, name, batch):
+        """Rounded detections of two cameras by that variant, with batches of so many."""
+        clips = [TESTDATA / f"clips/{clip}.mp4" for clip in ("street_vehicles_ahmetozlu", "reception_hall_ahsan")]
+        sources = [part for clip in clips for part in ("--source", f"{clip},every=40")]
+        done = self.run_engine(*sources, "--model", out / f"models/{name}.onnx", "--policy", "full", "--pace", "fast", "--batch", str(batch), "--max-frames", "200")
+        return sorted((line["camera"], line["seq"], detection["label"], *(round(side / 4) for side in detection["box"])) for line in done.results for detection in line["detections"]
+                      if detection["score"] > 0.5)
+
+    def test_the_outputs_of_rt_detr_become_one(self):
+        """labels, boxes and scores with the picture's size as a second input: what run refuses, prepare makes a set of that runs."""
+        model, names, out = self.folder / "rtdetr.onnx", self.folder / "names.txt", self.folder / "set"
+        with_packages(QUERIES, framemill.ROOT / "prepare/tests", "labels", model)
+        names.write_text("car\nbus\nperson\n")
+        refused = run("run", "--source", DEMO_CLIP, "--model", model, "--labels", names, "--listen", "off")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("2 inputs", refused.stderr)
+        arguments = ["--labels", names, "--calibrate", DEMO_CLIP, "--out", out, "--pictures", "16", "--conditions", "clean", "--bench", "off"]
+        done = self.prepare(*arguments, "--json", model=model,
+                            says=[r'outputs "labels", "boxes", "scores" became one of \[batch, 20, 6\].*orig_target_sizes', r"no 256x160: made 256x160, the model's boxes lie"])
+        document = json.loads(done.stdout)
+        self.assertEqual((document["source"]["file"], document["source"]["head"], document["source"]["batch"]), ("rtdetr.onnx", "end2end", "any"))
+        rows = {row["name"]: row for row in document["variants"]}
+        self.assertEqual(set(rows), {f"rtdetr_320x192_{kind}" for kind in ("fp32", "fp16", "fp16_onnx", "int8", "int8_qdq")})
+        self.assertEqual(rows["rtdetr_320x192_fp32"]["footage"]["agreement"], 1)
+        self.assertGreater(rows["rtdetr_320x192_fp16_onnx"]["rounding"]["agreement"], 0.99)
+        with_packages("""
+import sys, openvino
+operations = openvino.Core().read_model(sys.argv[1]).get_ordered_ops()
+products = [node for node in operations if node.get_type_name() == "MatMul"]
+assert products, "the decoder has gone"
+for node in products:  # of two tensors, or with weights that are stored as they were
+    assert not any(node.input_value(i).get_node().get_type_name() == "FakeQuantize" for i in (0, 1)), node.get_friendly_name()
+assert any(node.get_type_name() == "FakeQuantize" for node in operations), "nothing was made INT8"
+""", out / "models/rtdetr_320x192_int8.xml")
+        ran = self.run_engine("--source", f"{DEMO_CLIP},every=50", "--model", out / "models/rtdetr_320x192_int8.xml", "--pace", "fast", "--policy", "full")
+        self.assertTrue({d["label"] for line in ran.results for d in line["detections"]} <= {"car", "bus", "person"})
+        self.assertGreater(sum(len(line["detections"]) for line in ran.results), 0)
+        again = self.prepare(*arguments, "--json", model=model)
+        self.assertEqual(json.loads(again.stdout)["steps"]["made"], 0)
+
+    def test_outputs_that_mean_something_else_are_named(self):
+        model, names = self.folder / "pixels.onnx", self.folder / "names.txt"
+        with_packages(QUERIES, framemill.ROOT / "prepare/tests", "logits", model, "pixels")
+        names.write_text("car\nbus\nperson\n")
+        self.refused("--labels", names, "--calibrate", DEMO_CLIP, model=model, says=[r'pixels.onnx: output "pred_boxes" is taken for boxes in shares of the picture, but'])
 
     # Bad input.
 

@@ -17,7 +17,6 @@ import json
 import math
 import pathlib
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,10 +24,12 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/e2e"))
 sys.path.insert(0, str(ROOT / "tests/camera_sim"))
 sys.path.insert(0, str(ROOT / "tests/perf"))
 import density
 import sim_client
+from framemill import free_port
 
 CLIPS = density.WITHOUT_B_FRAMES
 WINDOW_S = 2
@@ -53,9 +54,7 @@ class FileCameras:
             self.clip_of[f"cam-{i + 1}"] = clip.stem
             self.cameras.append({"id": f"cam-{i + 1}", "url": str(clip), "loop": True, "start": f"{draw.uniform(0, .9 * lengths[clip]):.2f}s"})
         self.few, self.path = a.few, folder / "site.yaml"
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.address = "127.0.0.1:%d" % free.getsockname()[1]
+        self.address = f"127.0.0.1:{free_port()}"
 
     def __enter__(self):
         return self

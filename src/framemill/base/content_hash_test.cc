@@ -1,11 +1,12 @@
 #include "framemill/base/content_hash.h"
 
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
@@ -37,13 +38,10 @@ TEST(Sha256, DoesNotDependOnThePieces) {
 }
 
 TEST(HashFiles, IsThatOfTheFilesInARow) {
-  const std::string place = testing::TempDir() + "framemill_hash_";
-  std::ofstream(place + "1") << "a";
-  std::ofstream(place + "2") << "bc";
-  const std::vector<std::string> paths{place + "1", place + "2"};
+  const TempFolder folder;
+  const std::vector<std::string> paths{folder.write("1", "a"), folder.write("2", "bc")};
   EXPECT_EQ(*hash_files(paths), hash_of("abc", 3));
-  std::filesystem::remove(place + "1");
-  std::filesystem::remove(place + "2");
+  std::filesystem::remove(paths[1]);
   const Result<std::string> gone = hash_files(paths);
   ASSERT_FALSE(gone);
   EXPECT_EQ(gone.error().code(), ErrorCode::kNotFound);

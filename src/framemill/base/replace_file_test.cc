@@ -7,31 +7,26 @@
 #include <string>
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
 
 class ReplaceFile : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "replace_file_XXXXXX";
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   static std::string read(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     return {std::istreambuf_iterator<char>(file), {}};
   }
   std::ptrdiff_t files() const {
-    return std::distance(std::filesystem::directory_iterator(folder_), {});
+    return std::distance(std::filesystem::directory_iterator(folder_.path()), {});
   }
-  std::string folder_;
+  const TempFolder folder_;
 };
 
 TEST_F(ReplaceFile, WritesTextAndBytesInPlaceOfWhatWasThere) {
-  const std::string path = folder_ + "/page";
+  const std::string path = folder_ / "page";
   ASSERT_TRUE(replace_file(path, std::string("a longer text that goes")));
   EXPECT_EQ(read(path), "a longer text that goes");
   ASSERT_TRUE(replace_file(path, std::array<std::uint8_t, 3>{0xFF, 0, 'x'}));
@@ -40,7 +35,7 @@ TEST_F(ReplaceFile, WritesTextAndBytesInPlaceOfWhatWasThere) {
 }
 
 TEST_F(ReplaceFile, WhatCannotBeReplacedStaysAndNothingIsLeftBehind) {
-  const std::string path = folder_ + "/taken";
+  const std::string path = folder_ / "taken";
   std::filesystem::create_directories(path + "/inside");
   const Result<void> done = replace_file(path, std::string("text"));
   ASSERT_FALSE(done);
@@ -49,7 +44,7 @@ TEST_F(ReplaceFile, WhatCannotBeReplacedStaysAndNothingIsLeftBehind) {
   EXPECT_TRUE(std::filesystem::exists(path + "/inside"));
   EXPECT_EQ(files(), 1);
   EXPECT_FALSE(check_replaceable(path));
-  EXPECT_TRUE(check_replaceable(folder_ + "/free"));
+  EXPECT_TRUE(check_replaceable(folder_ / "free"));
   EXPECT_EQ(files(), 1);
 }
 

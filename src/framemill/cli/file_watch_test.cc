@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "framemill/base/temp_folder_for_test.h"
+
 namespace framemill {
 namespace {
 
@@ -15,13 +17,11 @@ using std::chrono::milliseconds;
 
 class FileWatchTest : public testing::Test {
  protected:
-  FileWatchTest()
-      : folder_(fs::temp_directory_path() / ("file-watch-" + std::to_string(getpid()))) {
+  FileWatchTest() {
     fs::create_directories(folder_ / "a");
     fs::create_directories(folder_ / "b");
     write(folder_ / "site.yaml", "one");
   }
-  ~FileWatchTest() override { fs::remove_all(folder_); }
 
   static void write(const fs::path& path, const std::string& text) { std::ofstream(path) << text; }
   /// Whether it is told `times` in all within a generous time, and not more a moment later.
@@ -34,7 +34,7 @@ class FileWatchTest : public testing::Test {
     return {.quiet = milliseconds(50), .patience = milliseconds(500), .look_every = look_every};
   }
 
-  const fs::path folder_;
+  const TempFolder folder_;
   std::atomic<int> told_{0};
 };
 

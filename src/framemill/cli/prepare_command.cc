@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -11,7 +12,9 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "framemill/base/replace_file.h"
@@ -27,6 +30,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr int kDone = 0, kFailed = 1, kWrongUsage = 2;
+constexpr int kOtherOutputs = 3;  // of the worker: it knows no outputs like these
 constexpr const char* kHomeVariable = "FRAMEMILL_PREPARE";
 
 int say(int status, const std::string& message) {
@@ -108,7 +112,9 @@ Json describe(const Detector& detector, const PrepareRequest& request) {
           {"nms_iou", detector.nms_iou()}};
 }
 
-Json to_json(const PrepareRequest& request, const Detector& detector, const fs::path& program) {
+/// `source`: the file that was named; request.model.path may be what was made of it.
+Json to_json(const PrepareRequest& request, const std::string& source, const Detector& detector,
+             const fs::path& program) {
   Json sizes;
   if (request.sizes) {
     sizes = Json::array();
@@ -126,6 +132,7 @@ Json to_json(const PrepareRequest& request, const Detector& detector, const fs::
           {"program", program.string()},
           {"command", request.command},
           {"model", request.model.path},
+          {"source", source},
           {"labels", request.model.labels},
           {"model_options", model_options},
           {"out", request.out},
@@ -147,10 +154,20 @@ Json to_json(const PrepareRequest& request, const Detector& detector, const fs::
 
 /// The head and the self-test of the model, as every command of framemill has them.
 Result<std::unique_ptr<Detector>> load(const PrepareRequest& request) {
-  fmt::print(stderr, "checking {}\n", request.model.path);
   Result<DetectorOptions> options = detector_options(request.model, EngineSettings{});
   if (!options) return fail(options.error());
   return Detector::load(*options);
+}
+
+/// True where the model was refused for its inputs and outputs, which the worker may know how to
+/// rewrite: not where it is damaged or detects nothing.
+bool has_unknown_outputs(const PrepareRequest& request) {
+  const Result<DetectorOptions> options = detector_options(request.model, EngineSettings{});
+  if (!options) return false;
+  const Result<std::unique_ptr<Backend>> backend = load_backend(options->backend);
+  if (!backend) return backend.error().code() == ErrorCode::kUnsupported;
+  const ModelFacts& facts = (*backend)->facts();
+  return facts.input && !recognise_head(facts.outputs, *facts.input, std::nullopt, options->head);
 }
 
 /// Only the owner may read it: cameras' URLs have passwords. The worker takes it away.
@@ -178,10 +195,44 @@ std::string become(const std::string& python, const std::vector<std::string>& ar
   return fmt::format("{}: {}", python, std::strerror(errno));
 }
 
+/// Runs the worker and waits for it. Returns its exit status, kFailed where it was killed.
+int run_worker(const std::string& python, const std::vector<std::string>& arguments) {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
+    const std::string problem = become(python, arguments);
+    _exit(say(kFailed, problem));
+  }
+  int status = 0;
+  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  return child > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : kFailed;
+}
+
+struct Worker {
+  std::string python, script, venv;
+};
+
+/// Has the worker turn outputs that framemill does not read into one that it does, and names the
+/// new file in `request`. Returns kDone, kOtherOutputs, or the status to end with: then all is
+/// said.
+int adapt(const Worker& worker, PrepareRequest& request) {
+  const fs::path source(request.model.path);
+  const fs::path target = fs::path(request.out) / ".prepare/adapted" / source.filename();
+  const Json words{{"adapt", source.string()}, {"to", target.string()}};
+  const Result<std::string> path = write_request(request, words.dump());
+  if (!path) return say(kFailed, path.error().message());
+  const int status = run_worker(worker.python, {worker.script, worker.venv, *path});
+  std::error_code ignored;
+  fs::remove(*path, ignored);
+  if (status == kDone) request.model.path = target.string();
+  return status;
+}
+
 }  // namespace
 
 int prepare_command(const std::vector<std::string>& args) {
-  const Result<PrepareRequest> request = parse_prepare_options(args);
+  Result<PrepareRequest> request = parse_prepare_options(args);
   if (!request) return say(kWrongUsage, request.error().message());
   if (request->is_help_wanted) {
     fmt::print("{}", prepare_help());
@@ -200,9 +251,16 @@ int prepare_command(const std::vector<std::string>& args) {
                "neither HOME nor XDG_CACHE_HOME is set; name the venv's place by --venv");
   std::string text;
   {
-    const Result<std::unique_ptr<Detector>> detector = load(*request);
+    const std::string source = request->model.path;
+    fmt::print(stderr, "checking {}\n", source);
+    Result<std::unique_ptr<Detector>> detector = load(*request);
+    if (!detector && has_unknown_outputs(*request)) {
+      const int status = adapt({*python, worker->string(), venv}, *request);
+      if (status != kDone && status != kOtherOutputs) return status;
+      if (status == kDone) detector = load(*request);
+    }
     if (!detector) return say(kWrongUsage, detector.error().message());
-    text = to_json(*request, **detector, program).dump();
+    text = to_json(*request, source, **detector, program).dump();
   }
   const Result<std::string> path = write_request(*request, text);
   if (!path) return say(kFailed, path.error().message());

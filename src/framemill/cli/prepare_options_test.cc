@@ -1,12 +1,12 @@
 #include "framemill/cli/prepare_options.h"
 
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
@@ -22,13 +22,10 @@ using testing::Not;
 class PrepareOptionsTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "framemill-prepare-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
     for (const char* const file : {"m.onnx", "clip.mp4", "m.xml", "a_file"})
-      std::ofstream(folder_ / file) << "x";
+      folder_.write(file, "x");
     fs::create_directory(folder_ / "pictures");
   }
-  void TearDown() override { fs::remove_all(folder_); }
 
   /// `@` in a word stands for the folder.
   Result<PrepareRequest> parse(const std::string& line) const {
@@ -46,7 +43,7 @@ class PrepareOptionsTest : public testing::Test {
     return request ? "none" : request.error().message();
   }
 
-  fs::path folder_;
+  const TempFolder folder_;
   const std::string good_ = "@m.onnx --calibrate @clip.mp4 --out @out ";
 };
 

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "framemill/base/url.h"
+#include "framemill/cli/misplaced_keys.h"
 #include "framemill/config/camera_ids.h"
 #include "framemill/config/duration.h"
 #include "framemill/config/load_settings.h"
@@ -197,7 +198,9 @@ Result<SplitOption> split_option(std::string_view text, std::span<const std::str
 /// Applies the options to settings and gathers what is wrong with them.
 class OptionReader {
  public:
-  explicit OptionReader(const RawOptions& raw) : raw_(raw) {}
+  /// `names`: the options that the command has.
+  OptionReader(const RawOptions& raw, std::span<const std::string_view> names)
+      : raw_(raw), names_(names) {}
 
   Result<void> apply(RunSettings& settings) {
     apply_models(settings);
@@ -287,6 +290,10 @@ class OptionReader {
     for (CameraSettings& camera : settings.cameras) override_camera(camera, common);
 
     for (const std::string& source : raw_.sources) {
+      if (const auto misplaced = find_misplaced_keys(source, kSourceKeys)) {
+        note("--source " + misplaced->source, wrong(explain(*misplaced, kSourceKeys, names_)));
+        continue;
+      }
       // What stands with a source counts more than what is said for all.
       Result<CameraSettings> camera = parse_source_option(source, common);
       if (camera)
@@ -347,17 +354,21 @@ class OptionReader {
   }
 
   const RawOptions& raw_;
+  const std::span<const std::string_view> names_;
   std::vector<std::string> problems_;
   bool are_all_unsupported_ = true;
 };
 
-/// Arguments that belong to no option: misspelt ones get a suggestion.
-Result<void> check_extras(const CLI::App& app, std::string_view command) {
+std::vector<std::string> names_of_options(const CLI::App& app) {
   std::vector<std::string> names;
-  for (const CLI::Option* option : app.get_options()) {
+  for (const CLI::Option* option : app.get_options())
     if (!option->get_lnames().empty()) names.push_back("--" + option->get_lnames().front());
-  }
-  const std::vector<std::string_view> known(names.begin(), names.end());
+  return names;
+}
+
+/// Arguments that belong to no option: misspelt ones get a suggestion.
+Result<void> check_extras(const CLI::App& app, std::span<const std::string_view> known,
+                          std::string_view command) {
   std::vector<std::string> lines;
   for (const std::string& extra : app.remaining()) {
     if (extra.starts_with('-')) {
@@ -403,14 +414,15 @@ std::string option_of(const SettingPlace& place, const RunSettings& settings) {
 }
 
 /// `text`: of the configuration where there is one; read from its file where it is not given.
-Result<RunSettings> settle(const RawOptions& raw, std::optional<std::string>& text) {
+Result<RunSettings> settle(const RawOptions& raw, std::span<const std::string_view> names,
+                           std::optional<std::string>& text) {
   if (raw.config.empty() && raw.sources.empty())
     return wrong("nothing to run; name a configuration, or a --source with its --model");
   if (!raw.config.empty() && !raw.sources.empty())
     return wrong(
         fmt::format("{} and --source exclude each other; add the source to the configuration",
                     quote(raw.config)));
-  OptionReader reader(raw);
+  OptionReader reader(raw, names);
   if (!raw.config.empty()) {
     if (!text) {
       Result<std::string> found = read_configuration(raw.config);
@@ -469,7 +481,9 @@ Result<RunOptions> parse_run_like_options(const std::vector<std::string>& argume
     return wrong(
         fmt::format("{}; see framemill {} --help", redact_words(error.what()), command.name));
   }
-  if (Result<void> checked = check_extras(app, command.name); !checked)
+  const std::vector<std::string> names = names_of_options(app);
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  if (Result<void> checked = check_extras(app, known, command.name); !checked)
     return fail(checked.error());
   if (raw.log_level) {
     const std::vector<std::string_view> levels = split_choices(kLogLevels);
@@ -479,7 +493,7 @@ Result<RunOptions> parse_run_like_options(const std::vector<std::string>& argume
     options.log_level = *raw.log_level;
   }
   std::optional<std::string> text = config_text;
-  Result<RunSettings> settings = settle(raw, text);
+  Result<RunSettings> settings = settle(raw, known, text);
   if (!settings) return fail(settings.error());
   options.settings = *std::move(settings);
   options.config_text = std::move(text).value_or("");

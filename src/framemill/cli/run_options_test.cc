@@ -131,6 +131,12 @@ TEST(ParseRunOptions, SaysWhatIsWrongAndWhatToDo) {
       {"--source a.mp4,every=2,rate=3 --model m.onnx", "rate and every exclude each other"},
       {"--source a.mp4,id=x --source b.mp4,id=x --model m.onnx",
        "--source b.mp4: \"x\" is the id of another"},
+      {"--source a.mp4,loop=true,every=2 --model m.onnx",
+       "--source a.mp4: loop is no option of --source, which takes every, rate and id; write the "
+       "camera into a configuration, cameras: [{id: a, url: a.mp4, loop: true, every: 2}], or give "
+       "--loop for all sources"},
+      {"--source rtsp://h/1,priority=critical --model m.onnx",
+       "--source rtsp://h/1: priority is no option of --source"},
       {"--source ftp://h/x --model m.onnx", "ftp:// is not a source"},
       {"--source rtsp://h/1 --model m.onnx --loop", "--loop: is for files"},
       {"--source rtsp://h/1 --model m.onnx --pace fast",
@@ -154,6 +160,7 @@ TEST(ParseRunOptions, NeverShowsASecret) {
        {"--source rtsp://viewer:hunter2@h/1 --model m.pt --loop --pace fast",
         "--source rtsp://viewer:hunter2@h/1,every=x --model m.onnx",
         "--source ftp://viewer:hunter2@h/1 --model m.onnx",
+        "--source rtsp://viewer:hunter2@h/1,password=hunter2,slo=1s --model m.onnx",
         "--source rtsp://viewer:hunter2@h/1,id=a --source rtsp://viewer:hunter2@h/1,id=a --model "
         "m.onnx",
         "a.yaml b.yaml rtsp://viewer:hunter2@h/1", "--rate rtsp://viewer:hunter2@h/1",

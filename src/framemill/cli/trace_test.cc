@@ -2,7 +2,6 @@
 // and what is written is what is read.
 
 #include <atomic>
-#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <random>
@@ -12,8 +11,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/engine/engine.h"
 #include "framemill/engine/trace_json.h"
 #include "framemill/infer/fake_backend.h"
@@ -29,12 +28,6 @@ using testing::HasSubstr;
 
 class TraceTest : public testing::Test {
  protected:
-  TraceTest() {
-    std::filesystem::create_directory(folder_);
-    control_ = std::make_shared<FakeBackendControl>();
-  }
-  ~TraceTest() override { std::filesystem::remove_all(folder_); }
-
   /// Two at a time, `service_time` each.
   std::shared_ptr<const Detector> detector(Duration service_time) const {
     const FakeBackendOptions backend{
@@ -97,10 +90,9 @@ class TraceTest : public testing::Test {
     return path;
   }
 
-  const std::filesystem::path folder_ =
-      std::filesystem::temp_directory_path() / fmt::format("framemill-trace-{}", ::getpid());
+  const TempFolder folder_;
   const SystemClock clock_;
-  std::shared_ptr<FakeBackendControl> control_;
+  std::shared_ptr<FakeBackendControl> control_ = std::make_shared<FakeBackendControl>();
   RunReport report_;
 };
 
@@ -248,8 +240,7 @@ TEST_F(TraceTest, WhatIsWrittenIsWhatIsRead) {
   append_trace_header(text, header);
   for (const DispatchRecord& record : records) append_trace_record(text, record, began);
   append_trace_end(text, static_cast<std::int64_t>(records.size()) - 1, 5);
-  const std::string path = folder_ / "made.jsonl";
-  std::ofstream(path) << text;
+  const std::string path = folder_.write("made.jsonl", text);
 
   const Result<std::unique_ptr<TraceReader>> reader = TraceReader::open(path);
   ASSERT_TRUE(reader.has_value()) << reader.error().message();

@@ -1,11 +1,9 @@
 #include "framemill/cli/verify_settings.h"
 
-#include <filesystem>
-#include <fstream>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
@@ -16,17 +14,13 @@ using namespace std::chrono_literals;
 class PlanLoad : public ::testing::Test {
  protected:
   PlanLoad() {
-    std::filesystem::create_directories(source_.models_dir);
-    for (const char* name : {"a.onnx", "b.onnx"}) {
-      std::ofstream(std::filesystem::path(source_.models_dir) / name) << "model";
-    }
+    for (const char* name : {"a.onnx", "b.onnx"}) models_.write(name, "model");
     source_.run_for = 10s;
     group_.name = "gates";
     group_.count = 3;
     group_.resolution = {640, 360};
     group_.model = "a.onnx";
   }
-  ~PlanLoad() override { std::filesystem::remove_all(source_.models_dir); }
 
   Workload workload_of(std::vector<CameraGroup> groups) const {
     Workload workload;
@@ -34,9 +28,8 @@ class PlanLoad : public ::testing::Test {
     return workload;
   }
 
-  // Of this process alone: the tests of one suite run beside each other.
-  LoadSource source_{.models_dir =
-                         ::testing::TempDir() + "plan_load_models_" + std::to_string(::getpid())};
+  const TempFolder models_;
+  LoadSource source_{.models_dir = models_.path()};
   CameraGroup group_;
 };
 

@@ -17,7 +17,8 @@
 #include <fmt/format.h>
 #include <fmt/ostream.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
@@ -191,18 +192,11 @@ void write_line(std::ofstream& file, const std::string& camera, int frame,
              listed);
 }
 
-/// A folder of its own that goes with the test.
 class AgreementScript : public testing::Test {
  protected:
   void SetUp() override {
     script_ = std::filesystem::path(FRAMEMILL_SOURCE_DIR) / "../shared/tools/agreement.py";
     if (!std::filesystem::exists(script_)) GTEST_SKIP() << "no " << script_.string();
-    std::string name = (std::filesystem::temp_directory_path() / "agreement-XXXXXX").string();
-    ASSERT_NE(mkdtemp(name.data()), nullptr);
-    folder_ = name;
-  }
-  void TearDown() override {
-    if (!folder_.empty()) std::filesystem::remove_all(folder_);
   }
   std::string run_script(const std::string& options) const {
     const std::string command =
@@ -221,7 +215,7 @@ class AgreementScript : public testing::Test {
   std::filesystem::path given_path() const { return folder_ / "given.jsonl"; }
 
   std::filesystem::path script_;
-  std::filesystem::path folder_;
+  const TempFolder folder_;
 };
 
 TEST_F(AgreementScript, SaysTheSame) {

@@ -7,6 +7,7 @@
 
 #include "framemill/base/cpu_time.h"
 #include "framemill/base/thread_name.h"
+#include "framemill/base/thread_priority.h"
 #include "framemill/vision/edge_density.h"
 
 namespace framemill {
@@ -150,6 +151,7 @@ bool CameraSession::is_redirected() {
 
 void CameraSession::run() {
   name_this_thread("cam", options_.id);
+  if (options_.nice > 0) lower_thread_priority(options_.nice);
   if (options_.start_delay > Duration::zero()) (void)wait(options_.start_delay);
   while (wait_while_paused()) {
     const std::optional<Error> error = run_epoch();

@@ -60,7 +60,8 @@ struct CameraSessionOptions {
   std::int64_t max_answers = 0;  ///< sampled; 0: no limit
   double max_pts_s = 0;          ///< pace fast: media time to stop after; 0: no limit
   bool is_fast = false;
-  WallTime run_started_at;        ///< captured_at at pace fast is this + pts
+  WallTime run_started_at;  ///< captured_at at pace fast is this + pts
+  int nice = 0;  ///< priority of the thread below that of the process; see lower_thread_priority()
   bool is_scene_wanted = false;   ///< frames say how full of edges they are
   bool is_motion_wanted = false;  ///< the policy follows motion, or compares pictures
 };

@@ -21,6 +21,8 @@
 namespace framemill {
 namespace {
 
+constexpr int kNiceBesideCritical = 5;
+
 /// How long a change waits for the last answers of the camera it replaces.
 constexpr Duration kDrainPatience = std::chrono::seconds(3);
 /// How often it is looked whether a retired camera has come to rest; they are few.
@@ -201,6 +203,13 @@ void Engine::State::start_session(Camera& camera, Duration start_delay) {
   session.max_answers = engine.max_answers;
   session.is_fast = is_fast;
   session.start_delay = start_delay;
+  const bool is_beside_critical =
+      from.priority != Priority::kCritical &&
+      std::ranges::any_of(settings.cameras, [](const CameraSettings& other) {
+        return other.priority == Priority::kCritical;
+      });
+  // Decoding of the others makes way for inference and for decoding of critical cameras.
+  if (is_beside_critical && !is_fast) session.nice = kNiceBesideCritical;
   if (is_fast) session.max_pts_s = to_seconds(engine.run_for);
   session.run_started_at = started_at;
   camera.session = std::make_unique<CameraSession>(std::move(session), create_source,

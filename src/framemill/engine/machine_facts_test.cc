@@ -1,11 +1,11 @@
 #include "framemill/engine/machine_facts.h"
 
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
@@ -15,17 +15,8 @@ using testing::IsEmpty;
 
 class FakeMachine : public testing::Test {
  protected:
-  void SetUp() override {
-    root_ = std::filesystem::path(testing::TempDir()) /
-            (std::string("framemill_machine_") +
-             testing::UnitTest::GetInstance()->current_test_info()->name());
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
-  void put(const std::string& path, const std::string& text) {
-    std::filesystem::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text;
-  }
-  std::filesystem::path root_;
+  void put(const std::string& path, const std::string& text) const { root_.write(path, text); }
+  const TempFolder root_;
 };
 
 TEST_F(FakeMachine, SaysWhatTheSystemShows) {
@@ -40,7 +31,7 @@ TEST_F(FakeMachine, SaysWhatTheSystemShows) {
        {"dev/dri/renderD128", "dev/dri/card0", "dev/nvidia1", "dev/nvidiactl", "dev/nvidia-uvm"})
     put(name, "");
   put("proc/driver/nvidia/version", "NVRM version: 550.1\nGCC\n");
-  const MachineFacts facts = read_machine_facts(root_);
+  const MachineFacts facts = read_machine_facts(root_.path());
   EXPECT_EQ(facts.cpu, "Fast 9000");
   EXPECT_THAT(facts.cpu_features, ElementsAre("avx", "avx2", "avx512_vnni"));
   EXPECT_EQ(facts.memory_bytes, 1'024'000);
@@ -55,7 +46,7 @@ TEST_F(FakeMachine, SaysWhatTheSystemShows) {
 }
 
 TEST_F(FakeMachine, NothingShownIsNothingClaimed) {
-  const MachineFacts facts = read_machine_facts(root_);
+  const MachineFacts facts = read_machine_facts(root_.path());
   EXPECT_EQ(facts.cpu, "unknown");
   EXPECT_THAT(facts.cpu_features, IsEmpty());
   EXPECT_THAT(facts.gpus, IsEmpty());
@@ -65,9 +56,9 @@ TEST_F(FakeMachine, NothingShownIsNothingClaimed) {
 
 TEST_F(FakeMachine, NoLimitIsNotALimit) {
   put("sys/fs/cgroup/memory.max", "max\n");
-  EXPECT_FALSE(read_machine_facts(root_).memory_limit_bytes);
+  EXPECT_FALSE(read_machine_facts(root_.path()).memory_limit_bytes);
   put("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
-  EXPECT_FALSE(read_machine_facts(root_).memory_limit_bytes);
+  EXPECT_FALSE(read_machine_facts(root_.path()).memory_limit_bytes);
 }
 
 }  // namespace

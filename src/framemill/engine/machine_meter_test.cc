@@ -1,40 +1,31 @@
 #include "framemill/engine/machine_meter.h"
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
 
 class FakeRoot : public testing::Test {
  protected:
-  void SetUp() override {
-    root_ = std::filesystem::path(testing::TempDir()) /
-            (std::string("framemill_meter_") +
-             testing::UnitTest::GetInstance()->current_test_info()->name());
-  }
-  void TearDown() override { std::filesystem::remove_all(root_); }
-  void put(const std::string& path, const std::string& text) {
-    std::filesystem::create_directories((root_ / path).parent_path());
-    std::ofstream(root_ / path) << text;
-  }
-  std::filesystem::path root_;
+  void put(const std::string& path, const std::string& text) const { root_.write(path, text); }
+  const TempFolder root_;
   ManualClock clock_;
 };
 
 TEST_F(FakeRoot, WhatIsNotShownIsAbsent) {
-  MachineMeter meter(clock_, root_);
+  MachineMeter meter(clock_, root_.path());
   const MeterReading reading = meter.read();
   EXPECT_FALSE(reading.machine_cpu);
   EXPECT_FALSE(reading.energy_j);
   EXPECT_FALSE(reading.temperature_c);
   EXPECT_GT(reading.process_cpu.count(), 0);
-  EXPECT_FALSE(read_governor(root_));
+  EXPECT_FALSE(read_governor(root_.path()));
 }
 
 TEST_F(FakeRoot, SumsPackagesOverTheWrapAndTakesTheHottestCore) {
@@ -50,7 +41,7 @@ TEST_F(FakeRoot, SumsPackagesOverTheWrapAndTakesTheHottestCore) {
   put("sys/class/hwmon/hwmon1/temp1_input", "51000");
   put("sys/class/hwmon/hwmon1/temp2_input", "61500");
   put("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
-  MachineMeter meter(clock_, root_);
+  MachineMeter meter(clock_, root_.path());
   EXPECT_DOUBLE_EQ(*meter.read().energy_j, 0);
   put("sys/class/powercap/intel-rapl:0/energy_uj", "9500000");
   put("sys/class/powercap/intel-rapl:1/energy_uj", "1000000");  // wrapped
@@ -60,7 +51,7 @@ TEST_F(FakeRoot, SumsPackagesOverTheWrapAndTakesTheHottestCore) {
   const double ticks = 157;  // 100 + 50 + 2 + 1 + 4, idle and disks left out
   EXPECT_NEAR(to_seconds(*reading.machine_cpu), ticks / static_cast<double>(sysconf(_SC_CLK_TCK)),
               1e-9);
-  EXPECT_EQ(read_governor(root_), "powersave");
+  EXPECT_EQ(read_governor(root_.path()), "powersave");
 }
 
 TEST(PeakMemory, IsThatSinceTheReset) {

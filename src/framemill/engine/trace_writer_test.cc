@@ -14,6 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "framemill/base/temp_folder_for_test.h"
+
 namespace framemill {
 namespace {
 
@@ -22,8 +24,6 @@ using Json = nlohmann::json;
 
 class TraceWriterTest : public testing::Test {
  protected:
-  ~TraceWriterTest() override { ::unlink(path_.c_str()); }
-
   std::unique_ptr<TraceWriter> open(const std::string& path, TraceWriter::Options options = {}) {
     Result<std::unique_ptr<TraceWriter>> writer =
         TraceWriter::create(path, {.id = "R", .cameras = {"gate"}, .models = {"m"}}, options);
@@ -42,7 +42,8 @@ class TraceWriterTest : public testing::Test {
     return lines;
   }
 
-  const std::string path_ = testing::TempDir() + fmt::format("trace-{}", ::getpid());
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "trace.jsonl";
 };
 
 TEST_F(TraceWriterTest, WritesAllInOrder) {

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -11,7 +10,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "framemill/base/check.h"
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/infer/backend.h"
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>
@@ -62,25 +61,6 @@ class OpenVino : public testing::Test {
   }
 };
 
-/// A folder of its own, gone at the end.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (fs::temp_directory_path() / "framemill-backends-XXXXXX").string();
-    CHECK(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~TempFolder() { fs::remove_all(path_); }
-  std::string file(const std::string& name, const std::string& content) const {
-    std::ofstream(path_ / name, std::ios::binary) << content;
-    return (path_ / name).string();
-  }
-  std::string path() const { return path_.string(); }
-
- private:
-  fs::path path_;
-};
-
 TEST(LoadBackend, RefusesWhatIsNoModelFileAndSaysWhatToDo) {
   const TempFolder folder;
   const struct {
@@ -89,15 +69,15 @@ TEST(LoadBackend, RefusesWhatIsNoModelFileAndSaysWhatToDo) {
     const char* says;
   } cases[] = {
       {"", ErrorCode::kInvalidArgument, "name an .onnx"},
-      {folder.path() + "/gone.onnx", ErrorCode::kNotFound, "no such file"},
+      {folder / "gone.onnx", ErrorCode::kNotFound, "no such file"},
       {folder.path(), ErrorCode::kInvalidArgument, "directory"},
-      {folder.file("empty.onnx", ""), ErrorCode::kInvalidArgument, "is empty"},
-      {folder.file("m.pt", "x"), ErrorCode::kInvalidArgument, "yolo export"},
-      {folder.file("m.engine", "x"), ErrorCode::kInvalidArgument, "TensorRT"},
-      {folder.file("m.bin", "x"), ErrorCode::kInvalidArgument, "give the .xml"},
-      {folder.file("m.txt", "x"), ErrorCode::kInvalidArgument, "not a model by its name"},
-      {folder.file("alone.xml", "<net/>"), ErrorCode::kNotFound, "alone.bin"},
-      {folder.file("lfs.onnx", "version https://git-lfs.github.com/spec/v1\n"),
+      {folder.write("empty.onnx", ""), ErrorCode::kInvalidArgument, "is empty"},
+      {folder.write("m.pt", "x"), ErrorCode::kInvalidArgument, "yolo export"},
+      {folder.write("m.engine", "x"), ErrorCode::kInvalidArgument, "TensorRT"},
+      {folder.write("m.bin", "x"), ErrorCode::kInvalidArgument, "give the .xml"},
+      {folder.write("m.txt", "x"), ErrorCode::kInvalidArgument, "not a model by its name"},
+      {folder.write("alone.xml", "<net/>"), ErrorCode::kNotFound, "alone.bin"},
+      {folder.write("lfs.onnx", "version https://git-lfs.github.com/spec/v1\n"),
        ErrorCode::kInvalidArgument, "git lfs pull"},
   };
   for (const auto& [path, code, says] : cases) {
@@ -117,11 +97,11 @@ TEST_P(EachRuntime, RefusesContentThatIsNoModel) {
   const TempFolder folder;
   std::ifstream whole(tiny("plain"), std::ios::binary);
   std::string content((std::istreambuf_iterator<char>(whole)), {});
-  folder.file("m.bin", "x");
-  std::vector<std::string> paths{folder.file("noise.onnx", "this is not a model"),
-                                 folder.file("bytes.onnx", "\x08\xff\x12\x80"),
-                                 folder.file("cut.onnx", content.substr(0, content.size() / 2))};
-  if (is_openvino()) paths.push_back(folder.file("m.xml", "<net>"));
+  folder.write("m.bin", "x");
+  std::vector<std::string> paths{folder.write("noise.onnx", "this is not a model"),
+                                 folder.write("bytes.onnx", "\x08\xff\x12\x80"),
+                                 folder.write("cut.onnx", content.substr(0, content.size() / 2))};
+  if (is_openvino()) paths.push_back(folder.write("m.xml", "<net>"));
   for (const std::string& path : paths) {
     const auto backend = load(path);
     ASSERT_FALSE(backend) << path;

@@ -1,9 +1,8 @@
 #include "framemill/metrics/host_meter.h"
 
-#include <fstream>
-
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/metrics/gpu_meter.h"
 
 namespace framemill {
@@ -13,16 +12,8 @@ using namespace std::chrono_literals;
 
 class HostMeterTest : public testing::Test {
  protected:
-  void write(const std::string& name, const std::string& text) {
-    const std::filesystem::path file = root_ / name;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << text;
-  }
-  ~HostMeterTest() override { std::filesystem::remove_all(root_); }
-  const std::filesystem::path root_ =
-      std::filesystem::temp_directory_path() /
-      ("framemill-host-" +
-       std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+  void write(const std::string& name, const std::string& text) const { root_.write(name, text); }
+  const TempFolder root_;
 };
 
 TEST_F(HostMeterTest, ReadsSharesSinceTheLastReading) {
@@ -33,7 +24,7 @@ TEST_F(HostMeterTest, ReadsSharesSinceTheLastReading) {
   write("proc/self/task/7/x", "");
   write("proc/self/task/8/x", "");
   ManualClock clock;
-  HostMeter meter(clock, root_);
+  HostMeter meter(clock, root_.path());
   HostReading reading = meter.read();
   EXPECT_FALSE(reading.cpu_utilization);
   EXPECT_FALSE(reading.process_cpu_cores);
@@ -51,7 +42,7 @@ TEST_F(HostMeterTest, ReadsSharesSinceTheLastReading) {
 
 TEST_F(HostMeterTest, WhatIsNotThereIsNone) {
   ManualClock clock;
-  HostMeter meter(clock, root_);
+  HostMeter meter(clock, root_.path());
   for (int i = 0; i < 2; ++i) {
     const HostReading reading = meter.read();
     EXPECT_FALSE(reading.cpu_utilization);

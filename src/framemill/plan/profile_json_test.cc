@@ -1,8 +1,6 @@
 #include "framemill/plan/profile_json.h"
 
 #include <chrono>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -11,6 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
@@ -65,22 +65,16 @@ DeviceProfile make_profile() {
 
 class ProfileFile : public testing::Test {
  protected:
-  void SetUp() override {
-    path_ = testing::TempDir() + "framemill_profile_" +
-            testing::UnitTest::GetInstance()->current_test_info()->name() + ".json";
-  }
-  void TearDown() override { std::filesystem::remove(path_); }
-
-  Result<DeviceProfile> read(const std::string& text) {
-    std::ofstream(path_, std::ios::binary) << text;
-    return read_profile(path_);
+  Result<DeviceProfile> read(const std::string& text) const {
+    return read_profile(folder_.write("profile.json", text));
   }
   std::string problem_of(const std::string& text) {
     const Result<DeviceProfile> profile = read(text);
     return profile ? "none" : profile.error().message();
   }
 
-  std::string path_;
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "profile.json";
 };
 
 TEST_F(ProfileFile, ComesBackAsItWas) {
@@ -197,10 +191,10 @@ TEST_F(ProfileFile, RefusesWhatIsNoProfile) {
   EXPECT_THAT(problem_of("{\"schema\": \"\xff\"}"), HasSubstr("is not JSON"));
   EXPECT_THAT(problem_of("models: {objects: {path: yolo.onnx}}"), HasSubstr("is not JSON"));
 
-  const Result<DeviceProfile> folder = read_profile(testing::TempDir());
+  const Result<DeviceProfile> folder = read_profile(folder_.path());
   ASSERT_FALSE(folder);
   EXPECT_THAT(folder.error().message(), HasSubstr("is a folder"));
-  const Result<DeviceProfile> none = read_profile(testing::TempDir() + "no/such.json");
+  const Result<DeviceProfile> none = read_profile(folder_ / "no/such.json");
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().code(), ErrorCode::kNotFound);
   const Result<DeviceProfile> endless = read_profile("/dev/zero");

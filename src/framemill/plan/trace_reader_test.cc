@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/plan/read_scenes.h"
 
 namespace framemill {
@@ -50,8 +51,6 @@ std::vector<std::string> sample() {
 
 class TraceReaderTest : public testing::Test {
  protected:
-  ~TraceReaderTest() override { ::unlink(path_.c_str()); }
-
   void write(const std::string& text) const {
     ::unlink(path_.c_str());  // a file that is overwritten waits for the disk
     std::ofstream(path_, std::ios::binary) << text;
@@ -63,11 +62,11 @@ class TraceReaderTest : public testing::Test {
   std::string problem() const {
     const Result<RecordedScenes> recorded = read_scenes(path_);
     if (recorded) return recorded->difference.empty() ? "none" : recorded->difference;
-    return recorded.error().message().substr(testing::TempDir().size());
+    return recorded.error().message().substr(folder_.path().string().size() + 1);
   }
 
-  const std::string path_ = testing::TempDir() + fmt::format("t{}", ::getpid());
-  const std::string name_ = fmt::format("t{}", ::getpid());
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "trace.jsonl";
 };
 
 TEST_F(TraceReaderTest, ReadsWhatTheReferenceDescribes) {
@@ -164,7 +163,7 @@ TEST_F(TraceReaderTest, RefusesWhatIsNoTraceWithItsLine) {
     const bool is_end = std::string(message) == "breaks off here";
     const std::string found = problem();
     EXPECT_THAT(found, HasSubstr(message));
-    EXPECT_THAT(found, HasSubstr(fmt::format("{}:{}: ", name_, is_end ? line + 1 : line)));
+    EXPECT_THAT(found, HasSubstr(fmt::format("trace.jsonl:{}: ", is_end ? line + 1 : line)));
   }
 }
 

@@ -30,6 +30,9 @@ constexpr double kShareWithoutTarget = .05;
 constexpr double kRungQuality = .95;
 /// A frame's worth is held against so many others at most.
 constexpr std::size_t kWorthsMax = 64;
+/// A frame comes up to this part of its period earlier or later than expected: at 25 frames/s and
+/// 10 answers/s they are 80 and 120 ms apart.
+constexpr int kEarlyPart = 4;
 constexpr std::size_t kWordBits = 64;
 
 std::optional<LadderPolicy> make_ladder(const LiveDispatchOptions& options) {
@@ -57,6 +60,10 @@ LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
       camera_count_(options_.cameras.size()),
       mailboxes_(options_.cameras.size()),
       occupied_((options_.cameras.size() + kWordBits - 1) / kWordBits),
+      next_arrival_(options_.cameras.size(), TimePoint::max()),
+      has_only_full_(std::ranges::all_of(
+          options_.cameras,
+          [](const DispatchCamera& camera) { return camera.policy == PolicyKind::kFull; })),
       inference_policy_(options_.inference),
       times_(options_.lane_times),
       policy_{.knee_frames = options_.knee_frames},
@@ -74,6 +81,11 @@ LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
   CHECK(options_.batches_max >= 1);
   adaptive_count_ = static_cast<std::size_t>(std::ranges::count_if(
       options_.cameras, [](const auto& camera) { return camera.policy == PolicyKind::kAdaptive; }));
+  for (std::size_t i = 0; i < options_.cameras.size(); ++i) {
+    if (options_.cameras[i].priority == Priority::kCritical) {
+      critical_.push_back(static_cast<CameraIndex>(i));
+    }
+  }
   update_camera_count();
 }
 
@@ -86,8 +98,13 @@ void LiveDispatch::update_camera_count() {
 }
 
 void LiveDispatch::add_camera(const DispatchCamera& camera) {
+  if (camera.priority == Priority::kCritical) {
+    critical_.push_back(static_cast<CameraIndex>(mailboxes_.size()));
+  }
   options_.cameras.push_back(camera);
   mailboxes_.emplace_back();
+  next_arrival_.push_back(TimePoint::max());
+  has_only_full_ = has_only_full_ && camera.policy == PolicyKind::kFull;
   occupied_.resize((mailboxes_.size() + kWordBits - 1) / kWordBits);
   inference_policy_.add_camera({camera.policy, camera.priority});
   if (ladder_) ladder_->add_camera({.ladder = camera.model, .priority = camera.priority});
@@ -156,9 +173,8 @@ std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, Time
     if (frame.edge_density) mailbox.scene.update(*frame.edge_density);
   }
   mailbox.lane = frame.lane;
-  mailbox.next_arrival.reset();
   const Duration period = options_.cameras[camera].period;
-  if (period > Duration::zero()) mailbox.next_arrival = now + period;
+  next_arrival_[camera] = period > Duration::zero() ? now + period : TimePoint::max();
   mailbox.is_inference_owed |= frame.sampled.is_scene_start;
   mailbox.is_start_owed |= frame.sampled.is_stream_start;
   SampledFrame sampled = frame.sampled;
@@ -186,7 +202,7 @@ std::optional<std::int64_t> LiveDispatch::withdraw(CameraIndex camera) {
   return seq;
 }
 
-void LiveDispatch::end_camera(CameraIndex camera) { mailboxes_[camera].next_arrival.reset(); }
+void LiveDispatch::end_camera(CameraIndex camera) { next_arrival_[camera] = TimePoint::max(); }
 
 void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
                           DispatchDecision& decision) {
@@ -195,27 +211,30 @@ void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
   decision.is_audit_wanted = false;
   decision.wake_at.reset();
   update_batch(now);
-  if (audit == InferenceCause::kDueAudit && has_room_for_audit(audit)) {
+  if (audit == InferenceCause::kDueAudit && has_room_for_audit(audit, now)) {
     decision.is_audit_wanted = true;
     decision.wake_at = now;
     return;
   }
   if (ladder_) decision.wake_at = window_since_ + kLadderWindow;
-  gather(now);
+  // Nothing can be sent, and frames of policy full are never given up: under overload most looks.
+  if (has_only_full_ && batches_in_flight_ >= options_.batches_max) return;
+  gather(now, decision);
   DeviceState device{.batches_in_flight = batches_in_flight_, .batches_max = options_.batches_max};
   if (!batches_due_.empty()) device.free_at = *std::ranges::min_element(batches_due_);
   decide_batch(waiting_, expected_, now, policy_, times_, device, scratch_, chosen_);
 
   for (const std::size_t i : chosen_.hopeless) give_up(waiting_[i].camera, decision);
   send_chosen(now, decision);
-  if (decision.batch.empty()) decision.is_audit_wanted = has_room_for_audit(audit);
+  if (decision.batch.empty()) decision.is_audit_wanted = has_room_for_audit(audit, now);
   if (chosen_.wake_at) look_at(*chosen_.wake_at, decision.wake_at);
+  if (has_only_full_) return;
   give_up_behind_batches(now, decision);
   give_up_overdue(now, decision);
   give_up_needless(decision);
 }
 
-void LiveDispatch::gather(TimePoint now) {
+void LiveDispatch::gather(TimePoint now, DispatchDecision& decision) {
   waiting_.clear();
   expected_.clear();
   // What the budget says of a cause is the same for all frames of one look.
@@ -226,11 +245,17 @@ void LiveDispatch::gather(TimePoint now) {
     return *known;
   };
   const bool is_full = batches_in_flight_ >= options_.batches_max;
+  const std::optional<TimePoint> kept_until = critical_due_until(now);
+  const bool is_last_slot = batches_in_flight_ + 1 >= options_.batches_max;
   for_each_occupied([&](CameraIndex index, const Mailbox& mailbox) {
     if (!mailbox.waiting || mailbox.in_flight >= in_flight_limit(index)) return;
     const DispatchCamera& camera = options_.cameras[index];
     // It can't be sent now, and late is better than none: under overload this is most of the looks.
     if (is_full && camera.policy == PolicyKind::kFull) return;
+    if (kept_until && is_last_slot && camera.priority != Priority::kCritical) {
+      look_at(*kept_until, decision.wake_at);
+      return;
+    }
     const Waiting& frame = *mailbox.waiting;
     WaitingFrame candidate{.camera = index,
                            .model = frame.lane,
@@ -253,9 +278,12 @@ void LiveDispatch::gather(TimePoint now) {
   });
   // Who comes next matters only to a batch that could leave now and may wait for company.
   if (waiting_.empty() || is_full || knee_max() <= 1) return;
-  for (const Mailbox& mailbox : mailboxes_) {
-    if (mailbox.waiting || !mailbox.next_arrival) continue;
-    expected_.push_back({.model = mailbox.lane, .at = *mailbox.next_arrival});
+  // No batch closes later than `linger` after its oldest frame came, nor waits for one overdue.
+  const TimePoint first = now - policy_.linger;
+  const TimePoint last = now + policy_.linger;
+  for (std::size_t i = 0; i < next_arrival_.size(); ++i) {
+    if (next_arrival_[i] < first || next_arrival_[i] > last || mailboxes_[i].waiting) continue;
+    expected_.push_back({.model = mailboxes_[i].lane, .at = next_arrival_[i]});
   }
 }
 
@@ -291,8 +319,30 @@ void LiveDispatch::send_chosen(TimePoint now, DispatchDecision& decision) {
   begin_batch(now, decision.lane, decision.batch.size());
 }
 
-bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause) const {
-  return cause && batches_in_flight_ < options_.batches_max && inference_policy_.has_budget(*cause);
+bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const {
+  const std::size_t kept = critical_due_until(now) ? 1 : 0;
+  return cause && batches_in_flight_ + kept < options_.batches_max &&
+         inference_policy_.has_budget(*cause);
+}
+
+std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
+  std::optional<TimePoint> until;
+  if (options_.batches_max < 2) return until;
+  for (const CameraIndex index : critical_) {
+    const Mailbox& mailbox = mailboxes_[index];
+    const TimePoint next = next_arrival_[index];
+    if (mailbox.waiting || next == TimePoint::max()) continue;
+    const DispatchCamera& camera = options_.cameras[index];
+    const ServiceTimes& times = times_[mailbox.lane];
+    // Where there is time to wait for a batch that has just begun, nothing has to be kept.
+    const Duration behind_batch = times.p95(bucket_for(knee_max()));
+    if (behind_batch + times.p95(1) + policy_.post_time <= camera.slo) continue;
+    const Duration early = camera.period / kEarlyPart;
+    const TimePoint from = next - early - behind_batch;
+    const TimePoint to = next + early;
+    if (now >= from && now < to) until = std::max(until.value_or(to), to);
+  }
+  return until;
 }
 
 void LiveDispatch::send_audit(TimePoint now, LaneIndex lane, InferenceCause cause) {

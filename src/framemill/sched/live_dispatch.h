@@ -203,7 +203,6 @@ class LiveDispatch {
     std::size_t in_flight = 0;
     std::optional<Awaited> awaited;
     std::optional<TimePoint> served_until;
-    std::optional<TimePoint> next_arrival;
     LaneIndex lane = 0;
     bool is_inference_owed = false;  ///< a scene has started and no frame of it was sent yet
     bool is_start_owed = false;      ///< the same for a stream
@@ -224,9 +223,12 @@ class LiveDispatch {
   void for_each_occupied(const See& see);
   void update_occupied(CameraIndex camera);
   /// Whether a slot is free for an audit, and the budget has what it costs.
-  [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause) const;
+  [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const;
+  /// Where a frame of a critical camera may come before a batch that starts now has ended: until
+  /// when. So long the others leave it a slot.
+  [[nodiscard]] std::optional<TimePoint> critical_due_until(TimePoint now) const;
   /// What the batch policy chooses from; fills waiting_ and expected_.
-  void gather(TimePoint now);
+  void gather(TimePoint now, DispatchDecision& decision);
   void send_chosen(TimePoint now, DispatchDecision& decision);
   /// The frames which the policy does not see, because a batch of their camera is in flight: gives
   /// up on those that can no longer follow it in time.
@@ -266,6 +268,8 @@ class LiveDispatch {
   std::size_t in_flight_per_camera_;
   std::vector<Mailbox> mailboxes_;
   std::vector<std::uint64_t> occupied_;  ///< bit by camera: a frame waits or is awaited
+  std::vector<TimePoint> next_arrival_;  ///< by camera, expected; max(): none, or not known
+  bool has_only_full_ = true;            ///< no camera of another policy has ever been here
   InferencePolicy inference_policy_;
   std::vector<ServiceTimes> times_;    ///< by lane
   std::deque<TimePoint> batches_due_;  ///< in flight, when each should end
@@ -293,6 +297,7 @@ class LiveDispatch {
   std::vector<std::pair<double, CameraIndex>> by_need_;
   std::deque<double> recent_worths_;  ///< of adaptive frames, where there is a budget
   std::size_t adaptive_count_ = 0;
+  std::vector<CameraIndex> critical_;  ///< those that have been removed as well
 };
 
 }  // namespace framemill

@@ -149,6 +149,66 @@ TEST(LiveDispatch, ADueAuditGoesFirstAndAnotherFillsAFreeSlot) {
 }
 
 // Random worlds: nothing is lost, nothing is named twice.
+/// Camera 0 is critical, two slots, an inference takes 30 ms; its first frame came at 0 and is
+/// done.
+Tested with_a_critical_camera(Duration slo) {
+  LiveDispatchOptions options = options_of(3, PolicyKind::kFull);
+  options.batches_max = 2;
+  options.cameras[0].priority = Priority::kCritical;
+  options.cameras[0].slo = slo;
+  return Tested(std::move(options));
+}
+
+void infer_first_frame(Tested& tested) {
+  EXPECT_EQ(tested.arrive(0, 0, 0ms), std::nullopt);
+  EXPECT_EQ(tested.decide(0ms).batch.size(), 1U);
+  tested.complete(0, 30ms);
+}
+
+TEST(LiveDispatch, ASlotIsKeptForACriticalCameraThatCannotWaitForABatch) {
+  Tested tested = with_a_critical_camera(50ms);
+  infer_first_frame(tested);
+  tested.arrive(1, 0, 80ms);
+  tested.arrive(2, 0, 80ms);
+  EXPECT_EQ(tested.decide(80ms).batch.size(), 1U) << "the other slot is for everybody";
+  const DispatchDecision kept = tested.decide(80ms);
+  EXPECT_TRUE(kept.batch.empty());
+  EXPECT_EQ(kept.wake_at, at(125ms)) << "a quarter of a period after it was expected";
+  tested.arrive(0, 1, 95ms);
+  EXPECT_EQ(tested.decide(95ms).batch, (std::vector<SentFrame>{{0, 1, 0, false}}));
+}
+
+TEST(LiveDispatch, ASlotThatNoCriticalFrameTookGoesToTheOthers) {
+  Tested tested = with_a_critical_camera(50ms);
+  infer_first_frame(tested);
+  tested.arrive(1, 0, 80ms);
+  tested.arrive(2, 0, 80ms);
+  EXPECT_EQ(tested.decide(80ms).batch.size(), 1U);
+  EXPECT_TRUE(tested.decide(124ms).batch.empty());
+  EXPECT_EQ(tested.decide(125ms).batch.size(), 1U);
+}
+
+TEST(LiveDispatch, NoSlotIsKeptWhereThereIsTimeToWaitOrNobodyToWaitFor) {
+  for (const bool is_gone : {false, true}) {
+    Tested tested = with_a_critical_camera(is_gone ? 50ms : 200ms);
+    infer_first_frame(tested);
+    if (is_gone) tested.dispatch.remove_camera(0);
+    tested.arrive(1, 0, 80ms);
+    tested.arrive(2, 0, 80ms);
+    EXPECT_EQ(tested.decide(80ms).batch.size(), 1U);
+    EXPECT_EQ(tested.decide(80ms).batch.size(), 1U) << is_gone;
+  }
+}
+
+TEST(LiveDispatch, AnAuditDoesNotTakeTheSlotOfACriticalCamera) {
+  Tested tested = with_a_critical_camera(50ms);
+  infer_first_frame(tested);
+  tested.arrive(1, 0, 80ms);
+  EXPECT_EQ(tested.decide(80ms).batch.size(), 1U);
+  EXPECT_FALSE(tested.decide(80ms, InferenceCause::kDueAudit).is_audit_wanted);
+  EXPECT_TRUE(tested.decide(125ms, InferenceCause::kDueAudit).is_audit_wanted);
+}
+
 TEST(LiveDispatch, EveryFrameIsNamedExactlyOnce) {
   std::mt19937 rng(11);
   for (int round = 0; round < 60; ++round) {

@@ -1,11 +1,9 @@
 #include "framemill/server/event_store.h"
 
-#include <filesystem>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/server/event_log.h"
 
 namespace framemill {
@@ -16,14 +14,8 @@ using testing::ElementsAre;
 
 class EventStoreTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "event_store_XXXXXX";
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::unique_ptr<EventStore> open(Duration keep = Duration::zero()) {
-    Result<std::unique_ptr<EventStore>> store = EventStore::open(folder_ + "/events.db", keep);
+    Result<std::unique_ptr<EventStore>> store = EventStore::open(folder_ / "events.db", keep);
     EXPECT_TRUE(store) << (store ? "" : store.error().message());
     return std::move(*store);
   }
@@ -32,7 +24,7 @@ class EventStoreTest : public testing::Test {
     for (const RunEvent& event : events) ids.push_back(event.id);
     return ids;
   }
-  std::string folder_;
+  const TempFolder folder_;
 };
 
 TEST_F(EventStoreTest, EventsSurviveARestartAndNumbersGoOn) {
@@ -79,7 +71,7 @@ TEST_F(EventStoreTest, WithoutItsDatabaseThereIsTheMemory) {
   log.attach(open());
   log.add("alarm", "gate-1", "one");
   {
-    const auto other = *Database::open(folder_ + "/events.db", {});
+    const auto other = *Database::open(folder_ / "events.db", {});
     ASSERT_TRUE(other->run("DROP TABLE events"));
   }
   log.add("alarm", "gate-1", "two");

@@ -1,12 +1,12 @@
 #include "framemill/server/tls_identity.h"
 
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
@@ -16,28 +16,25 @@ using testing::HasSubstr;
 class TlsIdentityTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "tls_identity_XXXXXX";
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
     if (std::system("openssl version >/dev/null 2>&1") != 0) GTEST_SKIP() << "no openssl";
     make("a", "ec -pkeyopt ec_paramgen_curve:prime256v1");
     make("b", "ec -pkeyopt ec_paramgen_curve:prime256v1");
     make("rsa", "rsa:2048");
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   void make(const std::string& name, const std::string& key) const {
-    const std::string command = "cd " + folder_ + " && openssl req -x509 -newkey " + key +
-                                " -nodes -keyout " + name + ".key -out " + name +
+    const std::string command = "cd " + folder_.path().string() + " && openssl req -x509 -newkey " +
+                                key + " -nodes -keyout " + name + ".key -out " + name +
                                 ".pem -days 10 -subj /CN=localhost >/dev/null 2>&1";
     ASSERT_EQ(std::system(command.c_str()), 0);
   }
-  [[nodiscard]] std::string path(const std::string& name) const { return folder_ + "/" + name; }
+  [[nodiscard]] std::string path(const std::string& name) const { return folder_ / name; }
   [[nodiscard]] std::string problem(const std::string& cert, const std::string& key,
                                     const std::string& ca = {}) const {
     const auto loaded = TlsIdentity::load({path(cert), path(key), ca.empty() ? ca : path(ca)});
     return loaded ? std::string() : loaded.error().message();
   }
-  std::string folder_;
+  const TempFolder folder_;
 };
 
 TEST_F(TlsIdentityTest, SaysHowLongItLasts) {

@@ -211,7 +211,7 @@ class EveryStructure : public testing::TestWithParam<CodecCase> {};
 TEST_P(EveryStructure, FieldsSayTheTrueMotion) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file(GetParam().file);
+  const std::string path = folder / GetParam().file;
   const Scene scene;
   if (!make_scene(scene, path, GetParam().encode)) GTEST_SKIP() << "this ffmpeg lacks the encoder";
   for (const std::int64_t every : {1, 2, 3, 5}) {
@@ -264,7 +264,7 @@ INSTANTIATE_TEST_SUITE_P(Made, EveryStructure, testing::ValuesIn(kCodecs),
 TEST(FfmpegMotion, APanIsSeenEverywhere) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.mp4");
+  const std::string path = folder / "a.mp4";
   Scene scene;
   scene.pan = 4;
   scene.speed_x = scene.speed_y = 0;
@@ -281,7 +281,7 @@ TEST(FfmpegMotion, APanIsSeenEverywhere) {
 TEST(FfmpegMotion, LargePicturesHaveLargeCells) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.mp4");
+  const std::string path = folder / "a.mp4";
   const Scene scene{.width = 768,
                     .height = 208,
                     .object_width = 144,
@@ -303,7 +303,7 @@ TEST(FfmpegMotion, IntraFramesBreakOneStepAndLoopsToo) {
   const TempFolder folder;
   const Scene scene;
   for (const char* const name : {"a.mp4", "a.ts"}) {
-    const std::string path = folder.file(name);
+    const std::string path = folder / name;
     ASSERT_TRUE(make_scene(scene, path,
                            "-c:v libx264 -bf 0 -refs 1 -x264-params keyint=10:"
                            "min-keyint=10:scenecut=0"));
@@ -321,7 +321,7 @@ TEST(FfmpegMotion, IntraFramesBreakOneStepAndLoopsToo) {
 TEST(FfmpegMotion, AStartBetweenKeyFramesAndALoopBeginAnew) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.mp4");
+  const std::string path = folder / "a.mp4";
   const Scene scene;
   // Frame 30 is no key frame: those before it are decoded, but not delivered.
   ASSERT_TRUE(make_scene(scene, path, "-c:v libx264 -bf 2 -refs 1 -g 100"));
@@ -340,7 +340,7 @@ TEST(FfmpegMotion, AStartBetweenKeyFramesAndALoopBeginAnew) {
 TEST(FfmpegMotion, IsTheSameAtPaceLive) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.mp4");
+  const std::string path = folder / "a.mp4";
   ASSERT_TRUE(make_scene({}, path, "-c:v libx264 -bf 3 -g 100 -x264-params b-adapt=0"));
   SourceOptions options = motion_options(path, 3);
   const auto fast = read_frames(options, FfmpegSource::Skipping::kOn);
@@ -365,7 +365,7 @@ TEST(FfmpegMotion, StreamsThatTellNoneHaveNone) {
         // Vectors of fields.
         std::pair("b.mp4", "-c:v libx264 -flags +ilme+ildct"),
         std::pair("a.webm", "-c:v libvpx")}) {
-    const std::string path = folder.file(file);
+    const std::string path = folder / file;
     if (!make_scene({.frames = 12}, path, encode)) continue;  // this ffmpeg lacks the encoder
     for (const SourceFrame& frame :
          read_frames(motion_options(path, 1), FfmpegSource::Skipping::kOn)) {
@@ -379,7 +379,7 @@ TEST(FfmpegMotion, BFramesOfMpeg4AreNotBelieved) {
   // FFmpeg exports for them what the buffer held before.
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.avi");
+  const std::string path = folder / "a.avi";
   const Scene scene;
   ASSERT_TRUE(make_scene(scene, path, "-c:v mpeg4 -b:v 3M -bf 2 -g 100"));
   for (const std::int64_t every : {1, 3}) {
@@ -398,7 +398,7 @@ TEST(FfmpegMotion, BFramesOfMpeg4AreNotBelieved) {
 TEST(FfmpegMotion, BrokenPacketsGiveNoWildFields) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.ts");
+  const std::string path = folder / "a.ts";
   ASSERT_TRUE(make_scene({}, path, "-c:v libx264 -bf 2 -g 12"));
   const std::string good = read_file(path);
   std::mt19937 rng(5);

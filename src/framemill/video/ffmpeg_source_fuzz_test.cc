@@ -46,7 +46,7 @@ class DamagedClips : public testing::TestWithParam<Kind> {};
 TEST_P(DamagedClips, NeverCrashHangOrMiscount) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file(GetParam().file);
+  const std::string path = folder / GetParam().file;
   ASSERT_TRUE(make_clip(path, GetParam().encode, "96x64", 25, 1));
   const std::string good = read_file(path);
   const SystemClock clock;

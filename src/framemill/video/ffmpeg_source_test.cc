@@ -49,7 +49,7 @@ TEST_P(EveryKindOfClip, GivesEachFrameOnceAsTheReferenceDecoderDoes) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
   const ClipCase& clip = GetParam();
-  const std::string path = folder.file(clip.file);
+  const std::string path = folder / clip.file;
   if (!make_clip(path, clip.encode, clip.size)) GTEST_SKIP() << "this ffmpeg lacks the encoder";
 
   const ReadThrough through = read_clip(file_options(path));
@@ -64,7 +64,7 @@ TEST_P(EveryKindOfClip, GivesEachFrameOnceAsTheReferenceDecoderDoes) {
     EXPECT_EQ(frame.picture->range, clip.range);
   }
   if (clip.raw_format == nullptr) return;
-  const std::string raw = folder.file("reference.yuv");
+  const std::string raw = folder / "reference.yuv";
   ASSERT_TRUE(run_ffmpeg("-i '" + path + "' -fps_mode passthrough -f rawvideo -pix_fmt " +
                          clip.raw_format + " '" + raw + "'"));
   std::string samples;
@@ -76,7 +76,7 @@ TEST_P(EveryKindOfClip, SkippingChangesNoSampledFrame) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
   const ClipCase& clip = GetParam();
-  const std::string path = folder.file(clip.file);
+  const std::string path = folder / clip.file;
   if (!make_clip(path, clip.encode, clip.size)) GTEST_SKIP() << "this ffmpeg lacks the encoder";
   for (const SamplerOptions sampling :
        {SamplerOptions{.every = 3}, SamplerOptions{.every = 7}, SamplerOptions{.rate_hz = 10},
@@ -160,7 +160,7 @@ INSTANTIATE_TEST_SUITE_P(Made, EveryKindOfClip, testing::ValuesIn(kClips),
 TEST(FfmpegSource, ALowDelayStreamGivesEachFrameWithItsOwnPacket) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.mp4");
+  const std::string path = folder / "a.mp4";
   for (const char* encode :
        {"-c:v libx264 -bf 0 -pix_fmt yuv420p", "-c:v libx264 -profile:v baseline -pix_fmt yuv420p",
         "-c:v libx265 -x265-params log-level=none:bframes=0 -pix_fmt yuv420p",
@@ -178,7 +178,7 @@ TEST(FfmpegSource, ALowDelayStreamGivesEachFrameWithItsOwnPacket) {
 TEST(FfmpegSource, PicturesOutliveTheSource) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.mp4");
+  const std::string path = folder / "a.mp4";
   ASSERT_TRUE(make_clip(path, "-c:v libx264 -pix_fmt yuv420p"));
   ReadThrough through = read_clip(file_options(path));
   const std::vector<std::string> now = pictures_of(through),
@@ -190,7 +190,7 @@ TEST(FfmpegSource, ALoopContinuesIndexAndTime) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
   for (const char* name : {"a.mp4", "a.ts", "a.mkv", "a.avi", "a.h264"}) {
-    const std::string path = folder.file(name);
+    const std::string path = folder / name;
     const std::string b_frames = std::string(name) == "a.h264" ? "-bf 0" : "-bf 2";
     ASSERT_TRUE(make_clip(path, "-c:v libx264 -g 10 -pix_fmt yuv420p " + b_frames, "64x48", 25, 1));
     SourceOptions options = file_options(path);
@@ -213,7 +213,7 @@ TEST(FfmpegSource, ALoopContinuesIndexAndTime) {
 TEST(FfmpegSource, StartsInTheMiddle) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.mp4");
+  const std::string path = folder / "a.mp4";
   ASSERT_TRUE(make_clip(path, "-c:v libx264 -g 20 -bf 2 -pix_fmt yuv420p"));
   const std::vector<std::string> all = pictures_of(read_clip(file_options(path)));
   SourceOptions options = file_options(path);
@@ -238,7 +238,7 @@ TEST(FfmpegSource, StartsInTheMiddle) {
 TEST(FfmpegSource, AtPaceLiveFramesComeAtTheirDecodeTime) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.mp4");
+  const std::string path = folder / "a.mp4";
   ASSERT_TRUE(make_clip(path, "-c:v libx264 -bf 0 -pix_fmt yuv420p"));
   ManualClock clock;
   SourceOptions options = file_options(path);
@@ -270,7 +270,7 @@ TEST(FfmpegSource, AtPaceLiveFramesComeAtTheirDecodeTime) {
 TEST(FfmpegSource, ReorderDelayIsTheWaitForLaterPackets) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.mp4");
+  const std::string path = folder / "a.mp4";
   ASSERT_TRUE(make_clip(path, "-c:v libx264 -bf 1 -x264-params b-adapt=0 -g 100 -pix_fmt yuv420p"));
   SourceOptions options = file_options(path);
   options.pace = Pace::kLive;
@@ -300,10 +300,10 @@ TEST(FfmpegSource, ReorderDelayIsTheWaitForLaterPackets) {
 TEST(FfmpegSource, SizeAndFormatMayChangeInMidStream) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string first = folder.file("1.ts"), second = folder.file("2.ts");
+  const std::string first = folder / "1.ts", second = folder / "2.ts";
   ASSERT_TRUE(make_clip(first, "-c:v libx264 -bf 2 -pix_fmt yuv420p", "160x120", 25, 1));
   ASSERT_TRUE(make_clip(second, "-c:v libx264 -bf 2 -pix_fmt yuv444p", "96x64", 10, 1));
-  const std::string path = folder.file("both.ts");
+  const std::string path = folder / "both.ts";
   write_file(path, read_file(first) + read_file(second));
   FfmpegSource source(file_options(path), kClock);
   const ReadThrough through = read_through(source);
@@ -322,7 +322,7 @@ TEST(FfmpegSource, SizeAndFormatMayChangeInMidStream) {
 TEST(FfmpegSource, GarbageCostsTheFramesItHitsAndNoMore) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.avi");
+  const std::string path = folder / "a.avi";
   ASSERT_TRUE(make_clip(path, "-c:v mjpeg -pix_fmt yuvj420p -q:v 5"));
   std::string bytes = read_file(path);
   const std::size_t middle = bytes.find("\xFF\xD8", bytes.size() / 2);  // a picture's beginning
@@ -343,7 +343,7 @@ TEST(FfmpegSource, GarbageCostsTheFramesItHitsAndNoMore) {
 TEST(FfmpegSource, GarbageInH264LeavesTheRestDecodable) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.mp4");
+  const std::string path = folder / "a.mp4";
   ASSERT_TRUE(make_clip(path, "-c:v libx264 -g 10 -bf 2 -movflags +faststart -pix_fmt yuv420p"));
   const std::vector<std::string> good = pictures_of(read_clip(file_options(path)));
   std::string bytes = read_file(path);
@@ -363,7 +363,7 @@ TEST(FfmpegSource, GarbageInH264LeavesTheRestDecodable) {
 TEST(FfmpegSource, GarbageAddsNoLastingDelay) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.ts");
+  const std::string path = folder / "a.ts";
   // Without reorder depth in the stream, the decoder finds it by watching.
   ASSERT_TRUE(make_clip(path,
                         "-c:v libx264 -bf 0 -g 10 -bsf:v h264_metadata=level=4 -pix_fmt yuv420p",
@@ -396,7 +396,7 @@ TEST(FfmpegSource, GarbageAddsNoLastingDelay) {
 TEST(FfmpegSource, ATruncatedFileGivesWhatIsThere) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("a.ts");
+  const std::string path = folder / "a.ts";
   ASSERT_TRUE(make_clip(path, "-c:v libx264 -g 10 -pix_fmt yuv420p"));
   const std::string bytes = read_file(path);
   write_file(path, bytes.substr(0, bytes.size() * 2 / 3));
@@ -405,7 +405,7 @@ TEST(FfmpegSource, ATruncatedFileGivesWhatIsThere) {
   EXPECT_GT(through.frames.size(), 20U);
   EXPECT_LT(through.frames.size(), 50U);
 
-  const std::string mp4 = folder.file("a.mp4");  // its index lies at the end
+  const std::string mp4 = folder / "a.mp4";  // its index lies at the end
   ASSERT_TRUE(make_clip(mp4, "-c:v libx264 -pix_fmt yuv420p"));
   const std::string whole = read_file(mp4);
   write_file(mp4, whole.substr(0, whole.size() / 2));
@@ -416,15 +416,15 @@ TEST(FfmpegSource, ATruncatedFileGivesWhatIsThere) {
 
 TEST(FfmpegSource, SaysWhatIsWrong) {
   const TempFolder folder;
-  write_file(folder.file("empty.mp4"), "");
-  write_file(folder.file("text.txt"), "Nothing to see here.\n");
-  write_file(folder.file("list.m3u8"), "#EXTM3U\n#EXTINF:5,\n/etc/hostname\n");
+  write_file(folder / "empty.mp4", "");
+  write_file(folder / "text.txt", "Nothing to see here.\n");
+  write_file(folder / "list.m3u8", "#EXTM3U\n#EXTINF:5,\n/etc/hostname\n");
   const std::tuple<std::string, ErrorCode, const char*> cases[] = {
-      {folder.file("none.mp4"), ErrorCode::kNotFound, "no such file"},
-      {folder.file(""), ErrorCode::kInvalidArgument, "is a directory"},
-      {folder.file("empty.mp4"), ErrorCode::kInvalidArgument, "is empty"},
-      {folder.file("text.txt"), ErrorCode::kInvalidArgument, "is not a video"},
-      {folder.file("list.m3u8"), ErrorCode::kInvalidArgument, "is not a video"},
+      {folder / "none.mp4", ErrorCode::kNotFound, "no such file"},
+      {folder.path(), ErrorCode::kInvalidArgument, "is a directory"},
+      {folder / "empty.mp4", ErrorCode::kInvalidArgument, "is empty"},
+      {folder / "text.txt", ErrorCode::kInvalidArgument, "is not a video"},
+      {folder / "list.m3u8", ErrorCode::kInvalidArgument, "is not a video"},
       {"/dev/null", ErrorCode::kInvalidArgument, "is no regular file"},
       {"/dev/video987", ErrorCode::kNotFound, "/dev/video987"},
       {"rtsp://user:geheim@127.0.0.1:1/x", ErrorCode::kUnavailable, "127.0.0.1:1/x"},
@@ -442,7 +442,7 @@ TEST(FfmpegSource, SaysWhatIsWrong) {
 TEST(FfmpegSource, AFileWithoutVideoIsUnsupported) {
   REQUIRE_FFMPEG();
   const TempFolder folder;
-  const std::string path = folder.file("sound.mp4");
+  const std::string path = folder / "sound.mp4";
   ASSERT_TRUE(run_ffmpeg("-f lavfi -i sine=duration=1 -c:a aac '" + path + "'"));
   const ReadThrough through = read_clip(file_options(path));
   ASSERT_TRUE(through.error);

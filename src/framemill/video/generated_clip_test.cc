@@ -14,7 +14,7 @@ TEST(GeneratedClip, HoldsAllItsFramesInItsCodec) {
   const TempFolder folder;
   const SystemClock clock;
   for (const char* const codec : {"h264", "hevc", "mjpeg"}) {
-    const std::string path = folder.file(std::string(codec) + ".mkv");
+    const std::string path = folder / (std::string(codec) + ".mkv");
     const Result<void> made =
         generate_clip({.codec = codec, .size = {320, 180}, .frames = 12}, path);
     if (!made && made.error().code() == ErrorCode::kUnsupported) continue;
@@ -42,10 +42,10 @@ TEST(GeneratedClip, HoldsAllItsFramesInItsCodec) {
 
 TEST(GeneratedClip, SaysWhatItCannotDo) {
   const TempFolder folder;
-  const Result<void> codec = generate_clip({.codec = "vhs"}, folder.file("a.mkv"));
+  const Result<void> codec = generate_clip({.codec = "vhs"}, folder / "a.mkv");
   ASSERT_FALSE(codec);
   EXPECT_EQ(codec.error().code(), ErrorCode::kUnsupported);
-  const Result<void> place = generate_clip({.frames = 1}, folder.file("no/such/a.mkv"));
+  const Result<void> place = generate_clip({.frames = 1}, folder / "no/such/a.mkv");
   ASSERT_FALSE(place);
   EXPECT_NE(place.error().message().find("cannot be written"), std::string::npos);
 }

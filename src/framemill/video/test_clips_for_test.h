@@ -2,7 +2,6 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
@@ -11,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/video/source.h"
 
 // Clips made on the spot by the ffmpeg command line, and a source read to its end.
@@ -20,25 +20,6 @@ namespace framemill {
   static const bool has = std::system("ffmpeg -version > /dev/null 2>&1") == 0;
   return has;
 }
-
-/// A folder of its own that goes when the object does.
-class TempFolder {
- public:
-  TempFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "framemill_video_XXXXXX").string();
-    path_ = mkdtemp(name.data());
-  }
-  ~TempFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  [[nodiscard]] std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 /// Runs ffmpeg with `arguments`; false if it failed.
 [[nodiscard]] inline bool run_ffmpeg(const std::string& arguments) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -11,13 +10,13 @@
 #include <gtest/gtest.h>
 #include <opencv2/imgcodecs.hpp>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/vision/bgr_image.h"
 #include "framemill/vision/picture_file.h"
 
 namespace framemill {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 /// Stripes of several widths in colours, with plain areas.
@@ -117,13 +116,8 @@ TEST(Degrade, TakesPicturesOfAnySize) {
 
 class PictureFile : public testing::Test {
  protected:
-  PictureFile() {
-    std::string name = (fs::temp_directory_path() / "framemill-picture-XXXXXX").string();
-    folder_ = mkdtemp(name.data());
-  }
-  ~PictureFile() override { fs::remove_all(folder_); }
-  [[nodiscard]] std::string at(const char* name) const { return (folder_ / name).string(); }
-  fs::path folder_;
+  [[nodiscard]] std::string at(const char* name) const { return folder_ / name; }
+  const TempFolder folder_;
 };
 
 TEST_F(PictureFile, ReadsWhatOpenCvWrites) {
@@ -144,9 +138,9 @@ TEST_F(PictureFile, RefusesWhatIsBroken) {
   ASSERT_TRUE(cv::imwrite(at("a.jpg"), stripes()));
   std::ifstream file(at("a.jpg"), std::ios::binary);
   const std::string bytes(std::istreambuf_iterator<char>(file), {});
-  std::ofstream(at("cut.jpg"), std::ios::binary) << bytes.substr(0, bytes.size() / 2);
-  std::ofstream(at("text.jpg")) << "hello";
-  std::ofstream(at("empty.jpg"));
+  folder_.write("cut.jpg", bytes.substr(0, bytes.size() / 2));
+  folder_.write("text.jpg", "hello");
+  folder_.write("empty.jpg");
   const std::pair<const char*, const char*> cases[] = {{"cut.jpg", "cut off"},
                                                        {"text.jpg", "no picture"},
                                                        {"empty.jpg", "is empty"},

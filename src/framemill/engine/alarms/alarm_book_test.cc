@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "framemill/base/temp_folder_for_test.h"
+
 namespace framemill {
 namespace {
 
@@ -20,13 +22,6 @@ using testing::HasSubstr;
 
 class AlarmBookTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "alarm_book_XXXXXX";
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
-    path_ = folder_ + "/alarms.db";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
   std::unique_ptr<AlarmBook> open() {
     Result<std::unique_ptr<AlarmBook>> book = AlarmBook::create(path_);
     EXPECT_TRUE(book) << (book ? "" : book.error().message());
@@ -54,7 +49,8 @@ class AlarmBookTest : public testing::Test {
     return list;
   }
 
-  std::string folder_, path_;
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "alarms.db";
 };
 
 TEST_F(AlarmBookTest, RaisedAcknowledgedCleared) {

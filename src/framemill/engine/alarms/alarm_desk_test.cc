@@ -5,7 +5,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
@@ -17,8 +18,6 @@ using testing::ElementsAre;
 class AlarmDeskTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "alarm_desk_XXXXXX";
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
     camera_.id = "gate-1";
     RuleSettings rule;
     rule.id = "intruder";
@@ -26,7 +25,6 @@ class AlarmDeskTest : public testing::Test {
     rule.clear_after = 0s;
     camera_.rules = {rule};
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::unique_ptr<AlarmDesk> open(bool is_settling = true) {
     events_.clear();
@@ -41,7 +39,7 @@ class AlarmDeskTest : public testing::Test {
       return is_settling ? static_cast<std::int64_t>(events_.size()) : 0;
     };
     Result<std::unique_ptr<AlarmDesk>> desk = AlarmDesk::create(
-        {.run_id = "RUN", .folder = folder_, .settings = {}}, clock_, std::move(hooks));
+        {.run_id = "RUN", .folder = folder_.path(), .settings = {}}, clock_, std::move(hooks));
     EXPECT_TRUE(desk);
     const Result<void> set = (*desk)->set_camera(3, camera_, {"person"});
     EXPECT_TRUE(set) << (set ? "" : set.error().message());
@@ -79,7 +77,7 @@ class AlarmDeskTest : public testing::Test {
     return list;
   }
 
-  std::string folder_;
+  const TempFolder folder_;
   ManualClock clock_;
   CameraSettings camera_;
   std::int64_t seq_ = 0;

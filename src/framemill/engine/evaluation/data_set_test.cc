@@ -1,11 +1,11 @@
 #include "framemill/engine/evaluation/data_set.h"
 
 #include <filesystem>
-#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/engine/evaluation/class_map.h"
 
 namespace framemill {
@@ -19,24 +19,15 @@ using testing::HasSubstr;
 /// they are empty files.
 class DataSetTest : public testing::Test {
  protected:
-  DataSetTest() {
-    std::string name = (fs::temp_directory_path() / "framemill-data-XXXXXX").string();
-    root_ = mkdtemp(name.data());
-  }
-  ~DataSetTest() override { fs::remove_all(root_); }
-
-  void put(const std::string& name, const std::string& text = "") const {
-    fs::create_directories((root_ / name).parent_path());
-    std::ofstream(root_ / name) << text;
-  }
-  [[nodiscard]] std::string at(const std::string& name) const { return (root_ / name).string(); }
+  void put(const std::string& name, const std::string& text = "") const { root_.write(name, text); }
+  [[nodiscard]] std::string at(const std::string& name) const { return root_ / name; }
   [[nodiscard]] Result<DataSet> read(const std::string& name = "",
                                      std::optional<LabelFormat> format = std::nullopt,
                                      const std::string& split = "") const {
     return read_data_set({.path = at(name), .format = format, .split = split});
   }
 
-  fs::path root_;
+  const TempFolder root_;
 };
 
 constexpr const char* kLine = "1 0.5 0.5 0.2 0.2\n";

@@ -2,11 +2,11 @@
 #include "framemill/engine/evaluation/evaluation.h"
 
 #include <filesystem>
-#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/infer/fake_backend.h"
 #include "framemill/vision/annotate.h"
 
@@ -37,24 +37,18 @@ std::vector<std::uint8_t> picture_with_square(int left) {
 class EvaluationTest : public testing::Test {
  protected:
   EvaluationTest() {
-    std::string name = (fs::temp_directory_path() / "framemill-eval-XXXXXX").string();
-    root_ = mkdtemp(name.data());
-    fs::create_directories(root_ / "images");
-    fs::create_directories(root_ / "labels");
     for (int i = 0; i < 12; ++i) {
       const int left = 32 * i;
       write("images/" + name_of(i) + ".jpg", picture_with_square(left));
       const std::string label =
           std::to_string((left + 32.0) / kSize.width) + " 0.25 0.1 0.1666667\n";
-      std::ofstream(root_ / ("labels/" + name_of(i) + ".txt")) << "0 " << label;
+      root_.write("labels/" + name_of(i) + ".txt", "0 " + label);
     }
   }
-  ~EvaluationTest() override { fs::remove_all(root_); }
 
   static std::string name_of(int i) { return std::string(1, static_cast<char>('a' + i)); }
   void write(const std::string& name, const std::vector<std::uint8_t>& bytes) const {
-    std::ofstream(root_ / name, std::ios::binary)
-        .write(reinterpret_cast<const char*>(bytes.data()), static_cast<long>(bytes.size()));
+    root_.write(name, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
   }
   std::shared_ptr<const Detector> load(std::vector<std::string> labels) {
     FakeBackendOptions options{
@@ -65,12 +59,12 @@ class EvaluationTest : public testing::Test {
     return *std::move(loaded);
   }
   [[nodiscard]] DataSet data() const {
-    auto data = read_data_set({.path = root_.string()});
+    auto data = read_data_set({.path = root_.path().string()});
     EXPECT_TRUE(data) << data.error().message();
     return *std::move(data);
   }
 
-  fs::path root_;
+  const TempFolder root_;
   std::shared_ptr<FakeBackendControl> control_ = std::make_shared<FakeBackendControl>();
   const SystemClock clock_;
 };
@@ -172,8 +166,7 @@ TEST_F(EvaluationTest, RefusesToJudgeAgainstNothing) {
 TEST_F(EvaluationTest, CanBeHandedOnAsResultsAndJudgedAgain) {
   const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
   ASSERT_TRUE(evaluation);
-  const std::string path = (root_ / "results.json").string();
-  std::ofstream(path) << to_coco_results(*evaluation, data());
+  const std::string path = root_.write("results.json", to_coco_results(*evaluation, data()));
   const auto again = evaluate_results(data(), path, {});
   ASSERT_TRUE(again) << again.error().message();
   const ApFigures first = evaluation->conditions[0].model->ap.by_size[0];

@@ -1,8 +1,6 @@
 // What only ONNX Runtime's backend promises; what all backends do is in backends_test.cc.
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <future>
 #include <random>
@@ -12,13 +10,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/infer/backend.h"
 #include "framemill/infer/onnxruntime/run_threads.h"
 
 namespace framemill {
 namespace {
 
-namespace fs = std::filesystem;
 using testing::HasSubstr;
 
 std::string tiny(const std::string& name) {
@@ -38,7 +36,7 @@ TEST(OnnxRuntime, DamagedModelsAreRefusedOrRunAndNothingElse) {
   std::ifstream file(tiny("plain"), std::ios::binary);
   const std::string whole((std::istreambuf_iterator<char>(file)), {});
   ASSERT_FALSE(whole.empty());
-  const fs::path path = fs::path(testing::TempDir()) / "framemill_damaged.onnx";
+  const TempFolder folder;
   std::mt19937 random(7);
   int refused = 0;
   for (int round = 0; round < 240; ++round) {
@@ -50,12 +48,12 @@ TEST(OnnxRuntime, DamagedModelsAreRefusedOrRunAndNothingElse) {
       for (int i = 0; i < 1 + round % 5; ++i)
         damaged[first + random() % (damaged.size() - first)] = static_cast<char>(random());
     }
-    std::ofstream(path, std::ios::binary) << damaged;
-    const auto backend = load(path.string());
+    const std::string path = folder.write("damaged.onnx", damaged);
+    const auto backend = load(path);
     if (!backend) {
       ++refused;
       EXPECT_NE(backend.error().code(), ErrorCode::kInternal) << backend.error().message();
-      EXPECT_THAT(backend.error().message(), HasSubstr(path.string()));
+      EXPECT_THAT(backend.error().message(), HasSubstr(path));
       continue;
     }
     const ModelFacts& facts = (*backend)->facts();
@@ -68,7 +66,6 @@ TEST(OnnxRuntime, DamagedModelsAreRefusedOrRunAndNothingElse) {
     static_cast<void>(done.get_future().get());
   }
   EXPECT_GT(refused, 40);
-  fs::remove(path);
 }
 
 TEST(OnnxRuntime, DevicesThatAreNotThereAreNamedWithTheRemedy) {

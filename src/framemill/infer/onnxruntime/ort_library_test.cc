@@ -1,11 +1,11 @@
 #include "framemill/infer/onnxruntime/ort_library.h"
 
 #include <filesystem>
-#include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/infer/onnxruntime/cuda_facts.h"
 #include "framemill/infer/onnxruntime/ort_error.h"
 
@@ -25,13 +25,11 @@ TEST(OnnxRuntimeFolders, TheUsersIsTheOnlyOneElseTheGpusComesFirst) {
 }
 
 TEST(FindOnnxRuntime, TakesTheFirstFolderThatHasItAndItsNewestFile) {
-  const fs::path root = fs::path(testing::TempDir()) / "framemill_find_onnxruntime";
-  fs::remove_all(root);
+  const TempFolder root;
   fs::create_directories(root / "empty");
-  fs::create_directories(root / "full");
   for (const char* const name : {"libonnxruntime.so.1", "libonnxruntime.so.1.31.1",
                                  "libonnxruntime_providers_cuda.so", "other.so"})
-    std::ofstream(root / "full" / name) << "x";
+    root.write(fs::path("full") / name, "x");
   const std::vector<std::string> folders{(root / "gone").string(), (root / "empty").string(),
                                          (root / "full").string()};
   const auto found = find_onnxruntime(folders);
@@ -42,7 +40,6 @@ TEST(FindOnnxRuntime, TakesTheFirstFolderThatHasItAndItsNewestFile) {
   EXPECT_EQ(none.error().code(), ErrorCode::kNotFound);
   EXPECT_THAT(none.error().message(), HasSubstr("scripts/setup.sh"));
   EXPECT_THAT(none.error().message(), HasSubstr((root / "gone").string()));
-  fs::remove_all(root);
 }
 
 TEST(CudaFacts, SayWhyThereIsNoDevice) {

@@ -1,9 +1,9 @@
 #include "framemill/engine/sinks/mqtt/retained_topics.h"
 
-#include <filesystem>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
@@ -14,13 +14,8 @@ using testing::IsEmpty;
 
 class RetainedTopicsTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "retained_XXXXXX";
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
-    path_ = folder_ + "/spool/mqtt/retained";
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::string folder_, path_;
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "spool/mqtt/retained";
   const TimePoint start_{};
 };
 

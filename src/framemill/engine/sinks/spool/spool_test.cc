@@ -2,7 +2,6 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -10,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/engine/sinks/spool/message.h"
 #include "framemill/engine/sinks/spool/spooled_sink.h"
 
@@ -22,17 +22,12 @@ using testing::IsEmpty;
 
 class SpoolTest : public testing::Test {
  protected:
-  void SetUp() override {
-    folder_ = testing::TempDir() + "spool_XXXXXX";
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
   std::unique_ptr<Spool> open(std::int64_t bytes_max = 1'000'000) {
-    Result<std::unique_ptr<Spool>> spool = Spool::open(folder_, bytes_max);
+    Result<std::unique_ptr<Spool>> spool = Spool::open(folder_.path(), bytes_max);
     EXPECT_TRUE(spool) << (spool ? "" : spool.error().message());
     return std::move(*spool);
   }
-  std::string folder_;
+  const TempFolder folder_;
 };
 
 TEST_F(SpoolTest, FirstInFirstOut) {
@@ -71,7 +66,7 @@ TEST_F(SpoolTest, ATornRecordIsCutOff) {
     ASSERT_TRUE(spool->append("torn in the middle"));
     ASSERT_TRUE(spool->flush());
   }
-  for (const auto& entry : std::filesystem::directory_iterator(folder_))
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
     if (entry.path().extension() == ".log")
       std::filesystem::resize_file(entry.path(), entry.file_size() - 5);
   const auto spool = open();
@@ -100,13 +95,14 @@ TEST_F(SpoolTest, TheOldestGoWhereTheLimitIsReached) {
   }
   EXPECT_EQ(next, 1000);
   std::uintmax_t bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_)) bytes += entry.file_size();
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path()))
+    bytes += entry.file_size();
   EXPECT_LT(bytes, 10'000U) << "what is done takes no room";
 }
 
 TEST_F(SpoolTest, OneProcessAtATime) {
   const auto spool = open();
-  const Result<std::unique_ptr<Spool>> second = Spool::open(folder_, 1'000'000);
+  const Result<std::unique_ptr<Spool>> second = Spool::open(folder_.path(), 1'000'000);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code(), ErrorCode::kFailedPrecondition);
 }
@@ -119,7 +115,7 @@ TEST_F(SpoolTest, KilledAtAnyMomentNothingFlushedIsLost) {
     ASSERT_EQ(::pipe(ends), 0);
     const pid_t child = ::fork();
     if (child == 0) {
-      Result<std::unique_ptr<Spool>> spool = Spool::open(folder_, 10'000'000);
+      Result<std::unique_ptr<Spool>> spool = Spool::open(folder_.path(), 10'000'000);
       if (!spool) ::_exit(1);
       for (std::int64_t i = next_written;; ++i) {
         if (!(*spool)->append(std::to_string(i)) || !(*spool)->flush()) ::_exit(1);
@@ -198,14 +194,11 @@ class FakeOutlet final : public Outlet {
 
 class SpooledSinkTest : public SpoolTest {
  protected:
-  void SetUp() override {
-    SpoolTest::SetUp();
-    cameras_.append({"gate-1", {}});
-  }
+  void SetUp() override { cameras_.append({"gate-1", {}}); }
   std::unique_ptr<SpooledSink> open_sink(const std::string& run) {
     Result<std::unique_ptr<SpooledSink>> sink =
         SpooledSink::create({.name = "peer",
-                             .folder = folder_,
+                             .folder = folder_.path(),
                              .run_id = run,
                              .retry_min = 1ms,
                              .retry_max = 2ms,

@@ -1,13 +1,12 @@
 #include "framemill/engine/sinks/sqlite/answer_history.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/engine/sinks/sqlite/sqlite_sink.h"
 
 namespace framemill {
@@ -22,24 +21,13 @@ class AnswerHistoryTest : public testing::Test {
  protected:
   static constexpr int kFrames = 50;
 
-  AnswerHistoryTest()
-      : path_((std::filesystem::temp_directory_path() /
-               ("answer-history-" + std::to_string(getpid()) + ".db"))
-                  .string()) {
-    remove();
+  AnswerHistoryTest() {
     for (const char* id : {"gate", "dock", "yard"}) directory_.append({id, {"person", "a \"b\""}});
     sink_ = *SqliteSink::create({.path = path_, .run_id = "RUN1"}, directory_);
     for (int frame = 0; frame < kFrames; ++frame)
       for (CameraIndex camera = 0; camera < 3; ++camera) write(camera, frame);
     EXPECT_TRUE(sink_->flush());
     history_ = *AnswerHistory::open(path_);
-  }
-  ~AnswerHistoryTest() override {
-    sink_.reset();
-    remove();
-  }
-  void remove() const {
-    for (const char* end : {"", "-wal", "-shm"}) std::filesystem::remove(path_ + end);
   }
 
   void write(CameraIndex camera, int frame) {
@@ -80,7 +68,8 @@ class AnswerHistoryTest : public testing::Test {
     return rows;
   }
 
-  const std::string path_;
+  const TempFolder folder_;
+  const std::string path_ = folder_ / "answers.db";
   CameraDirectory directory_;
   std::unique_ptr<SqliteSink> sink_;
   std::unique_ptr<AnswerHistory> history_;

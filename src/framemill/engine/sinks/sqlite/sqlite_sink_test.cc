@@ -1,11 +1,11 @@
 #include "framemill/engine/sinks/sqlite/sqlite_sink.h"
 
-#include <filesystem>
 #include <fstream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
+
+#include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
 namespace {
@@ -15,15 +15,12 @@ using namespace std::chrono_literals;
 class SqliteSinkTest : public testing::Test {
  protected:
   void SetUp() override {
-    folder_ = testing::TempDir() + "sqlite_sink_XXXXXX";
-    ASSERT_NE(::mkdtemp(folder_.data()), nullptr);
     cameras_.append({"gate-1", {"person"}});
     cameras_.append({"gate-2", {"person"}});
   }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
 
   std::unique_ptr<SqliteSink> open(SqliteSinkOptions options = {}) {
-    options.path = folder_ + "/events.db";
+    options.path = folder_ / "events.db";
     options.run_id = "RUN";
     Result<std::unique_ptr<SqliteSink>> sink = SqliteSink::create(options, cameras_);
     EXPECT_TRUE(sink) << (sink ? "" : sink.error().message());
@@ -40,11 +37,11 @@ class SqliteSinkTest : public testing::Test {
     return answer;
   }
   std::int64_t count(const std::string& sql) {
-    Result<std::unique_ptr<Database>> database = Database::open(folder_ + "/events.db", {});
+    Result<std::unique_ptr<Database>> database = Database::open(folder_ / "events.db", {});
     EXPECT_TRUE(database);
     return *(*database)->query_integer(sql);
   }
-  std::string folder_;
+  const TempFolder folder_;
   CameraDirectory cameras_;
 };
 
@@ -105,19 +102,19 @@ TEST_F(SqliteSinkTest, DeletesBySizeTheOldestOfAllCameras) {
 
 TEST_F(SqliteSinkTest, AnotherProgramsDatabaseIsLeftAlone) {
   {
-    Result<std::unique_ptr<Database>> other = Database::open(folder_ + "/events.db", {});
+    Result<std::unique_ptr<Database>> other = Database::open(folder_ / "events.db", {});
     ASSERT_TRUE((*other)->run("CREATE TABLE accounts(id)"));
   }
   const Result<std::unique_ptr<SqliteSink>> sink =
-      SqliteSink::create({.path = folder_ + "/events.db"}, cameras_);
+      SqliteSink::create({.path = folder_ / "events.db"}, cameras_);
   ASSERT_FALSE(sink);
   EXPECT_THAT(sink.error().message(), testing::HasSubstr("another program"));
 }
 
 TEST_F(SqliteSinkTest, AFileThatIsNoDatabaseIsRefused) {
-  std::ofstream(folder_ + "/events.db") << std::string(5000, 'x');
+  std::ofstream(folder_ / "events.db") << std::string(5000, 'x');
   const Result<std::unique_ptr<SqliteSink>> sink =
-      SqliteSink::create({.path = folder_ + "/events.db"}, cameras_);
+      SqliteSink::create({.path = folder_ / "events.db"}, cameras_);
   ASSERT_FALSE(sink);
   EXPECT_EQ(sink.error().code(), ErrorCode::kInvalidArgument);
 }
