@@ -23,9 +23,9 @@ build() {  # build KIND: the program, and for --cpu the emulated device
 # pack DIR [--bare]: the program with the libraries that it names, but for those of the C and C++ runtime, which a newer machine has
 # better; ONNX Runtime; models and clips.
 pack() {
-  local out=$1 bare=${2:-} work
-  build gpu
-  work=$(mktemp -d)
+  local out=$1 bare=${2:-}
+  [ -n "${FRAMEMILL_BUILT:-}" ] || build gpu
+  work=$(mktemp -d)  # not local: the trap needs it at the end
   trap 'rm -rf "$work"' EXIT
   local root=$work/bundle
   mkdir -p "$root"/{lib,models,clips,site/onnxruntime/capi,site/nvidia/cuda/lib}

@@ -28,7 +28,7 @@ def run_engine(folder, name, letterbox_on, decode, cuda):
     ran = subprocess.run([BINARY, "run", config, "--results", results, "--max-answers", "8", "--listen", "off"], capture_output=True, text=True,
                          env={**os.environ, "FRAMEMILL_CUDA": cuda}, timeout=120, check=False)
     assert ran.returncode == 0, ran.stderr
-    answers = [json.loads(line) for line in results.open()]
+    answers = [json.loads(line) for line in results.read_text().splitlines()]
     return ran.stderr, sorted(((a["camera"], a["frame_index"], a["detections"]) for a in answers), key=lambda a: a[:2])
 
 
@@ -97,7 +97,7 @@ class GpuCheckTest(unittest.TestCase):
         host_log, wanted = run_engine(self.folder.name, "host", "host", "cpu", "/nowhere")
         self.assertNotIn("warn", host_log)
         log, answers = run_engine(self.folder.name, "fallback", "device", "auto", "/nowhere")
-        warnings = [line for line in log.splitlines() if " warn " in line]
+        warnings = [line for line in log.splitlines() if " warning " in line]
         self.assertEqual(2, len(warnings), log)
         self.assertIn("pictures are letterboxed on the host: NVIDIA's driver is not there", warnings[0])
         self.assertIn("decode: auto: the processor decodes: NVIDIA's decoder is not there", warnings[1])
