@@ -204,9 +204,9 @@ std::optional<double> Engine::State::device_busy() {
   for (const DeviceReport& device : pool->reports()) busy += device.inference_time;
   const auto [since, busy_before] = std::exchange(device_looked_at, {now, busy});
   if (since == TimePoint() || now <= since) return std::nullopt;
-  const double share = to_seconds(busy - busy_before) / to_seconds(now - since) /
+  const double busy_share = to_seconds(busy - busy_before) / to_seconds(now - since) /
                        static_cast<double>(std::max<std::size_t>(1, pool->batches_max()));
-  return std::clamp(share, 0.0, 1.0);
+  return std::clamp(busy_share, 0.0, 1.0);
 }
 
 Result<void> Engine::State::open_sinks() {
