@@ -194,7 +194,8 @@ void DevicePool::submit(DeviceIndex index, LaneIndex lane, std::vector<Inference
     if (device.health->may_serve()) {
       id = next_id_++;
       const Duration usual = expected(device, lane, jobs.size());
-      device.health->started(id, jobs.size(), clock_.now(), usual);
+      // What runs, and may not fit, is the bucket.
+      device.health->started(id, bucket_for(jobs.size()), clock_.now(), usual);
       flights_.emplace(id, Flight{index, lane, jobs, std::move(done)});
       pool = device.pool;
       own = device.lanes[lane];
