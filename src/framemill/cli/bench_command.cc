@@ -50,7 +50,7 @@ constexpr std::size_t kPictures = 16;
 constexpr double kRunRateHz = 10;  ///< sampled of each camera in a run that fills the model
 /// Asked for over what the model can do; the last fills it beside decoding.
 constexpr std::array<double, 4> kRunLoads{.3, .6, .85, 1.3};
-constexpr Duration kRunWarmUp = std::chrono::milliseconds(1500);
+constexpr Duration kRunWarmUp = std::chrono::seconds(1);
 constexpr double kRunCamerasMax = 256;
 
 struct BenchRequest {
@@ -406,7 +406,7 @@ void Bencher::measure_camera(DeviceProfile& profile) {
 void Bencher::measure_runs(DeviceProfile& profile) {
   const ServicePoint* const alone = find_run_point(profile, 0);
   if (alone == nullptr) return;
-  const Duration length = std::chrono::milliseconds(request_.is_quick ? 3000 : 6000);
+  const Duration length = std::chrono::milliseconds(request_.is_quick ? 2000 : 6000);
   RunLoad load{.rate_hz = kRunRateHz, .batch = profile.knee_batch};
   const auto measure = [&](double share, PolicyKind policy) -> std::optional<RunPoint> {
     load.policy = policy;
