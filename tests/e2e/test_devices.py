@@ -67,7 +67,8 @@ class DevicesTest(FramemillTest):
         self.assertGreater(total["inferred"], 0.5 * total["sampled"])
         for device in done.summary["devices"]:
             self.assertEqual(device["outages"], 0, device)
-            self.assertGreater(device["batches"], 0.2 * total["inferred"], done.summary["devices"])
+            # The faster one goes first, so how many the other gets depends on the load.
+            self.assertGreater(device["batches"], 0, done.summary["devices"])
 
     def test_what_devices_cannot_be(self):
         for device, wanted in (("[CPU, NOPE]", 'device "NOPE" is not there'), ("[CPU, '']", "models.line.device: is empty"),

@@ -41,6 +41,15 @@ std::string explain(OutReason reason, const std::string& last_error) {
   return {};
 }
 
+/// A processor does not hang; other work may starve it for a while, and what it owes comes.
+constexpr Duration kProcessorHangLeast = std::chrono::seconds(20);
+
+DeviceHealthPolicy health_of(const std::string& device, DeviceHealthPolicy policy) {
+  if (device.starts_with("CPU"))
+    policy.hang_least = std::max(policy.hang_least, kProcessorHangLeast);
+  return policy;
+}
+
 std::optional<ErrorCode> code_of(const BatchOutcome& outcome) {
   return outcome.detections ? std::nullopt : std::optional(outcome.detections.error().code());
 }
@@ -73,11 +82,12 @@ DevicePool::DevicePool(std::vector<PooledDevice> devices, const Clock& clock, Op
     CHECK(given.detectors.size() == hosts_.size());
     for (std::size_t model = 0; model < hosts_.size(); ++model)
       if (given.detectors[model] != nullptr) hosts_[model] |= DeviceSet{1} << i;
+    const DeviceHealthPolicy health = health_of(given.name, options_.health);
     names_.push_back(std::move(given.name));
     Device& device = devices_[i];
     device.detectors = given.detectors;
     device.pool = make_pool(std::move(given.detectors));
-    device.health = std::make_unique<DeviceHealth>(options_.health, kBatchBuckets.back());
+    device.health = std::make_unique<DeviceHealth>(health, kBatchBuckets.back());
     device.inferences.resize(hosts_.size());
     batches_max_.push_back(device.pool->batches_max());
   }

@@ -126,6 +126,24 @@ TEST_F(DevicePoolTest, AHungBatchEndsOnceWithItsPicturesAndItsLateResultIsIgnore
   EXPECT_EQ(loads_, 0) << "a picture was enough";
 }
 
+// Other work may keep a processor from a batch for seconds; what is given up then is lost for
+// nothing.
+TEST_F(DevicePoolTest, AProcessorThatIsStarvedIsNotTakenOut) {
+  std::vector<PooledDevice> devices;
+  devices.push_back({"CPU#2", {load(controls_[0]), load(controls_[0])}});
+  pool_ = std::make_unique<DevicePool>(std::move(devices), clock_, DevicePool::Options{});
+  lane_ = pool_->lane_for(0, kSize);
+  run_well(0);
+  controls_[0]->hang = true;
+  submit(0);
+  std::this_thread::sleep_for(1200ms);  // a device of another kind is out after 500 ms
+  EXPECT_TRUE(pool_->states()[0].is_serving);
+  controls_[0]->hang = false;
+  ASSERT_TRUE(wait_until_all_are_back());
+  EXPECT_EQ(well_, 2);
+  EXPECT_EQ(pool_->reports()[0].outages, 0);
+}
+
 TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
   run_well(0);
   const LaneIndex second = pool_->lane_for(1, kSize);

@@ -124,6 +124,8 @@ Result<void> Engine::State::load_models() {
   }
   DevicePool::Options options{.cache = hooks.cache};
   if (hooks.models.empty()) options.load = devices.loader();
+  // Nobody waits for a file: a device that is slow there gets its time.
+  if (pace == Pace::kFast) options.health.hang_least = options.health.hang_unknown;
   pool = std::make_unique<DevicePool>(devices.take(), clock, std::move(options));
   return {};
 }
