@@ -44,9 +44,9 @@ struct CameraSettings {
   std::string password;  ///< never printed
   Transport transport = Transport::kAuto;
   std::string decode = "cpu";  ///< cpu|auto: auto takes NVIDIA's decoder where it can
-  std::string model;       ///< name in `models:`; empty: the only or first one
-  double rate_hz = 10.0;   ///< 1/s; used where every == 0
-  std::int64_t every = 0;  ///< >= 1: each Nth frame
+  std::string model;           ///< name in `models:`; empty: the only or first one
+  double rate_hz = 10.0;       ///< 1/s; used where every == 0
+  std::int64_t every = 0;      ///< >= 1: each Nth frame
   Priority priority = Priority::kNormal;
   Duration slo = std::chrono::milliseconds(200);
   std::optional<PolicyKind> policy;              ///< overrides engine.policy

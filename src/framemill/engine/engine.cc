@@ -207,7 +207,7 @@ std::optional<double> Engine::State::device_busy() {
   const auto [since, busy_before] = std::exchange(device_looked_at, {now, busy});
   if (since == TimePoint() || now <= since) return std::nullopt;
   const double busy_share = to_seconds(busy - busy_before) / to_seconds(now - since) /
-                       static_cast<double>(std::max<std::size_t>(1, pool->batches_max()));
+                            static_cast<double>(std::max<std::size_t>(1, pool->batches_max()));
   return std::clamp(busy_share, 0.0, 1.0);
 }
 
