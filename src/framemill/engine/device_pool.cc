@@ -9,23 +9,13 @@
 
 #include "framemill/base/check.h"
 #include "framemill/base/thread_name.h"
+#include "framemill/core/grey_picture.h"
 
 namespace framemill {
 namespace {
 
 /// Batches that fail are told so often; the others are counted.
 constexpr Duration kTellErrorsEvery = std::chrono::seconds(10);
-
-std::shared_ptr<const Picture> make_grey_picture() {
-  const Size size{64, 64};
-  auto samples = std::make_shared<std::vector<std::uint8_t>>(64 * 64, 114);
-  Picture grey;
-  grey.format = PixelFormat::kGray;
-  grey.size = size;
-  grey.planes[0] = {samples->data(), size.width};
-  grey.owner = samples;
-  return std::make_shared<const Picture>(grey);
-}
 
 std::string explain(OutReason reason, const std::string& last_error) {
   switch (reason) {
@@ -364,7 +354,7 @@ void DevicePool::probe(DeviceIndex index, Deferred& deferred) {
   deferred.emplace_back([this, index, pool = device.pool, lane = *own] {
     std::vector<InferenceJob> jobs(1);
     jobs.front().frame_index = -1;
-    jobs.front().picture = make_grey_picture();
+    jobs.front().picture = make_grey_picture({64, 64}, 114);
     pool->submit(lane, std::move(jobs), [this, index, of = pool.get()](BatchOutcome&& outcome) {
       on_probed(index, of, outcome);
     });

@@ -9,6 +9,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/core/grey_picture.h"
 #include "framemill/infer/fake_backend.h"
 
 namespace framemill {
@@ -77,18 +78,8 @@ class DevicePoolTest : public testing::Test {
     ASSERT_TRUE(wait_for([&] { return well_ == before + 1; }));
   }
 
-  static std::shared_ptr<const Picture> make_picture() {
-    auto samples = std::make_shared<std::vector<std::uint8_t>>(64 * 64, 200);
-    Picture picture;
-    picture.format = PixelFormat::kGray;
-    picture.size = kSize;
-    picture.planes[0] = {samples->data(), kSize.width};
-    picture.owner = samples;
-    return std::make_shared<const Picture>(picture);
-  }
-
   const SystemClock clock_;
-  const std::shared_ptr<const Picture> picture_ = make_picture();
+  const std::shared_ptr<const Picture> picture_ = make_grey_picture(kSize, 200);
   std::vector<std::shared_ptr<FakeBackendControl>> controls_;
   std::atomic<int> sent_{0}, well_{0}, failed_{0}, loads_{0};
   LaneIndex lane_ = 0;

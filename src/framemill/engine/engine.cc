@@ -14,6 +14,7 @@
 #include "framemill/base/check.h"
 #include "framemill/base/thread_name.h"
 #include "framemill/config/rule_defaults.h"
+#include "framemill/core/grey_picture.h"
 #include "framemill/core/inference_budget.h"
 #include "framemill/engine/detector_options.h"
 #include "framemill/engine/device_list.h"
@@ -266,14 +267,7 @@ Result<Duration> Engine::State::measure(DeviceIndex device, LaneIndex lane, std:
     return fail(warm.error());
   }
   constexpr int kRounds = 3;
-  const Size size{64, 64};
-  auto samples = std::make_shared<std::vector<std::uint8_t>>(64 * 64, 114);
-  Picture grey;
-  grey.format = PixelFormat::kGray;
-  grey.size = size;
-  grey.planes[0] = {samples->data(), size.width};
-  grey.owner = samples;
-  const InferenceJob job{.frame_index = -1, .picture = std::make_shared<const Picture>(grey)};
+  const InferenceJob job{.frame_index = -1, .picture = make_grey_picture({64, 64}, 114)};
 
   Mutex done_mu;
   CondVar done;

@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/core/grey_picture.h"
 #include "framemill/engine/live_scheduler.h"
 #include "framemill/infer/fake_backend.h"
 
@@ -50,16 +51,6 @@ TEST(FindCheaperRungs, KeepsTheFirstAndWhatIsCheaperThanTheOneAbove) {
   EXPECT_THAT(kept({20ms, 25ms, 5ms}), ElementsAre(0, 2));
   EXPECT_THAT(kept({20ms, 20ms}), ElementsAre(0));
   EXPECT_THAT(kept({20ms, 0ms}), ElementsAre(0));  // not measured
-}
-
-std::shared_ptr<const Picture> grey_picture() {
-  auto samples = std::make_shared<std::vector<std::uint8_t>>(32 * 32, 200);
-  Picture picture;
-  picture.format = PixelFormat::kGray;
-  picture.size = {32, 32};
-  picture.planes[0] = {samples->data(), 32};
-  picture.owner = samples;
-  return std::make_shared<const Picture>(picture);
 }
 
 /// Cameras at one model of two rungs of 20 and 5 ms, as far as the scheduler knows.
@@ -109,7 +100,7 @@ class LadderWorld {
   }
 
   ManualClock clock_;
-  const std::shared_ptr<const Picture> picture_ = grey_picture();
+  const std::shared_ptr<const Picture> picture_ = make_grey_picture({32, 32}, 200);
   std::shared_ptr<FakeBackendControl> control_ = std::make_shared<FakeBackendControl>();
   std::shared_ptr<FakeBackendControl> cheap_control_ = std::make_shared<FakeBackendControl>();
   FrameSchedulerOptions options_;
@@ -180,7 +171,7 @@ TEST(AnswerLedger, AnAuditOfACheaperRungComparesWhatItPublished) {
   AnswerLedger ledger(options, clock, [&](Answer&& answer) { answers.push_back(answer); });
   Frame frame;
   frame.is_stream_start = frame.is_scene_start = true;
-  frame.picture = grey_picture();
+  frame.picture = make_grey_picture({32, 32}, 200);
   ledger.enter(frame);
   const Detection found{.class_id = 0, .score = .9F, .box = {2, 2, 12, 12}};
   const Detection missed{.class_id = 0, .score = .8F, .box = {18, 18, 30, 30}};

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "framemill/core/grey_picture.h"
 #include "framemill/engine/live_scheduler.h"
 #include "framemill/engine/tick_scheduler.h"
 #include "framemill/infer/fake_backend.h"
@@ -21,15 +22,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::shared_ptr<const Picture> grey_picture() {
-  static constexpr Size kSize{32, 32};
-  auto samples = std::make_shared<std::vector<std::uint8_t>>(32 * 32, 200);
-  Picture picture;
-  picture.format = PixelFormat::kGray;
-  picture.size = kSize;
-  picture.planes[0] = {samples->data(), kSize.width};
-  picture.owner = samples;
-  return std::make_shared<const Picture>(picture);
+const std::shared_ptr<const Picture>& grey_picture() {
+  static const std::shared_ptr<const Picture> picture = make_grey_picture({32, 32}, 200);
+  return picture;
 }
 
 /// Cameras, ledgers and a pool over a FakeBackend; records the answers. Cameras of policy adaptive
