@@ -76,10 +76,13 @@ Result<void> check_file(const fs::path& path) {
     return fail(ErrorCode::kInvalidArgument, "no model is given; name an .onnx or .xml file");
   std::error_code problem;
   const fs::file_status status = fs::status(path, problem);
-  if (status.type() == fs::file_type::not_found)
+  if (status.type() == fs::file_type::not_found) {
+    const std::string start =
+        path.is_absolute() ? std::string()
+                           : fmt::format(" (it starts at {})", fs::current_path(problem).string());
     return fail(ErrorCode::kNotFound,
-                fmt::format("{}: there is no such file; check the path (relative ones start at {})",
-                            text, fs::current_path(problem).string()));
+                fmt::format("{}: there is no such file; check the path{}", text, start));
+  }
   if (status.type() == fs::file_type::directory)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: is a directory; name the .onnx or .xml file in it", text));
