@@ -11,13 +11,13 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SURE, IOU_LEAST, SCORE_MOST = .3, .9, .05
 AGREEMENT_LEAST = {"fp32": .99, "fp16": .97}
-ENGINE_SHARE_LEAST = .95  # pipeline's throughput of the bare engine's
 
 
 class Check:
@@ -67,7 +67,7 @@ class Check:
                 entry.update(outcome="right" if is_right else "wrong", **figures)
             except Skip as why:
                 entry.update(outcome="skipped", reason=str(why))
-            except (RuntimeError, OSError, ValueError, KeyError) as why:
+            except (RuntimeError, OSError, ValueError, KeyError, subprocess.SubprocessError) as why:
                 entry.update(outcome="failed", reason=str(why))
         entry["seconds"] = round(time.monotonic() - begin, 1)
         self.report["steps"].append(entry)
@@ -178,6 +178,60 @@ def check_answers(check, model, device, precision, frames, decode="cpu"):
 
 # ---- speed
 
+def engine(check, model, device, streams=(1, 2, 3, 4), batches="1,2,4,8,16,32", most_s=150):
+    """What the device does by itself: tests/perf/device_inference, with nothing around the batches."""
+    def work():
+        program = next((path for path in (check.options.framemill.parent / "device_inference",
+                                          check.options.framemill.parent / "tests/perf/device_inference") if path.exists()), None)
+        if program is None:
+            raise Skip("device_inference was not built")
+        points = []
+        for count in streams:
+            seconds = .5 if check.options.quick else 1.
+            ran = subprocess.run([program, model, device, size_of(model), batches, str(count), str(seconds), "infer", "letterbox", "detect"],
+                                 capture_output=True, text=True, env=check.environment, timeout=max(5, min(most_s, check.left_s())), check=False)
+            if ran.returncode != 0:
+                raise RuntimeError(f"device_inference ended with status {ran.returncode}: {last_words(ran.stderr)}")
+            points += [json.loads(line) for line in ran.stdout.splitlines()]
+        best = {what: max((p for p in points if p["what"] == what), key=lambda p: p["frames_per_s"]) for what in ("infer", "letterbox", "detect")}
+        return True, {"model": model.name, "best_frames_per_s": best["infer"]["frames_per_s"], "best": best, "engine_points": points}
+    return work
+
+
+def size_of(model):
+    return next((word for word in model.stem.split("_") if word[:3].isdigit() and "x" in word), "640x640")
+
+
+def gpu_memory_bytes():
+    try:
+        ran = subprocess.run(["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"], capture_output=True, text=True,
+                             timeout=10, check=False)
+        return int(ran.stdout.split()[0]) << 20
+    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):
+        return 0
+
+
+class MemoryWatch:
+    """The most of the GPU's memory that was in use meanwhile, above what was before."""
+    def __enter__(self):
+        self.before = self.most = gpu_memory_bytes()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.watch)
+        self.thread.start()
+        return self
+
+    def watch(self):
+        while not self.ended.wait(1):
+            self.most = max(self.most, gpu_memory_bytes())
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+
+    def bytes(self):
+        return self.most - self.before
+
+
 def bench(check, model, device, precision, arguments=("--quick",), is_optional=False):
     """`is_optional`: what does not run, for want of a library or of time to build its engines, is skipped."""
     def work():
@@ -195,39 +249,25 @@ def bench(check, model, device, precision, arguments=("--quick",), is_optional=F
     return work
 
 
-def pipeline(check, model, device, what, urls, engine_rate):
-    """Everything from decoding to the answer as fast as it goes, beside the bare engine."""
-    def work():
-        # At pace fast a run's length counts in the cameras' time.
-        media_s = max(1., (engine_rate or 50) * check.options.run_s / (25 * len(urls)))
-        cameras = [{"id": f"c{i}", "url": url, **({} if url.startswith("synthetic") else {"loop": True}), "every": 1} for i, url in enumerate(urls)]
-        summary, _, _ = check.run("pipeline", {"path": str(model), "runtime": "onnxruntime", "device": device, "letterbox_on": "device"}, cameras,
-                                  {"policy": "full", "pace": "fast"}, arguments=("--for", f"{media_s:.1f}s"), most_s=120)
-        total = summary["total"]
-        rate = total["inferred"] / summary["wall_s"]
-        figures = {"what": what, "model": model.name, "cameras": len(urls), "inferences_per_s": round(rate, 1), "wall_s": summary["wall_s"],
-                   "cores_busy": round(summary["cpu_s"] / summary["wall_s"], 2), "mean_batch": summary["batch"]["mean"],
-                   "failed": total["failed"], "engine_share": round(rate / engine_rate, 3) if engine_rate else None}
-        # How fast it is is no matter of right or wrong; that nothing is lost is.
-        return summary["conserved"] and total["failed"] == 0, figures
-    return work
-
-
-def live(check, model, device, count, policy, budget=None):
-    """So many cameras of 640x360 at 10 answers a second, live."""
+def live(check, model, device, count, policy, budget=None, clips=None, decode="cpu", engine_rate=None):
+    """So many cameras of 640x360 at 10 answers a second, live; generated pictures where there are no clips."""
     def work():
         cameras = [{"id": f"c{i}", "url": f"synthetic://?size=640x360&rate=10&seed={i}", "rate": 10} for i in range(count)]
-        if policy == "adaptive":
-            cameras = [{"id": f"c{i}", "url": str(check.clips[i % len(check.clips)]), "loop": True, "rate": 10, "decode": "auto"}
-                       for i in range(count)]
+        if clips:
+            cameras = [{"id": f"c{i}", "url": str(clips[i % len(clips)]), "loop": True, "rate": 10, "decode": decode} for i in range(count)]
         engine = {"policy": policy, "pace": "live", **({"budget": budget} if budget else {})}
-        summary, _, _ = check.run("live", {"path": str(model), "runtime": "onnxruntime", "device": device, "letterbox_on": "device"}, cameras, engine,
-                                  arguments=("--for", f"{check.options.run_s}s"))
+        with MemoryWatch() as memory:
+            summary, _, log = check.run("live", {"path": str(model), "runtime": "onnxruntime", "device": device, "letterbox_on": "device"}, cameras,
+                                      engine, arguments=("--for", f"{check.options.run_s}s"))
         total = summary["total"]
         lost = total["superseded"] + total["late"] + total["overdue"]
-        return summary["conserved"], {"model": model.name, "policy": policy, "cameras": count, "answers_per_s": total["answers_per_s"],
+        return summary["conserved"], {"model": model.name, "policy": policy, "cameras": count, "answers_per_s": total["answers_per_s"], "inferences_per_s": round(total["inferred"] / summary["wall_s"], 1),
+                                      "engine_share": round(total["inferred"] / summary["wall_s"] / engine_rate, 3) if engine_rate else None,
                                       "share_inferred": total["share_inferred"], "lost_or_late_share": round(lost / max(1, total["sampled"]), 4),
-                                      "latency_ms": total["latency_ms"]["inferred"], "peak_rss_bytes": summary["peak_rss_bytes"]}
+                                      "latency_ms": total["latency_ms"]["inferred"], "peak_rss_bytes": summary["peak_rss_bytes"],
+                                      "cores_busy": round(summary["cpu_s"] / summary["wall_s"], 2), "mean_batch": summary["batch"]["mean"],
+                                      "gpu_memory_bytes": memory.bytes(),
+                                      "notes": [line.split("] ")[-1][:200] for line in log.splitlines() if " made ready " in line or " warning " in line][:5]}
     return work
 
 
@@ -240,7 +280,7 @@ def markdown(report):
              f"cores; {facts_.get('measured_at', '')}; {report.get('seconds', 0)} s; {'all right' if report.get('is_right') else 'NOT all right'}", "",
              "| step | outcome | what came out |", "|---|---|---|"]
     for step in report["steps"]:
-        hidden = ("step", "outcome", "points", "seconds")
+        hidden = ("step", "outcome", "points", "engine_points", "best", "seconds")
         told = "; ".join(f"{key} {value}" for key, value in step.items() if key not in hidden and value not in (None, [], ""))
         lines.append(f"| {step['step']} | {step['outcome']} | {told.replace('|', '/')} |")
     for step in report["steps"]:
@@ -248,6 +288,12 @@ def markdown(report):
             continue
         lines += ["", f"{step['step']}:", "", "| batch | batches at once | frames/s | p50 ms | p95 ms |", "|---|---|---|---|---|"]
         lines += [f"| {p['batch']} | {p['streams']} | {p['frames_per_s']:.1f} | {p['p50_ms']:.2f} | {p['p95_ms']:.2f} |" for p in step["points"]]
+    for step in report["steps"]:
+        if "engine_points" not in step:
+            continue
+        lines += ["", f"{step['step']}, nothing around it:", "", "| batch | batches at once | what | frames/s | ms a batch | cores |", "|---|---|---|---|---|---|"]
+        lines += [f"| {p['batch']} | {p['streams']} | {p['what']} | {p['frames_per_s']:.1f} | {p['batch_ms']:.2f} | {p['cores']:.2f} |"
+                  for p in step["engine_points"]]
     return "\n".join(lines) + "\n"
 
 
@@ -267,7 +313,7 @@ def parse():
     options = parser.parse_args()
     options.framemill = options.framemill.resolve()
     options.frames = 8 if options.quick else 40 if options.cpu else 150
-    options.run_s = 3 if options.quick else 10
+    options.run_s = 3 if options.quick else 8
     options.bench_s = 170
     return options
 
@@ -290,32 +336,50 @@ def main():
     clips = [] if options.demo else chosen(options.clips, ("industrial_bottles_shelf_intel", "motorway_tunnel_federico", "crossing_1080p_thanglm20"),
                                            ".mp4")
     check.clips = clips or chosen(options.clips, ("line",), ".mp4") or [demo_clips / "line.mp4"]
-    halves = sorted(options.models.glob("*fp16*.onnx"))
+    halves = [path for path in sorted(options.models.glob("*fp16*.onnx")) if "rmcar" not in path.name and "fused" not in path.name]
     device = "CPU" if options.cpu else options.device
     index = device.partition(":")[2] or "0"
     main_model = models[0]
+    # What one would deploy: FP16, wide.
+    deployed = next((path for path in halves if "640x384" in path.name), halves[0] if halves else main_model)
+    wide = next((path for path in models if "640x384" in path.name), main_model)
+    attentive = sorted(options.models.glob("yolov12*fp16*.onnx"))
+    models = [path for path in models if "rmcar" not in path.name]  # it finds nothing on these clips
+    small = chosen(options.clips, ("motorway_tunnel_federico", "motorway_svincolo_federico"), ".mp4") or check.clips
 
     check.step("facts", lambda: facts(check))
-    for model in models:
-        if "rmcar" in model.name:
-            continue  # it finds nothing on these clips
-        check.step(f"answers of {model.name}", check_answers(check, model, device, "fp32", options.frames))
-    for model in halves:
-        check.step(f"answers of {model.name}", check_answers(check, model, device, "fp16", options.frames))
-    check.step("answers with the device's decoder", check_answers(check, main_model, device, "fp32", options.frames, decode="auto"))
-    best = check.step(f"speed of {main_model.name}", bench(check, main_model, device, "auto")).get("best_frames_per_s")
-    check.step("pipeline, generated pictures", pipeline(check, main_model, device, "synthetic", ["synthetic://?size=640x360&rate=25"] * 8, best))
-    check.step("pipeline, clips", pipeline(check, main_model, device, "clips", [str(c) for c in check.clips] * (8 // len(check.clips)), best))
-    room = max(1, int(.9 * (best or 10) / 10))
-    check.step("live, full", live(check, main_model, device, min(room, 400), "full"))
-    check.step("live, adaptive at .2", live(check, main_model, device, min(5 * room, 400), "adaptive", .2))
+    check.step(f"answers of {wide.name}", check_answers(check, wide, device, "fp32", options.frames))
+    check.step("answers with the device's decoder", check_answers(check, wide, device, "fp32", options.frames, decode="auto"))
+    if deployed in halves:
+        check.step(f"answers of {deployed.name}", check_answers(check, deployed, device, "fp16", options.frames))
+    best = check.step(f"engine, {deployed.name}", engine(check, deployed, device, (2,) if options.cpu else (3,), "1,2" if options.cpu else "8,32")
+                      ).get("best_frames_per_s") or 10
+    room = max(1, int(best / 10))
+    # Too many cameras, to see what the whole program gets out of the device.
+    check.step(f"pipeline, full, {int(1.3 * room)} cameras", live(check, deployed, device, max(1, int(1.3 * room)), "full", engine_rate=best))
+    for what, clips in (("generated pictures", None), ("clips", small)):
+        for share in (.5,) if options.cpu else (.9, .75, .6, .45, .3):
+            count = max(1, int(share * room))
+            entry = check.step(f"live, full, {what}, {count} cameras", live(check, deployed, device, count, "full", clips=clips))
+            if entry.get("lost_or_late_share", 1) <= .01:
+                count = max(1, int(.9 * count))
+                check.step(f"live, full, {what}, {count} cameras (.9 of that)", live(check, deployed, device, count, "full", clips=clips))
+                break
+    for count in (5 * room,) if options.cpu else (1000, 700, 400):
+        entry = check.step(f"live, adaptive at .2, {count} cameras", live(check, deployed, device, count, "adaptive", .2, clips=small))
+        if entry.get("lost_or_late_share", 1) <= .01:
+            break
     if not options.cpu:  # what takes longest and says least comes last
-        check.step(f"speed of {main_model.name}, exact", bench(check, main_model, device, "fp32"))
-        for model in models[1:] + halves:
-            check.step(f"speed of {model.name}", bench(check, model, device, "auto"))
+        for model in attentive:
+            check.step(f"engine, {model.name}", engine(check, model, device, (2,), "32"))
+        check.step("live, full, the device's decoder, 200 cameras", live(check, deployed, device, 200, "full", clips=small, decode="auto"))
+        check.step(f"engine, {deployed.name}, batches at once", engine(check, deployed, device, (1, 2, 4), "1,8,32"))
+        check.step(f"engine, {wide.name}", engine(check, wide, device, (3,), "1,8,32"))
+        for model in [m for m in models if m != wide] + [m for m in halves if m != deployed]:
+            check.step(f"answers of {model.name}", check_answers(check, model, device, "fp16" if model in halves else "fp32", options.frames))
         for other, precision in (("rtx", "auto"), ("tensorrt", "fp16")):
             check.step(f"speed on {other}", bench(check, main_model, f"{other}:{index}", precision, is_optional=True))
-        check.step(f"speed of {main_model.name}, batches at once 1 to 4", bench(check, main_model, device, "auto", ("--full",), is_optional=True))
+        check.step(f"speed of {deployed.name}", bench(check, deployed, device, "auto"))
     print(f"gpu_check: {'all right' if check.report['is_right'] else 'NOT all right'}; {options.out}/gpu_check.md", file=sys.stderr)
     return 0 if check.report["is_right"] else 1
 

@@ -2,8 +2,9 @@
 # Checks and measures framemill on an NVIDIA GPU, in under nine minutes; docs/gpu.md says what it does and what it found last.
 #   scripts/gpu_check.sh [--out DIR] [--device cuda:0] [--budget S]    here, with what scripts/setup.sh gpu installed
 #   scripts/gpu_check.sh --cpu                 the same steps with the processor and an emulated device: the test of this script
-#   scripts/gpu_check.sh pack DIR [--bare]     everything for a machine without network, in pieces of 48 MB: DIR/piece-*/;
+#   scripts/gpu_check.sh pack DIR [--bare]     everything for a machine without network, in pieces of 46 MB: DIR/piece-*/;
 #                                              --bare leaves out CUDA's libraries, for a machine that has PyTorch's
+#                                              FRAMEMILL_GPU_SM=90 packs code for devices of that compute capability alone;
 #                                              FRAMEMILL_GPU_MODELS names a folder of more models (*fp16*.onnx) to take along
 #   scripts/gpu_check.sh stage PIECE           there, once for each piece: puts it aside
 #   scripts/gpu_check.sh --bundle              there: joins the pieces and checks with what is in them
@@ -15,7 +16,7 @@ stage=${FRAMEMILL_GPU_STAGE:-/tmp/framemill_gpu}
 build() {  # build KIND: the program, and for --cpu the emulated device
   scripts/setup.sh "$1" >&2
   cmake --preset release >/dev/null
-  local targets=(framemill)
+  local targets=(framemill device_inference)
   [ "$1" = gpu ] || targets+=(emulated_cuda emulated_nvrtc)
   cmake --build --preset release --target "${targets[@]}" >&2
 }
@@ -30,9 +31,11 @@ pack() {
   local root=$work/bundle
   mkdir -p "$root"/{lib,models,clips,site/onnxruntime/capi,site/nvidia/cuda/lib}
   strip -o "$root/framemill" build/release/framemill
+  strip -o "$root/device_inference" build/release/tests/perf/device_inference
   ldd build/release/framemill | awk '$3 ~ /^\// {print $3}' |
     grep -Ev '/(ld-linux[^/]*|lib(c|m|dl|rt|pthread|resolv|stdc\+\+|gcc_s))\.(so|so\..*)$' | xargs cp -L -t "$root/lib"
   cp .deps/onnxruntime-gpu/libonnxruntime*.so* "$root/site/onnxruntime/capi"
+  [ -z "${FRAMEMILL_GPU_SM:-}" ] || /usr/bin/python3 scripts/trim_fatbin.py "$root/site/onnxruntime/capi/libonnxruntime_providers_cuda.so" "$FRAMEMILL_GPU_SM"
   [ "$bare" = --bare ] || find .deps/onnxruntime-gpu -name '*.so*' ! -name 'libonnxruntime*' -exec cp -t "$root/site/nvidia/cuda/lib" {} +
   cp demo/models/line_fp32.onnx "$root/models"
   cp demo/clips/line.mp4 "$root/clips"
@@ -45,7 +48,7 @@ pack() {
   done
   # FP16 models and others of one's own.
   [ -z "${FRAMEMILL_GPU_MODELS:-}" ] || cp "$FRAMEMILL_GPU_MODELS"/*.onnx "$root/models"
-  tar -C "$work" -cf - bundle | gzip -6 | split -b 48M -d -a 3 - "$work/part-"
+  tar -C "$work" -cf - bundle | gzip -6 | split -b 46M -d -a 3 - "$work/part-"
   rm -rf "$out"/piece-*
   for name in "$work"/part-*; do
     mkdir -p "$out/piece-${name##*-}"

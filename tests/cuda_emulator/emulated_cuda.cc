@@ -127,6 +127,8 @@ Status cuDeviceGetAttribute(int* value, int attribute, int) {
   *value = attribute == 75 ? 9 : 0;
   return attribute == 75 || attribute == 76 ? kOk : kInvalidValue;
 }
+Status cuDevicePrimaryCtxSetFlags_v2(int, unsigned) { return 0; }
+
 Status cuDevicePrimaryCtxRetain(void** context, int) {
   *context = &context_object;
   return kOk;

@@ -1,10 +1,23 @@
 #include "framemill/engine/detector_pool.h"
 
+#include <algorithm>
+#include <atomic>
+#include <future>
+#include <optional>
+#include <utility>
+
 #include "framemill/base/check.h"
 #include "framemill/base/thread_name.h"
 #include "framemill/sched/service_times.h"
 
 namespace framemill {
+namespace {
+
+// Pictures to a task of large batches: putting one in and reading its answer out take some .2 ms
+// each, and 32 of them in a row would leave a graphics device without work.
+constexpr std::size_t kItemsPerTask = 4;
+
+}  // namespace
 
 struct DetectorPool::Batch {
   LaneIndex lane = 0;
@@ -13,6 +26,10 @@ struct DetectorPool::Batch {
   std::shared_ptr<DetectorRequest> request;  ///< shared with the call that starts it
   TimePoint submitted_at;
   TimePoint started_at;
+  std::vector<std::vector<Detection>> detections;  ///< by job
+  std::atomic<std::size_t> open_tasks = 0;         ///< of those that share the items
+  Mutex mu;
+  std::optional<Error> error GUARDED_BY(mu);  ///< the first of an item
 };
 
 DetectorPool::DetectorPool(std::vector<std::shared_ptr<const Detector>> detectors,
@@ -84,15 +101,23 @@ double DetectorPool::mean_batch() const {
 }
 
 Result<void> DetectorPool::warm_up(LaneIndex lane_index, std::size_t batch, std::size_t count) {
+  // Side by side: on a graphics device one takes seconds, and a core.
+  std::vector<std::future<Result<std::shared_ptr<DetectorRequest>>>> made;
+  for (std::size_t i = 0; i < count; ++i)
+    made.push_back(std::async(
+        std::launch::async, [this, lane_index, batch] { return take_request(lane_index, batch); }));
+  Result<void> outcome;
   std::vector<std::shared_ptr<DetectorRequest>> requests;
-  for (std::size_t i = 0; i < count; ++i) {
-    Result<std::shared_ptr<DetectorRequest>> request = take_request(lane_index, batch);
-    if (!request) return fail(request.error());
-    requests.push_back(std::move(*request));
+  for (auto& each : made) {
+    Result<std::shared_ptr<DetectorRequest>> request = each.get();
+    if (request)
+      requests.push_back(*std::move(request));
+    else
+      outcome = fail(request.error());
   }
   const MutexLock lock(mu_);
   for (auto& request : requests) lanes_[lane_index]->idle.push_back(std::move(request));
-  return {};
+  return outcome;
 }
 
 void DetectorPool::submit(LaneIndex lane, std::vector<InferenceJob> jobs, Done done) {
@@ -135,28 +160,60 @@ void DetectorPool::begin(const std::shared_ptr<Batch>& batch) {
   const Result<std::shared_ptr<DetectorRequest>> taken =
       take_request(batch->lane, bucket_for(batch->jobs.size()));
   if (!taken) return complete(batch, fail(taken.error()));
-  const std::shared_ptr<DetectorRequest>& request = *taken;
-  batch->request = request;
-  for (std::size_t i = 0; i < batch->jobs.size(); ++i) {
-    if (const Result<void> set = request->set_picture(i, *batch->jobs[i].picture); !set) {
-      return complete(batch, fail(set.error()));
-    }
+  batch->request = *taken;
+  share_items(
+      batch,
+      [batch](std::size_t item) {
+        const Result<void> set = batch->request->set_picture(item, *batch->jobs[item].picture);
+        if (set) return;
+        const MutexLock lock(batch->mu);
+        if (!batch->error) batch->error = set.error();
+      },
+      [this, batch] { start(batch); });
+}
+
+void DetectorPool::start(const std::shared_ptr<Batch>& batch) {
+  std::optional<Error> error;
+  {
+    const MutexLock lock(batch->mu);
+    error = batch->error;
   }
+  if (error) return complete(batch, fail(*error));
   batch->started_at = clock_.now();
+  const std::shared_ptr<DetectorRequest> request = batch->request;  // outlives the call
   request->start([this, batch](Result<void> status) {
     // On a thread of the backend: hand over quickly.
     CHECK(tasks_.push([this, batch, status = std::move(status)] { finish(batch, status); }));
   });
 }
 
+void DetectorPool::share_items(const std::shared_ptr<Batch>& batch,
+                               std::function<void(std::size_t)> work_on,
+                               std::function<void()> then) {
+  const std::size_t items = batch->jobs.size();
+  const std::size_t tasks = (items + kItemsPerTask - 1) / kItemsPerTask;
+  batch->open_tasks = tasks;
+  const auto run = [batch, items, work_on = std::move(work_on),
+                    then = std::move(then)](std::size_t task) {
+    const std::size_t end = std::min((task + 1) * kItemsPerTask, items);
+    for (std::size_t item = task * kItemsPerTask; item < end; ++item) work_on(item);
+    if (--batch->open_tasks == 0) then();
+  };
+  for (std::size_t task = 1; task < tasks; ++task) CHECK(tasks_.push([run, task] { run(task); }));
+  run(0);
+}
+
 void DetectorPool::finish(const std::shared_ptr<Batch>& batch, const Result<void>& status) {
   inference_ns_ += (clock_.now() - batch->started_at).count();
   if (!status) return complete(batch, fail(status.error()));
-  std::vector<std::vector<Detection>> detections;
-  detections.reserve(batch->jobs.size());
-  for (std::size_t i = 0; i < batch->jobs.size(); ++i) {
-    detections.push_back(batch->request->detections(i));
-  }
+  batch->detections.resize(batch->jobs.size());
+  share_items(
+      batch,
+      [batch](std::size_t item) { batch->detections[item] = batch->request->detections(item); },
+      [this, batch] { deliver(batch); });
+}
+
+void DetectorPool::deliver(const std::shared_ptr<Batch>& batch) {
   if (cache_ != nullptr) {
     std::string variant;
     {
@@ -165,10 +222,10 @@ void DetectorPool::finish(const std::shared_ptr<Batch>& batch, const Result<void
     }
     for (std::size_t i = 0; i < batch->jobs.size(); ++i) {
       const InferenceJob& job = batch->jobs[i];
-      cache_->keep({job.camera, job.frame_index, variant}, detections[i]);
+      cache_->keep({job.camera, job.frame_index, variant}, batch->detections[i]);
     }
   }
-  complete(batch, std::move(detections));
+  complete(batch, std::move(batch->detections));
 }
 
 void DetectorPool::complete(const std::shared_ptr<Batch>& batch,

@@ -104,7 +104,13 @@ class DetectorPool {
   /// What the cache holds of all frames of the batch, or nothing.
   std::optional<std::vector<std::vector<Detection>>> find_cached(const Batch& batch) EXCLUDES(mu_);
   void begin(const std::shared_ptr<Batch>& batch);
+  void start(const std::shared_ptr<Batch>& batch);
   void finish(const std::shared_ptr<Batch>& batch, const Result<void>& status);
+  void deliver(const std::shared_ptr<Batch>& batch);
+  /// Calls `work_on` for each item, on several threads where there are many, and then `then` on the
+  /// one that ends last. Returns at once or when its own part is done.
+  void share_items(const std::shared_ptr<Batch>& batch, std::function<void(std::size_t)> work_on,
+                   std::function<void()> then);
   void complete(const std::shared_ptr<Batch>& batch,
                 Result<std::vector<std::vector<Detection>>> detections);
   void work();

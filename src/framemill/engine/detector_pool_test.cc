@@ -2,8 +2,12 @@
 #include "framemill/engine/detector_pool.h"
 
 #include <atomic>
+#include <condition_variable>
 #include <future>
 #include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -38,6 +42,98 @@ class KeepingRequest final : public InferRequest {
   const std::shared_ptr<std::atomic<int>> alive_;
   std::function<void(Result<void>)> done_;
   const std::unique_ptr<InferRequest> inner_;  // last: waits for the callback to return
+};
+
+/// Who reads outputs: a reader waits until there are two, or a while.
+struct Readers {
+  std::mutex mu;
+  std::condition_variable changed;
+  std::set<std::thread::id> threads;
+  void enter() {
+    std::unique_lock lock(mu);
+    threads.insert(std::this_thread::get_id());
+    changed.notify_all();
+    changed.wait_for(lock, std::chrono::seconds(5), [this] { return threads.size() >= 2; });
+  }
+};
+
+class WatchedRequest final : public InferRequest {
+ public:
+  WatchedRequest(std::unique_ptr<InferRequest> inner, std::shared_ptr<Readers> readers)
+      : inner_(std::move(inner)), readers_(std::move(readers)) {}
+  std::size_t batch() const override { return inner_->batch(); }
+  Size input_size() const override { return inner_->input_size(); }
+  std::span<float> input(std::size_t item) override { return inner_->input(item); }
+  void start(std::function<void(Result<void>)> done) override { inner_->start(std::move(done)); }
+  std::span<const float> output(std::size_t item) override {
+    if (batch() > 4) readers_->enter();
+    return inner_->output(item);
+  }
+
+ private:
+  const std::unique_ptr<InferRequest> inner_;
+  const std::shared_ptr<Readers> readers_;
+};
+
+class WatchedBackend final : public Backend {
+ public:
+  explicit WatchedBackend(std::shared_ptr<Readers> readers)
+      : inner_(create_fake_backend({.input = {128, 128}, .batch_max = 32},
+                                   std::make_shared<FakeBackendControl>())),
+        readers_(std::move(readers)) {}
+  const ModelFacts& facts() const override { return inner_->facts(); }
+  Result<std::unique_ptr<InferRequest>> create_request(std::size_t batch, Size input) override {
+    Result<std::unique_ptr<InferRequest>> inner = inner_->create_request(batch, input);
+    if (!inner) return fail(inner.error());
+    return std::unique_ptr<InferRequest>(
+        std::make_unique<WatchedRequest>(*std::move(inner), readers_));
+  }
+
+ private:
+  const std::unique_ptr<Backend> inner_;
+  const std::shared_ptr<Readers> readers_;
+};
+
+/// 128x128, dark, with a bright cell of 32x32 in column and row `place` % 3 + 1 and `place` / 3
+/// + 1.
+std::shared_ptr<const Picture> picture_with_object(int place) {
+  auto samples = std::make_shared<std::vector<std::uint8_t>>(128 * 128, 20);
+  for (int y = 0; y < 32; ++y)
+    for (int x = 0; x < 32; ++x)
+      (*samples)[static_cast<std::size_t>(128 * (32 * (place / 3 % 3 + 1) + y) +
+                                          32 * (place % 3 + 1) + x)] = 235;
+  auto picture = std::make_shared<Picture>();
+  picture->format = PixelFormat::kGray;
+  picture->size = {128, 128};
+  picture->planes[0] = {samples->data(), 128};
+  picture->owner = samples;
+  return picture;
+}
+
+class LargeBatches : public testing::Test {
+ protected:
+  LargeBatches() {
+    Result<std::unique_ptr<Detector>> detector =
+        Detector::create(std::make_unique<WatchedBackend>(readers_), {});
+    CHECK(detector.has_value());
+    std::vector<std::shared_ptr<const Detector>> detectors;
+    detectors.push_back(*std::move(detector));
+    pool_ = std::make_unique<DetectorPool>(std::move(detectors), 3, clock_);
+  }
+
+  BatchOutcome infer(const std::vector<std::shared_ptr<const Picture>>& pictures) {
+    std::vector<InferenceJob> jobs;
+    for (const auto& picture : pictures) jobs.push_back({.picture = picture});
+    std::promise<BatchOutcome> promise;
+    pool_->submit(pool_->lane_for(0, {128, 128}), std::move(jobs), [&promise](BatchOutcome&& done) {
+      promise.set_value(std::move(done));  // throws, and ends the test, if it is called twice
+    });
+    return promise.get_future().get();
+  }
+
+  const SystemClock clock_;
+  const std::shared_ptr<Readers> readers_ = std::make_shared<Readers>();
+  std::unique_ptr<DetectorPool> pool_;
 };
 
 class KeepingBackend final : public Backend {
@@ -106,11 +202,52 @@ TEST_F(DetectorPoolTest, LetsGoOfRequestsThatFailed) {
   EXPECT_EQ(*alive_, 0);
 }
 
+TEST_F(DetectorPoolTest, MakesAsManyRequestsReadyAsAreAskedFor) {
+  const LaneIndex lane = pool_->lane_for(0, {32, 32});
+  ASSERT_TRUE(pool_->warm_up(lane, 1, 5));
+  EXPECT_EQ(*alive_, 5);
+  ASSERT_TRUE(pool_->warm_up(lane, 1, 3));  // that are there
+  EXPECT_EQ(*alive_, 5);
+}
+
 TEST_F(DetectorPoolTest, WorksAgainAfterAFailure) {
   control_->fail_all = true;
   EXPECT_FALSE(infer());
   control_->fail_all = false;
   EXPECT_TRUE(infer());
+}
+
+TEST_F(LargeBatches, GiveEachPictureItsOwnAnswer) {
+  std::vector<std::shared_ptr<const Picture>> pictures;
+  for (int i = 0; i < 29; ++i) pictures.push_back(picture_with_object(i % 9));
+  const BatchOutcome outcome = infer(pictures);
+  ASSERT_TRUE(outcome.detections);
+  ASSERT_EQ(outcome.detections->size(), pictures.size());
+  for (std::size_t i = 0; i < pictures.size(); ++i) {
+    const BatchOutcome alone = infer({pictures[i]});
+    ASSERT_TRUE(alone.detections);
+    ASSERT_EQ(alone.detections->front().size(), 1U) << i;
+    ASSERT_EQ(outcome.detections->at(i).size(), 1U) << i;
+    EXPECT_EQ(outcome.detections->at(i)[0].box.x1, alone.detections->front()[0].box.x1) << i;
+    EXPECT_EQ(outcome.detections->at(i)[0].box.y1, alone.detections->front()[0].box.y1) << i;
+  }
+}
+
+TEST_F(LargeBatches, AreReadByMoreThanOneThread) {
+  infer(std::vector<std::shared_ptr<const Picture>>(16, picture_with_object(4)));
+  EXPECT_GE(readers_->threads.size(), 2U);
+}
+
+TEST_F(LargeBatches, FailAsOneWhereAPictureCannotBeTaken) {
+  std::vector<std::shared_ptr<const Picture>> pictures(16, picture_with_object(4));
+  auto flat = std::make_shared<Picture>();
+  flat->size = {128, 0};
+  pictures[2] = pictures[9] = flat;
+  const BatchOutcome outcome = infer(pictures);
+  ASSERT_FALSE(outcome.detections);
+  EXPECT_EQ(outcome.detections.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(outcome.jobs.size(), pictures.size());
+  EXPECT_TRUE(infer({picture_with_object(0)}).detections);
 }
 
 }  // namespace

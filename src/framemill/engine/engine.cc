@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
+#include <future>
 #include <limits>
 #include <utility>
 
@@ -259,13 +260,29 @@ Result<void> Engine::State::open_trace() {
   return {};
 }
 
+void Engine::State::make_ready(DeviceIndex device, LaneIndex lane, std::size_t largest) {
+  if (pool->name(device).starts_with("CPU")) return;
+  const TimePoint begin = clock.now();
+  std::vector<std::future<Result<void>>> buckets;
+  for (const std::size_t bucket : kBatchBuckets) {
+    if (bucket > std::min(largest, pool->batch_max(lane))) break;
+    buckets.push_back(std::async(std::launch::async, [this, device, lane, bucket] {
+      return pool->warm_up(device, lane, bucket, pool->batches_max(device) + 1);
+    }));
+  }
+  for (auto& bucket : buckets) bucket.wait();  // what failed says so again when it is measured
+  spdlog::info("{}: {} sizes of batches made ready on {} in {:.1f} s", pool->variant(lane),
+               buckets.size(), pool->name(device), to_seconds(clock.now() - begin));
+}
+
 Result<Duration> Engine::State::measure(DeviceIndex device, LaneIndex lane, std::size_t batch,
-                                        ServiceTimes& times) {
+                                        ServiceTimes& times, Duration& spent) {
   // As many at a time as will run at a time, a few rounds: the first estimate of the service time.
   const std::size_t batches = pool->batches_max(device);
   if (Result<void> warm = pool->warm_up(device, lane, batch, batches + 1); !warm) {
     return fail(warm.error());
   }
+  const TimePoint begin = clock.now();
   constexpr int kRounds = 3;
   const InferenceJob job{.frame_index = -1, .picture = make_grey_picture({64, 64}, 114)};
 
@@ -292,16 +309,17 @@ Result<Duration> Engine::State::measure(DeviceIndex device, LaneIndex lane, std:
     if (round > 0) times.record(batch, slowest);
     fastest = std::min(fastest, slowest);
   }
+  spent += clock.now() - begin;
   return fastest;
 }
 
 Result<std::size_t> Engine::State::measure_knee(DeviceIndex device, LaneIndex lane,
                                                 ServiceTimes& times) {
-  const TimePoint give_up_at = clock.now() + kKneePatience;
+  Duration spent{0};
   std::vector<Duration> time_of_bucket;
   for (const std::size_t bucket : kBatchBuckets) {
-    if (bucket > 1 && (bucket > pool->batch_max(lane) || clock.now() >= give_up_at)) break;
-    const Result<Duration> time = measure(device, lane, bucket, times);
+    if (bucket > 1 && (bucket > pool->batch_max(lane) || spent >= kKneePatience)) break;
+    const Result<Duration> time = measure(device, lane, bucket, times, spent);
     if (!time && bucket == 1) return fail(time.error());
     if (!time) {  // such as too little memory
       spdlog::warn("batches of {} cannot be run: {}", bucket, time.error().message());
@@ -312,7 +330,7 @@ Result<std::size_t> Engine::State::measure_knee(DeviceIndex device, LaneIndex la
       // Other work on the machine may have made the smaller one look slow: once more, and the best
       // times count.
       for (std::size_t i = time_of_bucket.size() - 2; i < time_of_bucket.size(); ++i) {
-        const Result<Duration> again = measure(device, lane, kBatchBuckets[i], times);
+        const Result<Duration> again = measure(device, lane, kBatchBuckets[i], times, spent);
         if (again) time_of_bucket[i] = std::min(time_of_bucket[i], *again);
       }
     }
@@ -386,17 +404,20 @@ Duration Engine::State::prepare_lane(const std::string& model, LaneIndex lane,
 Result<void> Engine::State::prepare_lane(DeviceIndex device, LaneIndex lane, DispatchDevice& to) {
   ServiceTimes times;
   std::size_t knee = 0;
+  const std::size_t largest = std::min(batch_max(), pool->batch_max(lane));
+  make_ready(device, lane, settings.engine.batch == "knee" ? kBatchBuckets.back() : largest);
   if (settings.engine.batch == "knee") {
     const Result<std::size_t> found = measure_knee(device, lane, times);
     if (!found) return fail(found.error());
     knee = *found;
   } else {
-    if (const Result<Duration> time = measure(device, lane, 1, times); !time)
+    Duration spent{0};
+    if (const Result<Duration> time = measure(device, lane, 1, times, spent); !time)
       return fail(time.error());
-    const std::size_t largest = std::min(batch_max(), pool->batch_max(lane));
     for (const std::size_t bucket : kBatchBuckets) {
       if (bucket == 1 || bucket > largest) continue;
-      if (Result<void> warm = pool->warm_up(device, lane, bucket, 1); !warm) return warm;
+      const std::size_t count = bucket == largest ? pool->batches_max(device) + 1 : 1;
+      if (Result<void> warm = pool->warm_up(device, lane, bucket, count); !warm) return warm;
     }
   }
   to.lane_times.resize(std::max<std::size_t>(to.lane_times.size(), lane + 1));

@@ -58,6 +58,7 @@ Result<CudaDriver> CudaDriver::load(const std::string& library) {
   need("cuDeviceGet", d.device_get);
   need("cuDeviceGetAttribute", d.device_get_attribute);
   need("cuDevicePrimaryCtxRetain", d.primary_context_retain);
+  need("cuDevicePrimaryCtxSetFlags_v2", d.primary_context_flags);
   need("cuCtxPushCurrent_v2", d.context_push);
   need("cuCtxPopCurrent_v2", d.context_pop);
   need("cuModuleLoadData", d.module_load);

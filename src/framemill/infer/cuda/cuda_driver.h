@@ -24,6 +24,7 @@ struct CudaDriver {
   Status (*device_get)(Device*, int ordinal);
   Status (*device_get_attribute)(int*, int attribute, Device);
   Status (*primary_context_retain)(Context*, Device);
+  Status (*primary_context_flags)(Device, unsigned flags);
   Status (*context_push)(Context);
   Status (*context_pop)(Context*);
   Status (*module_load)(Module*, const void* image);

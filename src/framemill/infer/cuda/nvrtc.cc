@@ -28,9 +28,21 @@ struct Nvrtc {
   std::string path;
 };
 
+/// The compiler asks the linker for its own library of functions, which looks beside it only where
+/// nothing stands between the two (the thread sanitizer does); one that is loaded is found anyway.
+void load_builtins_beside(const std::string& path) {
+  const fs::path folder = fs::path(path).parent_path();
+  if (folder.empty()) return;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored))
+    if (entry.path().filename().string().starts_with("libnvrtc-builtins.so"))
+      dlopen(entry.path().c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed
+}
+
 Result<Nvrtc> load(const std::vector<std::string>& libraries) {
   std::string why = "no file of that name is there";
   for (const std::string& path : libraries) {
+    load_builtins_beside(path);
     void* const handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);  // never closed
     if (handle == nullptr) {
       if (const char* const said = dlerror(); said != nullptr) why = said;

@@ -75,6 +75,11 @@ Result<std::span<const std::uint8_t>> DeviceRun::run(const Ort::RunOptions& opti
   return output();
 }
 
+Result<void> DeviceRun::warm_up(const Ort::RunOptions& options) {
+  const Result<std::span<const std::uint8_t>> output = run_plain(options);
+  return output ? Result<void>() : fail(output.error());
+}
+
 Result<std::span<const std::uint8_t>> DeviceRun::run_plain(const Ort::RunOptions& options) {
   {
     const CaptureGate::Use use(*session_.gate);

@@ -28,6 +28,9 @@ class DeviceRun {
   /// Throws what ONNX Runtime throws. Errors: those of CudaBatch::fetch().
   Result<std::span<const std::uint8_t>> run(const Ort::RunOptions& options);
 
+  /// A run without a graph, on any thread, of whatever the input holds. Throws and fails as run().
+  Result<void> warm_up(const Ort::RunOptions& options);
+
   [[nodiscard]] bool has_graph() const { return graph_ == Graph::kReady; }
 
  private:

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -29,8 +30,9 @@
 namespace framemill {
 namespace {
 
-constexpr std::size_t kBatchMax = 32;    // of models with a dynamic batch
-constexpr std::size_t kGpuRequests = 2;  // one computes while the other's data moves
+constexpr std::size_t kBatchMax = 32;  // of models with a dynamic batch
+constexpr std::size_t kGpuRequests =
+    3;  // one computes while others' data moves, or their answers are read
 
 /// What every session of a model is made with.
 Ort::SessionOptions common_options() {
@@ -150,7 +152,7 @@ class OnnxRuntimeBackend final : public Backend {
   /// The CPU's session serves every shape.
   void set_cpu_session(Ort::Session session) EXCLUDES(mu_) {
     const MutexLock lock(mu_);
-    sessions_.emplace(Shape{}, share(std::move(session)));
+    sessions_[Shape{}].push_back(share(std::move(session)));
   }
 
   const ModelFacts& facts() const override { return facts_; }
@@ -185,16 +187,32 @@ class OnnxRuntimeBackend final : public Backend {
     return shared;
   }
 
-  /// Throws what ONNX Runtime throws. Others wait while one shape is compiled.
+  /// The CPU's session serves all requests. On a graphics device each has a session of its own, or
+  /// one that another request of its shape has left: what lies between input and output is memory
+  /// of the session, and two requests at once have been seen to spoil each other's (replays of
+  /// captured graphs always, plain runs whose input is copied from the host at times). Throws what
+  /// ONNX Runtime throws.
   Result<std::shared_ptr<OrtSession>> session_for(std::size_t batch, Size input) EXCLUDES(mu_) {
     const bool is_cpu = device_.provider == OnnxProvider::kCpu;
     const Shape shape = is_cpu ? Shape{} : Shape{batch, input.width, input.height};
+    {
+      const MutexLock lock(mu_);
+      for (const std::shared_ptr<OrtSession>& session : sessions_[shape])
+        if (is_cpu || session.use_count() == 1) return session;
+    }
+    Result<std::shared_ptr<OrtSession>> made = device_.provider == OnnxProvider::kCuda
+                                                   ? compile_for(batch, input)
+                                                   : compile_alone(batch, input);
     const MutexLock lock(mu_);
-    const auto found = sessions_.find(shape);
-    if (found != sessions_.end()) return found->second;
-    Result<std::shared_ptr<OrtSession>> made = compile_for(batch, input);
-    if (made) sessions_.emplace(shape, *made);
+    if (made) sessions_[shape].push_back(*made);
     return made;
+  }
+
+  /// TensorRT's engines are kept on disk: a second session of a shape waits for the first one's.
+  Result<std::shared_ptr<OrtSession>> compile_alone(std::size_t batch, Size input)
+      EXCLUDES(compile_mu_) {
+    const MutexLock lock(compile_mu_);
+    return compile_for(batch, input);
   }
 
   /// A provider that is to capture graphs refuses a model of which a part would run on the CPU: it
@@ -272,8 +290,9 @@ class OnnxRuntimeBackend final : public Backend {
   const ModelFacts facts_;
   const std::shared_ptr<RunThreads> threads_;
   std::atomic<std::size_t> request_count_ = 0;
+  Mutex compile_mu_;
   Mutex mu_;
-  std::map<Shape, std::shared_ptr<OrtSession>> sessions_ GUARDED_BY(mu_);
+  std::map<Shape, std::vector<std::shared_ptr<OrtSession>>> sessions_ GUARDED_BY(mu_);
 };
 
 /// What the CPU can compute in.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <functional>
 #include <optional>
+#include <semaphore>
 #include <utility>
 #include <vector>
 
@@ -58,6 +59,31 @@ class OrtRequest final : public InferRequest {
     const MutexLock lock(mu_);
     if (is_running_) run_options_.SetTerminate();
     while (is_running_) changed_.wait(mu_);
+  }
+
+  /// Runs it until nothing about it is new. Kernels are chosen, and some compiled, in the first
+  /// run, which takes seconds: on the calling thread, so that many requests can be made side by
+  /// side. The next one captures a graph on the thread that it belongs to. Errors: those of a run.
+  Result<void> warm_up() {
+    constexpr int kRuns = 2;
+    Result<void> outcome;
+    try {
+      if (device_run_)
+        outcome = device_run_->warm_up(run_options_);
+      else
+        outcome = infer();
+    } catch (...) {
+      outcome = fail_from_ort_exception(ErrorCode::kInternal, "the first inference failed");
+    }
+    for (int i = 0; i < kRuns && outcome; ++i) {
+      std::binary_semaphore done(0);
+      start([&](Result<void> result) {
+        outcome = std::move(result);
+        done.release();
+      });
+      done.acquire();
+    }
+    return outcome;
   }
 
   std::size_t batch() const override { return batch_; }
@@ -275,8 +301,12 @@ Result<std::unique_ptr<InferRequest>> make_ort_request(std::shared_ptr<OrtSessio
     if (!made) return fail(made.error());
     device = *std::move(made);
   }
-  return std::unique_ptr<InferRequest>(
-      std::make_unique<OrtRequest>(std::move(session), batch, input, ordinal, std::move(device)));
+  const bool is_graphics_device = session->cuda_index >= 0;
+  auto request =
+      std::make_unique<OrtRequest>(std::move(session), batch, input, ordinal, std::move(device));
+  if (is_graphics_device)
+    if (const Result<void> warm = request->warm_up(); !warm) return fail(warm.error());
+  return std::unique_ptr<InferRequest>(std::move(request));
 }
 
 }  // namespace framemill

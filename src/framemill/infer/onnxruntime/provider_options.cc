@@ -41,6 +41,11 @@ Result<ProviderOptions> cuda_options(const ProviderRequest& request) {
                     // Grows by what is asked for: several models share a device.
                     {"arena_extend_strategy", "kSameAsRequested"},
                     {"use_tf32", request.precision == Precision::kFp32 ? "0" : "1"},
+                    // Kernels of the tensor cores want the channels last, and take bias and
+                    // activation in. Trying all of them gains 1 % and takes three times as long.
+                    {"prefer_nhwc", "1"},
+                    {"fuse_conv_bias", "1"},
+                    {"cudnn_conv_algo_search", "HEURISTIC"},
                     {"enable_cuda_graph", request.may_capture_graphs ? "1" : "0"}};
   options.has_cuda_graphs = request.may_capture_graphs;
   return options;

@@ -29,6 +29,8 @@ TEST(ProviderOptions, CudaComputesAsTheWeightsAre) {
   EXPECT_EQ(options->value("device_id"), "1");
   EXPECT_EQ(options->value("use_tf32"), "1");
   EXPECT_EQ(options->value("enable_cuda_graph"), "0");
+  EXPECT_EQ(options->value("prefer_nhwc"), "1");
+  EXPECT_EQ(options->value("fuse_conv_bias"), "1");
   EXPECT_FALSE(options->has_cuda_graphs);
   EXPECT_TRUE(options->cache_folder.empty());
   request.precision = Precision::kFp32;
