@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import onnx
 
-from . import batch_axis, calibration, card, float_head, half_graph, int8, ir, ladder, proof, rectangle, sources, stop, variants
+from . import batch_axis, calibration, card, float_head, fused_attention, half_graph, int8, ir, ladder, proof, rectangle, sources, stop, variants
 from .errors import PrepareError, refused
 from .journal import file_hash, folder_hash, write_whole
 from .judge import Judge
@@ -200,7 +200,9 @@ class Pipeline:
         if variant.runtime == "openvino":
             ir.save_openvino(source, target, self._openvino_metadata())
         else:
-            save_onnx(half_graph.to_half(onnx.load(source), variant.size), target)
+            model = half_graph.to_half(onnx.load(source), variant.size)
+            fused_attention.fuse(model, variant.size)
+            save_onnx(model, target)
 
     def _make_int8(self, variant, target):
         source = self.out / self._fp32(variant.size).file

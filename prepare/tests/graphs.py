@@ -104,7 +104,9 @@ def points_of(size, each=1):
 
 
 def attend(graph, feature, size, batch, kind):
-    """Attention over the cells of stride 16, as v11 (plain) and v12 (in 4 areas) are exported."""
+    """Attention over the cells of stride 16, as v11 (plain) and v12 (in 4 areas) are exported; "heads" and "heads turned": in two heads, by both ways to write it."""
+    if kind.startswith("heads"):
+        return attend_in_heads(graph, feature, size, batch, kind == "heads turned")
     h, w, lead = size[1] // 16, size[0] // 16, -1 if batch is None else batch
     flat = graph.node("Reshape", feature, graph.constant(np.array([lead, 8, h * w], np.int64)))
     rows = graph.node("Transpose", flat, perm=[0, 2, 1])
@@ -114,6 +116,18 @@ def attend(graph, feature, size, batch, kind):
     mixed = graph.node("MatMul", scores, rows)
     grid = graph.node("Reshape", mixed, graph.constant(np.array([lead, h, w, 8], np.int64)))
     return graph.node("Add", feature, graph.node("Transpose", grid, perm=[0, 3, 1, 2]))
+
+
+def attend_in_heads(graph, feature, size, batch, is_turned):
+    h, w, lead = size[1] // 16, size[0] // 16, -1 if batch is None else batch
+    q, k, v = (graph.node("Reshape", graph.conv(feature, 8, 8, kernel=1), graph.constant(np.array([lead, 2, 4, h * w], np.int64))) for _ in range(3))
+    scores = graph.node("Mul", graph.node("MatMul", graph.node("Transpose", q, perm=[0, 1, 3, 2]), k), graph.constant(np.float32(.5)))
+    weights = graph.node("Softmax", scores, axis=-1)
+    if is_turned:
+        mixed = graph.node("MatMul", v, graph.node("Transpose", weights, perm=[0, 1, 3, 2]))
+    else:
+        mixed = graph.node("Transpose", graph.node("MatMul", weights, graph.node("Transpose", v, perm=[0, 1, 3, 2])), perm=[0, 1, 3, 2])
+    return graph.node("Add", feature, graph.node("Reshape", mixed, graph.constant(np.array([lead, 8, h, w], np.int64))))
 
 
 def v5(size=(640, 640)):

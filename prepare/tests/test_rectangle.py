@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 import graphs
-from framemill_prepare import batch_axis, float_head, half_graph, int8, position_table, proof, rectangle, reshape_dims
+from framemill_prepare import batch_axis, float_head, fused_attention, half_graph, int8, position_table, proof, rectangle, reshape_dims
 from framemill_prepare.errors import PrepareError
 
 SQUARE = (640, 640)
@@ -168,6 +168,48 @@ class HeadTest(unittest.TestCase):
             self.assertEqual(other.dtype, np.float32)
             self.assertLess(np.abs(other - single).max(), 0.02 * max(1, np.abs(single).max()))
             self.assertIn(10, {tensor.data_type for tensor in half.graph.initializer})  # FLOAT16
+
+
+class FusedAttentionTest(unittest.TestCase):
+    SIZE = (320, 192)
+
+    def fused(self, model, count):
+        before = proof.run(proof.session(model), picture(self.SIZE))
+        self.assertEqual(fused_attention.fuse(model, self.SIZE), count)
+        self.assertEqual([n.op_type for n in model.graph.node].count("MultiHeadAttention"), count)
+        after = proof.run(proof.session(model), picture(self.SIZE))
+        self.assertLess(np.abs(after - before).max(), 1e-3 * max(1, np.abs(before).max()))
+        return model
+
+    def test_both_forms_compute_what_they_did(self):
+        for kind in ("heads", "heads turned"):
+            model = self.fused(graphs.v8(self.SIZE, attention=kind), 1)
+            self.assertEqual([n.op_type for n in model.graph.node].count("Softmax"), 0)
+
+    def test_an_open_batch_stays_open(self):
+        model = self.fused(graphs.v8(self.SIZE, attention="heads turned"), 1)
+        two = proof.run(proof.session(model), np.concatenate([picture(self.SIZE), picture(self.SIZE, 2)]))
+        self.assertTrue(np.allclose(two[1:], proof.run(proof.session(model), picture(self.SIZE, 2)), atol=1e-3))
+
+    def test_it_follows_in_half_precision(self):
+        model = graphs.v8(self.SIZE, attention="heads turned")
+        before = proof.run(proof.session(model), picture(self.SIZE))
+        half = half_graph.to_half(model, self.SIZE)
+        self.assertEqual(fused_attention.fuse(half, self.SIZE), 1)
+        after = proof.run(proof.session(half), picture(self.SIZE))
+        self.assertLess(np.abs(after - before).max(), 0.02 * max(1, np.abs(before).max()))
+
+    def test_other_forms_and_graphs_without_stay_as_they_are(self):
+        for model in (graphs.v8(self.SIZE), graphs.v8(self.SIZE, attention="plain"), graphs.v8(self.SIZE, attention="area"), graphs.v5(self.SIZE)):
+            before = model.SerializeToString()
+            self.assertEqual(fused_attention.fuse(model, self.SIZE), 0)
+            self.assertEqual(model.SerializeToString(), before)
+
+    def test_weights_that_others_read_are_not_fused_away(self):
+        model = graphs.v8(self.SIZE, attention="heads")
+        weights = next(n for n in model.graph.node if n.op_type == "Softmax").output[0]
+        model.graph.output.append(onnx.helper.make_tensor_value_info(weights, onnx.TensorProto.FLOAT, None))
+        self.assertEqual(fused_attention.fuse(model, self.SIZE), 0)
 
 
 class SignedTest(unittest.TestCase):

@@ -11,7 +11,7 @@ namespace framemill {
 
 /// NVIDIA's decoder (NVDEC) of CUDA's first device, for any number of streams: one context of the
 /// device serves them all. Streams that it refuses are decoded by the processor, without a word.
-/// Not proven on a device yet: see docs/gpu.md. Thread-safety: all members, any thread.
+/// Thread-safety: all members, any thread.
 class HardwareDecoder {
  public:
   /// 100 ms and more. Errors: kUnsupported, with what is missing.

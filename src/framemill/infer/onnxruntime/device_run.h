@@ -15,7 +15,7 @@ namespace framemill {
 /// session may, from the second run on as a captured CUDA graph: the kernels of a whole inference
 /// are launched as one. A graph is used only if it gave what the plain run gave for the same input,
 /// in memory that was made unreadable before.
-/// Not proven on a device yet: see docs/gpu.md. Thread-safety: one thread, with graphs always the
+/// Thread-safety: one thread, with graphs always the
 /// same.
 class DeviceRun {
  public:
