@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Two models on one machine: what the critical cameras of one wait while the other one is at full load.
 
-two_models.py --testdata DIR [--seconds 20] [--pairs 3] [--slo 200ms]
+two_models.py --testdata DIR [--seconds 20] [--pairs 3] [--slo 200ms] [--critical-slot always]
 
 Alone and with the other model, by turns; the least and the median of the pairs' ratios count, since the machines drift. The critical
 cameras are clips looped at their own pace, answered 10 times a second by `--model`; the others' model gets three times the pictures
@@ -29,7 +29,7 @@ def run(a, folder, others):
     if others:
         models["defects"] = {"path": str(a.testdata / a.other)}
     config, results, summary = (folder / f"run.{ending}" for ending in ("yaml", "jsonl", "json"))
-    config.write_text(json.dumps({"models": models, "cameras": cameras, "engine": {"policy": "full", "pace": "live"}}))
+    config.write_text(json.dumps({"models": models, "cameras": cameras, "engine": {"policy": "full", "pace": "live", "critical_slot": a.critical_slot}}))
     subprocess.run([a.framemill, "run", config, "--results", results, "--summary", summary, "--for", f"{a.seconds}s", "--listen", "off"],
                    check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     waits, counts = [], {}
@@ -54,6 +54,7 @@ def main():
     parser.add_argument("--critical", type=int, default=2, help="critical cameras")
     parser.add_argument("--others", type=int, default=4, help="cameras of the other model")
     parser.add_argument("--slo", default="200ms")
+    parser.add_argument("--critical-slot", default="auto", choices=("auto", "always"))
     parser.add_argument("--seconds", type=int, default=20)
     parser.add_argument("--pairs", type=int, default=3)
     a = parser.parse_args()

@@ -222,7 +222,7 @@ TEST_F(TraceTest, WhatIsWrittenIsWhatIsRead) {
   header.cameras = {"gate \"1\"", "höhe"};
   header.models = {"m", "n"};
   LiveDispatchOptions& options = header.options;
-  options.cameras = {{PolicyKind::kHold, Priority::kBackground, 150ms, 40ms, 1},
+  options.cameras = {{PolicyKind::kHold, Priority::kBackground, 150ms, 40ms, 1, 2.5},
                      {PolicyKind::kSimilarity, Priority::kCritical, 1s, 0ms, 0}};
   for (const DispatchCamera& camera : options.cameras)
     options.inference.cameras.push_back({camera.policy, camera.priority});
@@ -233,6 +233,7 @@ TEST_F(TraceTest, WhatIsWrittenIsWhatIsRead) {
   options.lane_knees = {1, 0, 8};
   options.is_batch_by_utilisation = true;
   options.rungs_of_model = {2, 1};
+  options.is_slot_reserved = true;
   ServiceTimes times;
   for (int i = 0; i < 9; ++i) times.record(1U << (i % 3), from_seconds(number() / 50));
   options.lane_times = {ServiceTimes{}, times};
@@ -248,6 +249,8 @@ TEST_F(TraceTest, WhatIsWrittenIsWhatIsRead) {
   EXPECT_EQ(read.cameras, header.cameras);
   EXPECT_EQ(read.models, header.models);
   EXPECT_EQ(read.run, "R");
+  EXPECT_EQ(read.options.cameras.front().weight, 2.5);
+  EXPECT_TRUE(read.options.is_slot_reserved);
   EXPECT_EQ(read.began_at, began);
   std::string again;  // the header, member by member
   append_trace_header(again, read);

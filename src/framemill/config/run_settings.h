@@ -31,6 +31,7 @@ struct ModelSettings {
   std::string letterbox_on = "auto";     ///< auto|host|device: where pictures are made its input
   std::string color;                     ///< "" (metadata, then rgb), "rgb", "bgr"
   std::string range;                ///< "" (metadata, then unit), "unit" (0..1), "byte" (0..255)
+  double weight = 1;                ///< .01..100, beside other models on a device
   std::vector<std::string> ladder;  ///< cheaper models of the same classes, best first
   std::string letterbox;            ///< "" (metadata, then center), "center", "top_left"
   friend bool operator==(const ModelSettings&, const ModelSettings&) = default;
@@ -78,9 +79,10 @@ struct EngineSettings {
   MotionMethod motion = MotionMethod::kAuto;  ///< policy adaptive: how boxes follow motion
   double similarity = .95;  ///< policy similarity: pictures at least so alike are one, 0..1
   double audit = .05;       ///< policy adaptive: share of the inferences that audits take, 0..0.5
-  std::string batch = "knee";  ///< knee|utilisation, or a number of frames
-  std::optional<Pace> pace;    ///< unset: fast where every source is a file without loop, else live
-  Duration answer_delay{0};    ///< pace fast: results usable only so much media time later
+  std::string batch = "knee";          ///< knee|utilisation, or a number of frames
+  std::string critical_slot = "auto";  ///< auto|always: a slot kept for critical cameras
+  std::optional<Pace> pace;  ///< unset: fast where every source is a file without loop, else live
+  Duration answer_delay{0};  ///< pace fast: results usable only so much media time later
   Duration tick = std::chrono::milliseconds(100);  ///< pace fast: the step of media time
   Duration run_for{0};                             ///< 0: until the sources end or a signal
   std::int64_t max_frames = 0;                     ///< delivered frames a camera; 0: no limit

@@ -123,6 +123,13 @@ inline constexpr std::array kModelSettings{
         .help = "Where pictures are scaled and turned into the model's input. auto is the device "
                 "with cuda and tensorrt, where driver and compiler are there and compute what the "
                 "host does, else the host; the log says why."},
+    Setting<ModelSettings>{.key = "weight",
+                           .field = &ModelSettings::weight,
+                           .min = .01,
+                           .max = 100,
+                           .help = "Where cameras of several models want one device: how often one "
+                                   "of this model's is inferred, beside one of a model of weight "
+                                   "1. Critical cameras go first whatever it is."},
     Setting<ModelSettings>{.key = "color",
                            .field = &ModelSettings::color,
                            .choices = "rgb|bgr",
@@ -331,6 +338,14 @@ inline constexpr std::array kEngineSettings{
                                 "grows batches while the device is below 50 % busy and shrinks "
                                 "them above 80 %; a number is that many. Models of one picture "
                                 "at a time stay at 1. Pace fast: only a number counts, else 1."},
+    Setting<EngineSettings>{
+        .key = "critical_slot",
+        .field = &EngineSettings::critical_slot,
+        .choices = "auto|always",
+        .help = "When one of the batches at once is kept free for critical cameras. auto: where "
+                "their slo or rate does not let them wait for a batch of any model that has just "
+                "begun. always: at all times, so that other models at full load cost them least. "
+                "Where a device runs a single batch at a time nothing is kept."},
     Setting<EngineSettings>{
         .key = "pace",
         .field = &EngineSettings::pace,

@@ -461,6 +461,7 @@ void Engine::start() {
   options.trace = s.trace.get();
   options.on_dispatch = s.hooks.on_dispatch;
   options.is_batch_by_utilisation = engine.batch == "utilisation";
+  options.is_slot_reserved = engine.critical_slot == "always";
   if (engine.batch != "knee" && !options.is_batch_by_utilisation) {
     options.knee_frames = s.batch_max();
   }

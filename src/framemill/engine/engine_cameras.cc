@@ -160,6 +160,7 @@ ScheduledCamera Engine::State::scheduled(const Camera& camera) const {
   scheduled.priority = camera.settings.priority;
   scheduled.policy = camera.policy;
   scheduled.slo = camera.settings.slo;
+  scheduled.weight = settings.models[camera.model].weight;
   if (camera.settings.every == 0) scheduled.period = from_seconds(1.0 / camera.settings.rate_hz);
   return scheduled;
 }

@@ -30,6 +30,7 @@ struct ScheduledCamera {
   PolicyKind policy = PolicyKind::kFull;
   Duration slo{0};
   Duration period{0};  ///< expected between sampled frames; 0: unknown
+  double weight = 1;   ///< of its model, see DispatchCamera
 };
 
 struct FrameSchedulerOptions {
@@ -39,6 +40,7 @@ struct FrameSchedulerOptions {
   double similarity_min = .95;           ///< policy similarity
   std::size_t knee_frames = 1;  ///< frames to a batch, as far as the lane's model takes them
   bool is_batch_by_utilisation = false;  ///< pace live: `knee_frames` is where it starts
+  bool is_slot_reserved = false;         ///< pace live: see LiveDispatchOptions
   /// Pace live: by DeviceIndex, what was measured at the start; their batches_max is the pool's.
   std::vector<DispatchDevice> devices;
   Duration tick = std::chrono::milliseconds(100);  ///< pace fast

@@ -15,7 +15,8 @@ LiveDispatchOptions dispatch_options(const FrameSchedulerOptions& options, const
   LiveDispatchOptions dispatch{.inference = policy_options(options),
                                .knee_frames = options.knee_frames,
                                .is_batch_by_utilisation = options.is_batch_by_utilisation,
-                               .devices = options.devices};
+                               .devices = options.devices,
+                               .is_slot_reserved = options.is_slot_reserved};
   dispatch.devices.resize(pool.device_count());
   for (DeviceIndex i = 0; i < pool.device_count(); ++i) {
     dispatch.devices[i].batches_max = pool.batches_max(i);
@@ -29,7 +30,7 @@ LiveDispatchOptions dispatch_options(const FrameSchedulerOptions& options, const
   }
   for (const ScheduledCamera& camera : options.cameras) {
     dispatch.cameras.push_back(
-        {camera.policy, camera.priority, camera.slo, camera.period, camera.model});
+        {camera.policy, camera.priority, camera.slo, camera.period, camera.model, camera.weight});
   }
   for (const std::vector<std::size_t>& rungs : options.ladders) {
     dispatch.rungs_of_model.push_back(rungs.size());
@@ -167,7 +168,8 @@ void LiveScheduler::add_camera(const ScheduledCamera& camera) {
     const MutexLock lock(mu_);
     cameras_.append(camera);
     mailboxes_.emplace_back();
-    dispatch_.add_camera({camera.policy, camera.priority, camera.slo, camera.period, camera.model});
+    dispatch_.add_camera(
+        {camera.policy, camera.priority, camera.slo, camera.period, camera.model, camera.weight});
     ++news_;
   }
   changed_.notify_all();

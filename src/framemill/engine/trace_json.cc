@@ -241,6 +241,7 @@ void append_trace_header(std::string& out, const DispatchTraceHeader& header) {
                        {"slo_ns", camera.slo.count()},
                        {"period_ns", camera.period.count()},
                        {"model", camera.model}});
+    if (camera.weight != 1) cameras.back()["weight"] = camera.weight;
   }
   Json times = Json::array();
   for (const ServiceTimes& lane : options.lane_times) times.push_back(json_of(lane));
@@ -269,6 +270,7 @@ void append_trace_header(std::string& out, const DispatchTraceHeader& header) {
             {"batch_by_utilisation", options.is_batch_by_utilisation},
             {"rungs", options.rungs_of_model},
             {"lane_times", std::move(times)}};
+  if (options.is_slot_reserved) json["slot_reserved"] = true;
   if (!devices.empty()) json["devices"] = std::move(devices);
   out += json.dump(-1, ' ', false, Json::error_handler_t::replace);
   out.push_back('\n');

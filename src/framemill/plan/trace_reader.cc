@@ -367,6 +367,7 @@ void read_cameras(Line& line, DispatchTraceHeader& header) {
     dispatch.slo = Duration(camera.whole("slo_ns", 0, kNsMax));
     dispatch.period = Duration(camera.whole("period_ns", 0, kNsMax));
     dispatch.model = camera.index<std::size_t>("model");
+    if (camera.has("weight")) dispatch.weight = camera.number("weight");
     camera.finish();
     header.options.cameras.push_back(dispatch);
     header.options.inference.cameras.push_back({dispatch.policy, dispatch.priority});
@@ -410,6 +411,7 @@ DispatchTraceHeader read_content(const Json& json) {
     options.rungs_of_model.push_back(Line::index<std::size_t>(rungs, "rungs"));
   for (const Json& lane : line.list("lane_times"))
     options.lane_times.push_back(service_times_of(lane));
+  if (line.has("slot_reserved")) options.is_slot_reserved = line.flag("slot_reserved");
   if (line.has("devices")) {
     for (const Json& item : line.list("devices")) options.devices.push_back(device_of(item));
   }

@@ -84,6 +84,8 @@ Result<void> check_options(const LiveDispatchOptions& options) {
   for (const DispatchCamera& camera : options.cameras) {
     if (camera.slo < Duration::zero() || camera.period < Duration::zero())
       return impossible("an slo or a period below 0");
+    if (!(camera.weight > 0 && camera.weight <= 100))
+      return impossible(fmt::format("a model's weight of {}", camera.weight));
     if (!options.rungs_of_model.empty() && camera.model >= options.rungs_of_model.size())
       return impossible(fmt::format("there is no model {}", camera.model));
   }

@@ -4,6 +4,7 @@
 #include "framemill/sched/dispatch_replay.h"
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 #include <set>
 #include <string>
@@ -335,6 +336,8 @@ TEST(DispatchReplay, OptionsOfNoDispatchAreRefused) {
   EXPECT_THAT(problem([](auto& o) { o.knee_frames = 64; }), HasSubstr("1 to 32"));
   EXPECT_THAT(problem([](auto& o) { o.lane_knees = {33}; }), HasSubstr("1 to 32"));
   EXPECT_THAT(problem([](auto& o) { o.rungs_of_model = {1, 0}; }), HasSubstr("without rungs"));
+  EXPECT_THAT(problem([](auto& o) { o.cameras[0].weight = 0; }), HasSubstr("weight"));
+  EXPECT_THAT(problem([](auto& o) { o.cameras[0].weight = std::nan(""); }), HasSubstr("weight"));
   EXPECT_THAT(problem([](auto& o) { o.cameras[0].model = 2; }), HasSubstr("no model 2"));
   EXPECT_THAT(problem([](auto& o) { o.cameras[0].slo = -1ms; }), HasSubstr("slo"));
 }

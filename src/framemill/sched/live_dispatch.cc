@@ -266,12 +266,13 @@ void LiveDispatch::gather(TimePoint now, DispatchDecision& decision) {
                            .arrived_at = frame.arrived_at,
                            .deadline = frame.captured_at + camera.slo,
                            .served_until = *mailbox.served_until,
+                           .need = camera.weight,
                            .is_late_useful = camera.policy == PolicyKind::kFull};
     if (is_adaptive(index)) {
       if (!has_budget_for(inference_policy_.cause_of(frame.sampled))) return;
       // The policy multiplies by staleness; what is expected to be wrong counts as it is.
       const double staleness_s = std::max(1e-3, to_seconds(now - *mailbox.served_until));
-      candidate.need = frame.need / staleness_s;
+      candidate.need = camera.weight * frame.need / staleness_s;
       // Its own answer may be late; all later ones of its camera need what it brings.
       if (mailbox.is_inference_owed) {
         candidate.deadline = std::max(candidate.deadline, now + kStartPatience);
@@ -328,18 +329,35 @@ bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause, TimeP
   return cause && devices_.free_slots() > kept && inference_policy_.has_budget(*cause);
 }
 
+Duration LiveDispatch::longest_batch() const {
+  Duration longest{0};
+  for (LaneIndex lane = 0; lane < lane_count(); ++lane)
+    if (devices_.measured(lane) != nullptr || devices_.times(lane).samples() > 0)
+      longest = std::max(longest, devices_.times(lane).p95(bucket_for(devices_.knee(lane))));
+  return longest;
+}
+
 std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
   std::optional<TimePoint> until;
-  if (devices_.slots() < 2) return until;
+  if (devices_.slots() < 2 || critical_.empty()) return until;
+  const Duration behind_batch = longest_batch();
   for (const CameraIndex index : critical_) {
     const Mailbox& mailbox = mailboxes_[index];
     const TimePoint next = next_arrival_[index];
     if (mailbox.waiting || next == TimePoint::max()) continue;
     const DispatchCamera& camera = options_.cameras[index];
+    if (options_.is_slot_reserved) {
+      until = std::max(until.value_or(next), now + camera.period);
+      continue;
+    }
     const ServiceTimes& times = devices_.times(mailbox.lane);
-    // Where there is time to wait for a batch that has just begun, nothing has to be kept.
-    const Duration behind_batch = times.p95(bucket_for(knee_max()));
-    if (behind_batch + times.p95(1) + policy_.post_time <= camera.slo) continue;
+    // Where there is time to wait for a batch that has just begun, nothing has to be kept: neither
+    // is the slo over before the answer is there, nor does the next frame take the waiting one's
+    // place.
+    const bool is_period_known = camera.period > Duration::zero();
+    if (behind_batch + times.p95(1) + policy_.post_time <= camera.slo &&
+        (!is_period_known || behind_batch <= camera.period))
+      continue;
     const Duration early = camera.period / kEarlyPart;
     const TimePoint from = next - early - behind_batch;
     const TimePoint to = next + early;

@@ -32,6 +32,7 @@ struct DispatchCamera {
   Duration slo{0};
   Duration period{0};     ///< expected between sampled frames; 0: unknown
   std::size_t model = 0;  ///< index in `rungs_of_model`
+  double weight = 1;      ///< of its model: how often it is served beside a camera of weight 1
 };
 
 struct LiveDispatchOptions {
@@ -46,6 +47,8 @@ struct LiveDispatchOptions {
   std::vector<DispatchDevice> devices;
   /// Rungs of each model's ladder; empty: no model has more than one.
   std::vector<std::size_t> rungs_of_model;
+  /// A slot is kept for critical cameras at all times, not only where they cannot wait for a batch.
+  bool is_slot_reserved = false;
 };
 
 /// One sampled frame that came in.
@@ -244,6 +247,8 @@ class LiveDispatch {
   void update_occupied(CameraIndex camera);
   /// Whether a slot is free for an audit, and the budget has what it costs.
   [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const;
+  /// The longest that a full batch of any model takes on the fastest device it has.
+  [[nodiscard]] Duration longest_batch() const;
   /// Where a frame of a critical camera may come before a batch that starts now has ended: until
   /// when. So long the others leave it a slot.
   [[nodiscard]] std::optional<TimePoint> critical_due_until(TimePoint now) const;

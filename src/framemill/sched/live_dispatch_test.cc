@@ -4,6 +4,7 @@
 #include "framemill/sched/live_dispatch.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <random>
 #include <utility>
@@ -198,6 +199,84 @@ TEST(LiveDispatch, NoSlotIsKeptWhereThereIsTimeToWaitOrNobodyToWaitFor) {
     EXPECT_EQ(tested.decide(80ms).batch.size(), 1U);
     EXPECT_EQ(tested.decide(80ms).batch.size(), 1U) << is_gone;
   }
+}
+
+/// Cameras 1 and 2 want another model than the critical one, whose batches take `other`.
+struct BesideAModel : Tested {
+  BesideAModel(Duration other, bool is_slot_reserved) : Tested(options(other, is_slot_reserved)) {
+    dispatch.add_lane(1);
+    infer_first_frame(*this);
+    for (const CameraIndex camera : {CameraIndex{1}, CameraIndex{2}}) {
+      ArrivedFrame frame = frame_of(camera, 0, at(80ms));
+      frame.lane = 1;
+      EXPECT_EQ(dispatch.arrive(frame, at(80ms)), std::nullopt);
+    }
+  }
+  static LiveDispatchOptions options(Duration other, bool is_slot_reserved) {
+    LiveDispatchOptions options = options_of(3, PolicyKind::kFull);
+    options.batches_max = 2;
+    options.cameras[0].priority = Priority::kCritical;
+    options.lane_times.resize(2);
+    options.lane_times[1].seed(1, other);
+    options.is_slot_reserved = is_slot_reserved;
+    return options;
+  }
+};
+
+TEST(LiveDispatch, ASlotIsKeptWhereABatchOfAnotherModelOutlastsThePeriod) {
+  // The answer would be in time (120 + 30 of 200 ms), but the next frame comes after 100 ms.
+  BesideAModel tested(120ms, false);
+  EXPECT_EQ(tested.decide(80ms).batch.size(), 1U) << "the other slot is for everybody";
+  EXPECT_TRUE(tested.decide(80ms).batch.empty());
+  tested.arrive(0, 1, 95ms);
+  EXPECT_EQ(tested.decide(95ms).batch, (std::vector<SentFrame>{{0, 1, 0, false}}));
+}
+
+TEST(LiveDispatch, AReservedSlotIsKeptAtAllTimes) {
+  for (const bool is_reserved : {false, true}) {
+    BesideAModel tested(50ms, is_reserved);
+    EXPECT_EQ(tested.decide(80ms).batch.size(), 1U);
+    EXPECT_EQ(tested.decide(80ms).batch.empty(), is_reserved);
+    EXPECT_EQ(tested.decide(250ms).batch.empty(), true);
+    tested.dispatch.remove_camera(0);
+    EXPECT_EQ(tested.decide(251ms).batch.size(), is_reserved ? 1U : 0U) << "nobody to keep it for";
+  }
+}
+
+/// How often the cameras of two models, eight each, were served with one slot that all want.
+std::array<int, 2> served_with_weights(double first, double second) {
+  constexpr CameraIndex kEach = 8;
+  LiveDispatchOptions options = options_of(2 * kEach, PolicyKind::kFull);
+  for (CameraIndex i = 0; i < 2 * kEach; ++i)
+    options.cameras[i].weight = i < kEach ? first : second;
+  options.lane_times.resize(2);
+  options.lane_times[1].seed(1, 30ms);
+  Tested tested(std::move(options));
+  tested.dispatch.add_lane(1);
+  std::array<int, 2> served{};
+  std::int64_t seq = 0;
+  for (Duration now = 0ms; now < 60s; now += 30ms, ++seq) {
+    for (CameraIndex camera = 0; camera < 2 * kEach; ++camera) {
+      ArrivedFrame frame = frame_of(camera, seq, at(now));
+      frame.lane = camera / kEach;
+      tested.dispatch.arrive(frame, at(now));
+    }
+    const DispatchDecision decision = tested.decide(now);
+    EXPECT_EQ(decision.batch.size(), 1U);
+    if (decision.batch.empty()) break;
+    const CameraIndex camera = decision.batch.front().camera;
+    ++served[camera / kEach];
+    tested.dispatch.complete(at(now + 29ms), decision.lane, 1, {&camera, 1}, 29ms);
+  }
+  return served;
+}
+
+TEST(LiveDispatch, ModelsShareADeviceByTheirWeights) {
+  for (const double weight : {1., 2., 4., 9.}) {
+    const std::array<int, 2> served = served_with_weights(weight, 1);
+    EXPECT_NEAR(static_cast<double>(served[0]) / served[1], weight, .15 * weight) << weight;
+  }
+  EXPECT_GT(served_with_weights(10, .1)[1], 8) << "the least weight is served, too";
 }
 
 TEST(LiveDispatch, AnAuditDoesNotTakeTheSlotOfACriticalCamera) {
