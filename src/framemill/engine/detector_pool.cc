@@ -6,6 +6,8 @@
 #include <optional>
 #include <utility>
 
+#include <spdlog/spdlog.h>
+
 #include "framemill/base/check.h"
 #include "framemill/base/thread_name.h"
 #include "framemill/sched/service_times.h"
@@ -66,6 +68,7 @@ Result<std::shared_ptr<DetectorRequest>> DetectorPool::take_request(LaneIndex la
   {
     const MutexLock lock(mu_);
     Lane& lane = *lanes_[lane_index];
+    lane.used_at = clock_.now();
     for (auto& request : lane.idle) {
       if (request->batch() != batch) continue;
       std::shared_ptr<DetectorRequest> taken = std::move(request);
@@ -76,10 +79,37 @@ Result<std::shared_ptr<DetectorRequest>> DetectorPool::take_request(LaneIndex la
     detector = detectors_[lane.model].get();
     input = lane.input;
   }
-  Result<std::unique_ptr<DetectorRequest>> made =
-      detector->create_request(batch, input);  // slow: not under the lock
-  if (!made) return fail(made.error());
-  return std::shared_ptr<DetectorRequest>(std::move(*made));
+  for (;;) {
+    Result<std::unique_ptr<DetectorRequest>> made =
+        detector->create_request(batch, input);  // slow: not under the lock
+    if (made) return std::shared_ptr<DetectorRequest>(std::move(*made));
+    const bool is_memory_short = made.error().code() == ErrorCode::kResourceExhausted;
+    if (!is_memory_short || !unload_idle(lane_index)) return fail(made.error());
+  }
+}
+
+bool DetectorPool::unload_idle(LaneIndex wanting) {
+  std::vector<std::shared_ptr<DetectorRequest>> unloaded;
+  const Detector* detector = nullptr;
+  {
+    const MutexLock lock(mu_);
+    const TimePoint latest = clock_.now() - kIdleLeast;
+    Lane* idlest = nullptr;
+    for (LaneIndex i = 0; i < lanes_.size(); ++i) {
+      Lane& lane = *lanes_[i];
+      if (i == wanting || lane.idle.empty() || lane.used_at > latest) continue;
+      if (idlest == nullptr || lane.used_at < idlest->used_at) idlest = &lane;
+    }
+    if (idlest == nullptr) return false;
+    unloaded.swap(idlest->idle);
+    detector = detectors_[idlest->model].get();
+    spdlog::info("{} is unloaded from {}, where memory is short; it was last used {:.0f} s ago",
+                 *idlest->variant, detector->facts().device,
+                 to_seconds(clock_.now() - idlest->used_at));
+  }
+  unloaded.clear();
+  detector->forget_unused();
+  return true;
 }
 
 std::size_t DetectorPool::batch_max(LaneIndex lane) const {

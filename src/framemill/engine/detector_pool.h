@@ -61,6 +61,9 @@ class DetectorPool {
     return detectors_;
   }
 
+  /// A model that has had no picture for so long may be unloaded where memory is short.
+  static constexpr Duration kIdleLeast = std::chrono::seconds(10);
+
   /// The lane for pictures of `picture_size` on `model`; made on first use.
   [[nodiscard]] LaneIndex lane_for(std::size_t model, Size picture_size) EXCLUDES(mu_);
 
@@ -96,11 +99,16 @@ class DetectorPool {
     Size input;
     std::shared_ptr<const std::string> variant;
     std::vector<std::shared_ptr<DetectorRequest>> idle;  ///< guarded by mu_
+    TimePoint used_at = TimePoint::min();                ///< last; guarded by mu_
   };
   struct Batch;
 
+  /// Where the device has no memory left, models that nobody has used for kIdleLeast are unloaded
+  /// from it, the least recently used first. Errors: those of Detector::create_request.
   Result<std::shared_ptr<DetectorRequest>> take_request(LaneIndex lane, std::size_t batch)
       EXCLUDES(mu_);
+  /// False where there is none that could be.
+  bool unload_idle(LaneIndex wanting) EXCLUDES(mu_);
   /// What the cache holds of all frames of the batch, or nothing.
   std::optional<std::vector<std::vector<Detection>>> find_cached(const Batch& batch) EXCLUDES(mu_);
   void begin(const std::shared_ptr<Batch>& batch);

@@ -1,6 +1,7 @@
 // What the pool does with its requests, over a backend that fails on demand.
 #include "framemill/engine/detector_pool.h"
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <future>
@@ -215,6 +216,74 @@ TEST_F(DetectorPoolTest, WorksAgainAfterAFailure) {
   EXPECT_FALSE(infer());
   control_->fail_all = false;
   EXPECT_TRUE(infer());
+}
+
+/// Three models of one device that has memory for `pictures`.
+class ShortMemory : public testing::Test {
+ protected:
+  ShortMemory() {
+    std::vector<std::shared_ptr<const Detector>> detectors;
+    for (std::size_t i = 0; i < alive_.size(); ++i) {
+      alive_[i] = std::make_shared<std::atomic<int>>(0);
+      Result<std::unique_ptr<Detector>> detector =
+          Detector::create(std::make_unique<KeepingBackend>(
+                               create_fake_backend({.input = {64, 64}}, control_), alive_[i]),
+                           {});
+      CHECK(detector.has_value());
+      detectors.push_back(*std::move(detector));
+    }
+    pool_ = std::make_unique<DetectorPool>(std::move(detectors), 1, clock_);
+  }
+  Result<void> use(std::size_t model, std::size_t requests) {
+    return pool_->warm_up(pool_->lane_for(model, {32, 32}), 1, requests);
+  }
+
+  ManualClock clock_;
+  const std::shared_ptr<FakeBackendControl> control_ = std::make_shared<FakeBackendControl>();
+  std::array<std::shared_ptr<std::atomic<int>>, 3> alive_;
+  std::unique_ptr<DetectorPool> pool_;
+};
+
+TEST_F(ShortMemory, IsMadeUpForByTheModelThatWasUsedLongestAgo) {
+  ASSERT_TRUE(use(0, 3));
+  clock_.advance(5s);
+  ASSERT_TRUE(use(1, 3));
+  clock_.advance(20s);
+  control_->memory_pictures = 7;
+  ASSERT_TRUE(use(2, 2));
+  EXPECT_EQ(*alive_[0], 0);
+  EXPECT_EQ(*alive_[1], 3) << "one was enough";
+  EXPECT_EQ(*alive_[2], 2);
+}
+
+TEST_F(ShortMemory, TakesNothingFromModelsThatAreInUse) {
+  ASSERT_TRUE(use(0, 4));
+  control_->memory_pictures = 4;
+  clock_.advance(DetectorPool::kIdleLeast - 1s);
+  const Result<void> refused = use(1, 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(*alive_[0], 4);
+  clock_.advance(1s);
+  EXPECT_TRUE(use(1, 1));
+  EXPECT_EQ(*alive_[0], 0);
+}
+
+TEST_F(ShortMemory, BringsAnUnloadedModelBackWhenItIsWanted) {
+  ASSERT_TRUE(use(0, 2));
+  control_->memory_pictures = 2;
+  clock_.advance(11s);
+  ASSERT_TRUE(use(1, 2));
+  clock_.advance(11s);
+  EXPECT_TRUE(use(0, 2));
+  EXPECT_EQ(*alive_[1], 0);
+}
+
+TEST_F(ShortMemory, WithPlentyNothingIsUnloaded) {
+  ASSERT_TRUE(use(0, 4));
+  clock_.advance(100s);
+  ASSERT_TRUE(use(1, 4));
+  EXPECT_EQ(*alive_[0], 4);
 }
 
 TEST_F(LargeBatches, GiveEachPictureItsOwnAnswer) {

@@ -73,6 +73,8 @@ class Backend {
   /// compile a variant of the model for that shape (seconds, cached on disk). Errors:
   /// kInvalidArgument for a shape it may not have, kResourceExhausted, kInternal.
   virtual Result<std::unique_ptr<InferRequest>> create_request(std::size_t batch, Size input) = 0;
+  /// Lets go of what is kept on the device for requests that are no more: memory is short.
+  virtual void forget_unused() {}
 };
 
 struct BackendOptions {

@@ -394,6 +394,8 @@ Result<std::unique_ptr<DetectorRequest>> Detector::create_request(std::size_t ba
   return std::unique_ptr<DetectorRequest>(new DetectorRequest(std::move(state)));
 }
 
+void Detector::forget_unused() const { state_->backend->forget_unused(); }
+
 Result<ServiceTime> Detector::measure_service_time(std::size_t batch, Size input,
                                                    std::size_t rounds) const {
   const std::size_t lane_count = std::max<std::size_t>(facts().parallel_requests, 1);

@@ -82,6 +82,9 @@ class Detector {
   /// A request for `batch` pictures; see Backend::create_request.
   Result<std::unique_ptr<DetectorRequest>> create_request(std::size_t batch, Size input) const;
 
+  /// See Backend::forget_unused.
+  void forget_unused() const;
+
   /// Runs `rounds` batches on each of facts().parallel_requests requests at once and waits for
   /// them. Errors: those of create_request() and InferRequest::start(); kInvalidArgument for 0
   /// rounds.

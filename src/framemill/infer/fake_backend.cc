@@ -103,6 +103,16 @@ class FakeLanes {
 
   [[nodiscard]] bool is_gone() const { return control_->gone || control_->lives != life_; }
 
+  /// Memory for a request's pictures; false: there is none left.
+  [[nodiscard]] bool take_memory(std::size_t pictures) {
+    const std::size_t held = control_->pictures_held += pictures;
+    const std::size_t limit = control_->memory_pictures;
+    if (limit == 0 || held <= limit) return true;
+    give_memory_back(pictures);
+    return false;
+  }
+  void give_memory_back(std::size_t pictures) { control_->pictures_held -= pictures; }
+
   void submit(Job job) EXCLUDES(mu_) {
     ++control_->started;
     const std::int64_t in_flight = ++control_->in_flight;
@@ -177,6 +187,7 @@ class FakeRequest final : public InferRequest {
   ~FakeRequest() override {
     state_->is_abandoned = true;
     while (const int pending = state_->pending) state_->pending.wait(pending);
+    lanes_->give_memory_back(batch_);
   }
 
   std::size_t batch() const override { return batch_; }
@@ -245,6 +256,8 @@ class FakeBackend final : public Backend {
                   fmt::format("the fake backend takes batches of 1 to {} at {}x{}",
                               facts_.batch_max, options_.input.width, options_.input.height));
     if (lanes_->is_gone()) return fail(ErrorCode::kUnavailable, "the fake device is gone");
+    if (!lanes_->take_memory(batch))
+      return fail(ErrorCode::kResourceExhausted, "the fake device has no memory left");
     return std::unique_ptr<InferRequest>(std::make_unique<FakeRequest>(options_, lanes_, batch));
   }
 

@@ -36,6 +36,9 @@ struct FakeBackendControl {
   /// new one.
   std::atomic<int> lives{0};
   std::atomic<std::size_t> memory_frames{0};  ///< larger batches: kResourceExhausted; 0: none are
+  /// Of all requests together: one more is refused with kResourceExhausted; 0: no limit.
+  std::atomic<std::size_t> memory_pictures{0};
+  std::atomic<std::size_t> pictures_held{0};  ///< by requests that are alive
   std::atomic<int> slowdown{1};               ///< service times are so many times as long
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <filesystem>
+#include <iterator>
 #include <map>
 #include <span>
 #include <tuple>
@@ -174,6 +175,22 @@ class OnnxRuntimeBackend final : public Backend {
           fmt::format("{}: ONNX Runtime cannot run it on {} with batch {} at {}x{}", facts_.path,
                       facts_.device, batch, input.width, input.height));
     }
+  }
+
+  void forget_unused() override EXCLUDES(mu_) {
+    if (device_.provider == OnnxProvider::kCpu) return;
+    std::vector<std::shared_ptr<OrtSession>> unused;
+    {
+      const MutexLock lock(mu_);
+      for (auto& [shape, sessions] : sessions_) {
+        const auto begin = std::ranges::partition(
+            sessions, [](const auto& session) { return session.use_count() > 1; });
+        std::ranges::move(begin, std::back_inserter(unused));
+        sessions.erase(begin.begin(), begin.end());
+      }
+    }
+    const CaptureGate::Use use(library_.capture_gate);
+    unused.clear();
   }
 
  private:
