@@ -34,9 +34,13 @@ std::string explain(OutReason reason, const std::string& last_error) {
 /// A processor does not hang; other work may starve it for a while, and what it owes comes.
 constexpr Duration kProcessorHangLeast = std::chrono::seconds(20);
 
+/// Threads that put pictures into batches and read their answers, for a graphics device.
+constexpr std::size_t kPictureThreadsMax = 8;
+
+bool is_processor(const std::string& device) { return device.starts_with("CPU"); }
+
 DeviceHealthPolicy health_of(const std::string& device, DeviceHealthPolicy policy) {
-  if (device.starts_with("CPU"))
-    policy.hang_least = std::max(policy.hang_least, kProcessorHangLeast);
+  if (is_processor(device)) policy.hang_least = std::max(policy.hang_least, kProcessorHangLeast);
   return policy;
 }
 
@@ -90,8 +94,15 @@ DevicePool::~DevicePool() { stop(std::chrono::hours(1)); }
 std::shared_ptr<DetectorPool> DevicePool::make_pool(
     std::vector<std::shared_ptr<const Detector>> detectors) const {
   std::size_t threads = 1;
-  for (const auto& detector : detectors)
-    if (detector != nullptr) threads = std::max(threads, detector->facts().parallel_requests);
+  for (const auto& detector : detectors) {
+    if (detector == nullptr) continue;
+    threads = std::max(threads, detector->facts().parallel_requests);
+    if (is_processor(detector->facts().device)) continue;
+    // A processor's inferences take its cores themselves; on a graphics device they are free for
+    // the pictures of large batches.
+    const std::size_t half = std::thread::hardware_concurrency() / 2;
+    threads = std::max(threads, std::min(kPictureThreadsMax, half));
+  }
   return std::make_shared<DetectorPool>(std::move(detectors), threads, clock_, options_.cache);
 }
 

@@ -197,7 +197,10 @@ class OnnxRuntimeBackend final : public Backend {
   std::shared_ptr<OrtSession> share(Ort::Session session) const {
     auto shared = std::make_shared<OrtSession>();
     shared->session = std::move(session);
-    shared->threads = threads_;
+    // On a graphics device threads sleep while it computes. A graph belongs to one, and so its
+    // request: with fewer threads than requests two in flight might want the same one.
+    const bool is_cpu = device_.provider == OnnxProvider::kCpu;
+    shared->threads = is_cpu ? threads_ : std::make_shared<RunThreads>(1);
     shared->ports = ports_;
     shared->gate = &library_.capture_gate;
     shared->letterbox = letterbox_;

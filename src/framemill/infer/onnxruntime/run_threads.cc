@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "framemill/base/check.h"
+#include "framemill/base/thread_name.h"
 
 namespace framemill {
 
@@ -40,6 +41,7 @@ bool RunThreads::remove(const void* owner) {
 }
 
 void RunThreads::work(std::size_t thread) {
+  name_this_thread("infer");
   for (;;) {
     Job job;
     {

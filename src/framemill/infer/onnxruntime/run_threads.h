@@ -12,7 +12,8 @@
 namespace framemill {
 
 /// The threads on which a session computes: as many inferences run at once as there are threads. A
-/// job may ask for one thread: a CUDA graph belongs to the thread that captured it.
+/// job may ask for one thread: a CUDA graph belongs to the thread that captured it. Requests on a
+/// processor share those of their model, on a graphics device each session has one.
 /// Thread-safety: submit() and remove() from any thread.
 class RunThreads {
  public:
