@@ -80,15 +80,18 @@ Result<std::shared_ptr<DetectorRequest>> DetectorPool::take_request(LaneIndex la
     input = lane.input;
   }
   for (;;) {
+    const int unloads = unloads_;
     Result<std::unique_ptr<DetectorRequest>> made =
         detector->create_request(batch, input);  // slow: not under the lock
     if (made) return std::shared_ptr<DetectorRequest>(std::move(*made));
     const bool is_memory_short = made.error().code() == ErrorCode::kResourceExhausted;
-    if (!is_memory_short || !unload_idle(lane_index)) return fail(made.error());
+    if (!is_memory_short || !unload_idle(lane_index, unloads)) return fail(made.error());
   }
 }
 
-bool DetectorPool::unload_idle(LaneIndex wanting) {
+bool DetectorPool::unload_idle(LaneIndex wanting, int unloads) {
+  const MutexLock alone(unload_mu_);
+  if (unloads_ != unloads) return true;  // another one has, since the request was tried
   std::vector<std::shared_ptr<DetectorRequest>> unloaded;
   const Detector* detector = nullptr;
   {
@@ -109,6 +112,7 @@ bool DetectorPool::unload_idle(LaneIndex wanting) {
   }
   unloaded.clear();
   detector->forget_unused();
+  ++unloads_;
   return true;
 }
 

@@ -107,8 +107,8 @@ class DetectorPool {
   /// from it, the least recently used first. Errors: those of Detector::create_request.
   Result<std::shared_ptr<DetectorRequest>> take_request(LaneIndex lane, std::size_t batch)
       EXCLUDES(mu_);
-  /// False where there is none that could be.
-  bool unload_idle(LaneIndex wanting) EXCLUDES(mu_);
+  /// False where there is none that could be. `unloads`: unloads_ before the request was tried.
+  bool unload_idle(LaneIndex wanting, int unloads) EXCLUDES(mu_, unload_mu_);
   /// What the cache holds of all frames of the batch, or nothing.
   std::optional<std::vector<std::vector<Detection>>> find_cached(const Batch& batch) EXCLUDES(mu_);
   void begin(const std::shared_ptr<Batch>& batch);
@@ -131,6 +131,8 @@ class DetectorPool {
   std::atomic<std::int64_t> inference_ns_{0};
   std::atomic<std::int64_t> batches_{0};
   std::atomic<std::int64_t> batched_frames_{0};
+  Mutex unload_mu_;  // one at a time; mu_ may be taken under it
+  std::atomic<int> unloads_{0};
   mutable Mutex mu_;
   CondVar settled_;
   std::vector<std::unique_ptr<Lane>> lanes_ GUARDED_BY(mu_);
