@@ -188,7 +188,7 @@ def engine(check, model, device, streams=(1, 2, 3, 4), batches="1,2,4,8,16,32", 
         points = []
         for count in streams:
             seconds = .5 if check.options.quick else 1.
-            ran = subprocess.run([program, model, device, size_of(model), batches, str(count), str(seconds), "infer", "letterbox", "detect"],
+            ran = subprocess.run([program, model, device, batches, str(count), str(seconds), "infer", "letterbox", "detect"],
                                  capture_output=True, text=True, env=check.environment, timeout=max(5, min(most_s, check.left_s())), check=False)
             if ran.returncode != 0:
                 raise RuntimeError(f"device_inference ended with status {ran.returncode}: {last_words(ran.stderr)}")
@@ -196,10 +196,6 @@ def engine(check, model, device, streams=(1, 2, 3, 4), batches="1,2,4,8,16,32", 
         best = {what: max((p for p in points if p["what"] == what), key=lambda p: p["frames_per_s"]) for what in ("infer", "letterbox", "detect")}
         return True, {"model": model.name, "best_frames_per_s": best["infer"]["frames_per_s"], "best": best, "engine_points": points}
     return work
-
-
-def size_of(model):
-    return next((word for word in model.stem.split("_") if word[:3].isdigit() and "x" in word), "640x640")
 
 
 def gpu_memory_bytes():

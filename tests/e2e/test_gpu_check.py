@@ -62,8 +62,12 @@ class GpuCheckTest(unittest.TestCase):
         self.assertEqual(1., answers["agreement"])
         self.assertGreater(answers["detections"], 20)
         self.assertEqual("processor", steps["answers with the device's decoder"]["decoder"])
-        self.assertGreater(steps["speed of line_fp32.onnx"]["best_frames_per_s"], 1)
-        self.assertGreater(steps["pipeline, clips"]["inferences_per_s"], 1)
+        bare = steps["engine, line_fp32.onnx"]
+        self.assertGreater(bare["best_frames_per_s"], 1)
+        self.assertEqual({"infer", "letterbox", "detect"}, {p["what"] for p in bare["engine_points"]})
+        pipeline = next(s for name, s in steps.items() if name.startswith("pipeline, full"))
+        self.assertGreater(pipeline["inferences_per_s"], 1)
+        self.assertGreater(pipeline["engine_share"], .1)
         page = (Path(self.folder.name) / "gpu_check.md").read_text()
         for step in steps:
             self.assertIn(f"| {step} | right |", page)

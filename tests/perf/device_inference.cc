@@ -1,6 +1,6 @@
 // What a device does by itself, beside which a whole run is held: batches of a model, some at once,
 // and nothing around them.
-//   device_inference MODEL DEVICE WIDTHxHEIGHT BATCHES STREAMS SECONDS WHAT...
+//   device_inference MODEL DEVICE BATCHES STREAMS SECONDS WHAT...
 // BATCHES: 1,8,32. WHAT: "infer" (inference and the copy of its output alone), "letterbox"
 // (pictures of 640x360, too), "detect" (and heads and NMS). Prints a JSON object for each batch and
 // WHAT.
@@ -36,7 +36,6 @@ double cpu_seconds() {
 
 struct Options {
   std::string model, device;
-  Size input;
   std::vector<std::size_t> batches;
   std::size_t streams = 2;
   double seconds = 2;
@@ -70,13 +69,14 @@ int measure(const Options& options, const std::vector<std::string>& whats) {
   wanted.batch_max = 1;
   const Result<std::unique_ptr<Detector>> detector = Detector::load(wanted);
   if (!detector) return std::fprintf(stderr, "%s\n", detector.error().message().c_str()), 1;
-  const auto picture = make_grey_picture({640, 360}, 90);
+  constexpr Size kPicture{640, 360};
+  const auto picture = make_grey_picture(kPicture, 90);
+  const Size input = (*detector)->input_for(kPicture);
   for (const std::size_t batch : options.batches) {
     std::vector<std::unique_ptr<DetectorRequest>> requests;
     const auto before = Clock_::now();
     for (std::size_t i = 0; i < options.streams; ++i) {
-      Result<std::unique_ptr<DetectorRequest>> made =
-          (*detector)->create_request(batch, options.input);
+      Result<std::unique_ptr<DetectorRequest>> made = (*detector)->create_request(batch, input);
       if (!made) return std::fprintf(stderr, "%s\n", made.error().message().c_str()), 1;
       requests.push_back(*std::move(made));
     }
@@ -114,18 +114,15 @@ int measure(const Options& options, const std::vector<std::string>& whats) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc < 8) {
-    std::fprintf(
-        stderr,
-        "usage: device_inference MODEL DEVICE WIDTHxHEIGHT BATCHES STREAMS SECONDS WHAT...\n");
+  if (argc < 7) {
+    std::fprintf(stderr, "usage: device_inference MODEL DEVICE BATCHES STREAMS SECONDS WHAT...\n");
     return 2;
   }
   Options options{.model = argv[1], .device = argv[2]};
-  if (std::sscanf(argv[3], "%dx%d", &options.input.width, &options.input.height) != 2) return 2;
-  std::istringstream list(argv[4]);
+  std::istringstream list(argv[3]);
   for (std::string word; std::getline(list, word, ',');)
     options.batches.push_back(std::stoul(word));
-  options.streams = std::stoul(argv[5]);
-  options.seconds = std::atof(argv[6]);
-  return measure(options, std::vector<std::string>(argv + 7, argv + argc));
+  options.streams = std::stoul(argv[4]);
+  options.seconds = std::atof(argv[5]);
+  return measure(options, std::vector<std::string>(argv + 6, argv + argc));
 }
