@@ -7,7 +7,9 @@ that asks for a device's letterbox and decoder runs without one, with one line f
 import importlib.util
 import json
 import os
+import struct
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -79,6 +81,32 @@ class GpuCheckTest(unittest.TestCase):
         self.assertFalse(report["is_right"])
         self.assertEqual("failed", report["steps"][1]["outcome"])
         self.assertRegex(report["steps"][1]["reason"], "cuda:0")
+
+    def test_code_of_other_devices_is_cut_out_and_nothing_else(self):
+        def entry(kind, device, content):
+            return struct.pack("<HHIQ", kind, 1, 64, len(content)) + bytes(12) + struct.pack("<I", device) + bytes(32) + content
+        entries = entry(2, 90, b"hopper" * 8) + entry(2, 80, b"ampere" * 8) + entry(1, 90, b"text to compile" * 4)
+        fat = struct.pack("<IHHQ", 0xBA55ED50, 1, 16, len(entries)) + entries + bytes(8)
+        fat += struct.pack("<IHHQ", 0xBA55ED50, 1, 16, 112) + entry(2, 75, b"turing" * 8)
+        names = b"\0.nv_fatbin\0.shstrtab\0"
+        begin = 64
+        sections = [(0,) * 10, (1, 1, 0, 0, begin, len(fat), 0, 0, 1, 0), (12, 3, 0, 0, begin + len(fat), len(names), 0, 0, 1, 0)]
+        header = bytearray(b"\x7fELF" + bytes(60))
+        struct.pack_into("<Q", header, 0x28, begin + len(fat) + len(names))
+        struct.pack_into("<HHH", header, 0x3A, 64, 3, 2)
+        library = Path(self.folder.name) / "library.so"
+        whole = bytes(header) + fat + names + b"".join(struct.pack("<IIQQQQIIQQ", *section) for section in sections)
+        library.write_bytes(whole)
+        script = Path(__file__).resolve().parents[2] / "scripts/trim_fatbin.py"
+        subprocess.run([sys.executable, script, library, "90"], check=True, capture_output=True)
+        trimmed = library.read_bytes()
+        for gone in (b"ampere" * 8, b"text to compile" * 4, b"turing" * 8):
+            whole = whole.replace(gone, bytes(len(gone)))
+        self.assertEqual(whole, trimmed)
+        self.assertIn(b"hopper" * 8, trimmed)
+        again = subprocess.run([sys.executable, script, library, "7"], check=False, capture_output=True, text=True)
+        self.assertEqual(0, again.returncode)
+        self.assertNotIn(b"hopper", library.read_bytes())
 
     def test_answers_that_differ_are_seen(self):
         module = load_check()
