@@ -271,8 +271,10 @@ void Engine::State::make_ready(DeviceIndex device, LaneIndex lane, std::size_t l
     }));
   }
   for (auto& bucket : buckets) bucket.wait();  // what failed says so again when it is measured
-  spdlog::info("{}: {} sizes of batches made ready on {} in {:.1f} s", pool->variant(lane),
-               buckets.size(), pool->name(device), to_seconds(clock.now() - begin));
+  const Duration took = clock.now() - begin;
+  if (constexpr auto kWorthALine = std::chrono::seconds(1); took >= kWorthALine)
+    spdlog::info("{}: batches of up to {} made ready on {} in {:.1f} s", pool->variant(lane),
+                 kBatchBuckets[buckets.size() - 1], pool->name(device), to_seconds(took));
 }
 
 Result<Duration> Engine::State::measure(DeviceIndex device, LaneIndex lane, std::size_t batch,
