@@ -17,12 +17,13 @@ TURNED = [0, 1, 3, 2]
 
 def fuse(model, size):
     """Changes the model in place; how much attention was fused. size: (width, height) of the input. What has another form stays as it is."""
-    shapes = Walk(model, {image_input(model).name: (1, 3, size[1], size[0])})
-    found = [attention for node in model.graph.node if node.op_type == "Softmax" and (attention := _Attention.around(node, _Links(model), shapes))]
+    links, shapes = _Links(model), Walk(model, {image_input(model).name: (1, 3, size[1], size[0])})
+    found = [attention for node in model.graph.node if node.op_type == "Softmax" and (attention := _Attention.around(node, links, shapes))]
     for index, attention in enumerate(found):
         _replace(model, attention, f"attention_{index}")
     if found:
-        model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
+        if all(opset.domain != DOMAIN for opset in model.opset_import):
+            model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
         drop_unused(model)
     return len(found)
 
@@ -77,7 +78,8 @@ class _Attention:
         value, output = ends
         value_shape = walk.shapes.get(value[0]) or ()
         heads, dims = key_shape[1], key_shape[2]
-        if len(value_shape) != 4 or sorted(value_shape[1:]) != sorted((heads, dims, key_shape[3])):
+        # Of one width, as the fused kernels want it: v11's values are wider than its keys.
+        if len(value_shape) != 4 or [value_shape[i] for i in value[1][1:]] != [key_shape[3], heads, dims]:
             return None
         query = (product.input[0], [0, 2, 1, 3])
         if (turn := links.maker(product.input[0], "Transpose")) is not None and _attribute(turn, "perm", None) == TURNED:

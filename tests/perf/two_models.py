@@ -3,9 +3,9 @@
 
 two_models.py --testdata DIR [--seconds 20] [--pairs 3] [--slo 200ms] [--critical-slot always]
 
-Alone and with the other model, by turns; the least and the median of the pairs' ratios count, since the machines drift. The critical
+Alone and with the other model, by turns; the median of the pairs' ratios counts, since the machines drift. The critical
 cameras are clips looped at their own pace, answered 10 times a second by `--model`; the others' model gets three times the pictures
-that it can take. Exit status 1 where the median ratio of p95 is above 1.3, or an answer is missing.
+that it can take. Exit status 1 where the median ratio of p95 is above 1.3, or more than 1 % of the critical cameras' frames were not inferred.
 """
 import argparse
 import json
@@ -59,17 +59,19 @@ def main():
     parser.add_argument("--pairs", type=int, default=3)
     a = parser.parse_args()
     a.testdata = a.testdata.resolve()
-    ratios, are_conserved = [], True
+    ratios, is_all_there = [], True
     with tempfile.TemporaryDirectory() as folder:
         for pair in range(a.pairs):
             alone, both = (run(a, pathlib.Path(folder), others) for others in (0, a.others))
             ratios.append(both["p95"] / alone["p95"])
-            are_conserved = are_conserved and alone["conserved"] and both["conserved"]
+            for ran in (alone, both):
+                of_critical = ran["counts"]["critical"]
+                is_all_there &= ran["conserved"] and of_critical["inferred"] >= .99 * sum(of_critical.values())
             print(f"pair {pair + 1}: critical p50/p95 alone {alone['p50']:.1f}/{alone['p95']:.1f} ms, with the other {both['p50']:.1f}/{both['p95']:.1f} ms: "
                   f"{ratios[-1]:.2f}; {both['counts']}", flush=True)
     median = statistics.median(ratios)
     print(f"p95 with the other model at full load: {median:.2f} of alone (bar {BAR})")
-    return 0 if median <= BAR and are_conserved else 1
+    return 0 if median <= BAR and is_all_there else 1
 
 
 if __name__ == "__main__":

@@ -94,6 +94,8 @@ bool DetectorPool::unload_idle(LaneIndex wanting, int unloads) {
   if (unloads_ != unloads) return true;  // another one has, since the request was tried
   std::vector<std::shared_ptr<DetectorRequest>> unloaded;
   const Detector* detector = nullptr;
+  std::shared_ptr<const std::string> variant;
+  Duration idle_for{0};
   {
     const MutexLock lock(mu_);
     const TimePoint latest = clock_.now() - kIdleLeast;
@@ -106,10 +108,11 @@ bool DetectorPool::unload_idle(LaneIndex wanting, int unloads) {
     if (idlest == nullptr) return false;
     unloaded.swap(idlest->idle);
     detector = detectors_[idlest->model].get();
-    spdlog::info("{} is unloaded from {}, where memory is short; it was last used {:.0f} s ago",
-                 *idlest->variant, detector->facts().device,
-                 to_seconds(clock_.now() - idlest->used_at));
+    variant = idlest->variant;
+    idle_for = clock_.now() - idlest->used_at;
   }
+  spdlog::info("{} is unloaded from {}, where memory is short; it was last used {:.0f} s ago",
+               *variant, detector->facts().device, to_seconds(idle_for));
   unloaded.clear();
   detector->forget_unused();
   ++unloads_;

@@ -278,13 +278,12 @@ void Engine::State::make_ready(DeviceIndex device, LaneIndex lane, std::size_t l
 }
 
 Result<Duration> Engine::State::measure(DeviceIndex device, LaneIndex lane, std::size_t batch,
-                                        ServiceTimes& times, Duration& spent) {
+                                        ServiceTimes& times) {
   // As many at a time as will run at a time, a few rounds: the first estimate of the service time.
   const std::size_t batches = pool->batches_max(device);
   if (Result<void> warm = pool->warm_up(device, lane, batch, batches + 1); !warm) {
     return fail(warm.error());
   }
-  const TimePoint begin = clock.now();
   constexpr int kRounds = 3;
   const InferenceJob job{.frame_index = -1, .picture = make_grey_picture({64, 64}, 114)};
 
@@ -311,17 +310,16 @@ Result<Duration> Engine::State::measure(DeviceIndex device, LaneIndex lane, std:
     if (round > 0) times.record(batch, slowest);
     fastest = std::min(fastest, slowest);
   }
-  spent += clock.now() - begin;
   return fastest;
 }
 
 Result<std::size_t> Engine::State::measure_knee(DeviceIndex device, LaneIndex lane,
                                                 ServiceTimes& times) {
-  Duration spent{0};
+  const TimePoint give_up_at = clock.now() + kKneePatience;
   std::vector<Duration> time_of_bucket;
   for (const std::size_t bucket : kBatchBuckets) {
-    if (bucket > 1 && (bucket > pool->batch_max(lane) || spent >= kKneePatience)) break;
-    const Result<Duration> time = measure(device, lane, bucket, times, spent);
+    if (bucket > 1 && (bucket > pool->batch_max(lane) || clock.now() >= give_up_at)) break;
+    const Result<Duration> time = measure(device, lane, bucket, times);
     if (!time && bucket == 1) return fail(time.error());
     if (!time) {  // such as too little memory
       spdlog::warn("batches of {} cannot be run: {}", bucket, time.error().message());
@@ -332,7 +330,7 @@ Result<std::size_t> Engine::State::measure_knee(DeviceIndex device, LaneIndex la
       // Other work on the machine may have made the smaller one look slow: once more, and the best
       // times count.
       for (std::size_t i = time_of_bucket.size() - 2; i < time_of_bucket.size(); ++i) {
-        const Result<Duration> again = measure(device, lane, kBatchBuckets[i], times, spent);
+        const Result<Duration> again = measure(device, lane, kBatchBuckets[i], times);
         if (again) time_of_bucket[i] = std::min(time_of_bucket[i], *again);
       }
     }
@@ -413,8 +411,7 @@ Result<void> Engine::State::prepare_lane(DeviceIndex device, LaneIndex lane, Dis
     if (!found) return fail(found.error());
     knee = *found;
   } else {
-    Duration spent{0};
-    if (const Result<Duration> time = measure(device, lane, 1, times, spent); !time)
+    if (const Result<Duration> time = measure(device, lane, 1, times); !time)
       return fail(time.error());
     for (const std::size_t bucket : kBatchBuckets) {
       if (bucket == 1 || bucket > largest) continue;

@@ -130,10 +130,9 @@ struct Engine::State {
   /// a processor nothing, since there few are wanted, and they come as they are needed.
   void make_ready(DeviceIndex device, LaneIndex lane, std::size_t largest);
   /// Service time of batches of `batch` on a device: adds it to `times`, returns the least seen.
-  /// `spent` grows by how long that took, making ready aside.
   Result<Duration> measure(DeviceIndex device, LaneIndex lane, std::size_t batch,
-                           ServiceTimes& times, Duration& spent);
-  /// Tries ever larger batches, see knee_frames(), and measures for about kKneePatience.
+                           ServiceTimes& times);
+  /// Tries ever larger batches, see knee_frames(), for about kKneePatience.
   Result<std::size_t> measure_knee(DeviceIndex device, LaneIndex lane, ServiceTimes& times);
   /// Warms all rungs of all models up, and leaves out those that are not cheaper.
   void prepare_models(FrameSchedulerOptions& options);

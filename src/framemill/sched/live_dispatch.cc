@@ -88,6 +88,7 @@ LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
   for (std::size_t i = 0; i < options_.cameras.size(); ++i) {
     if (options_.cameras[i].priority == Priority::kCritical) {
       critical_.push_back(static_cast<CameraIndex>(i));
+      ++critical_count_;
     }
   }
   update_camera_count();
@@ -105,6 +106,7 @@ void LiveDispatch::update_camera_count() {
 void LiveDispatch::add_camera(const DispatchCamera& camera) {
   if (camera.priority == Priority::kCritical) {
     critical_.push_back(static_cast<CameraIndex>(mailboxes_.size()));
+    ++critical_count_;
   }
   options_.cameras.push_back(camera);
   mailboxes_.emplace_back();
@@ -122,6 +124,7 @@ void LiveDispatch::remove_camera(CameraIndex camera) {
   CHECK(!mailboxes_[camera].waiting);
   end_camera(camera);
   --camera_count_;
+  if (options_.cameras[camera].priority == Priority::kCritical) --critical_count_;
   if (is_adaptive(camera)) --adaptive_count_;
   update_camera_count();
 }
@@ -339,17 +342,15 @@ Duration LiveDispatch::longest_batch() const {
 
 std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
   std::optional<TimePoint> until;
-  if (devices_.slots() < 2 || critical_.empty()) return until;
+  if (devices_.slots() < 2 || critical_count_ == 0) return until;
+  constexpr Duration kLookAgain = std::chrono::seconds(1);  // frames that come are looked at anyway
+  if (options_.is_slot_reserved) return now + kLookAgain;
   const Duration behind_batch = longest_batch();
   for (const CameraIndex index : critical_) {
     const Mailbox& mailbox = mailboxes_[index];
     const TimePoint next = next_arrival_[index];
     if (mailbox.waiting || next == TimePoint::max()) continue;
     const DispatchCamera& camera = options_.cameras[index];
-    if (options_.is_slot_reserved) {
-      until = std::max(until.value_or(next), now + camera.period);
-      continue;
-    }
     const ServiceTimes& times = devices_.times(mailbox.lane);
     // Where there is time to wait for a batch that has just begun, nothing has to be kept: neither
     // is the slo over before the answer is there, nor does the next frame take the waiting one's

@@ -321,6 +321,7 @@ class LiveDispatch {
   std::deque<double> recent_worths_;  ///< of adaptive frames, where there is a budget
   std::size_t adaptive_count_ = 0;
   std::vector<CameraIndex> critical_;  ///< those that have been removed as well
+  std::size_t critical_count_ = 0;     ///< without them
 };
 
 }  // namespace framemill

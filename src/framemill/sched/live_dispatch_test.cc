@@ -243,6 +243,19 @@ TEST(LiveDispatch, AReservedSlotIsKeptAtAllTimes) {
   }
 }
 
+TEST(LiveDispatch, AReservedSlotNeedsNoPeriodAndNoHaste) {
+  LiveDispatchOptions options = BesideAModel::options(50ms, true);
+  options.cameras[0].period = 0ms;  // of a camera that samples each Nth frame
+  Tested tested(std::move(options));
+  tested.dispatch.add_lane(1);
+  for (const CameraIndex camera : {CameraIndex{1}, CameraIndex{2}}) tested.arrive(camera, 0, 80ms);
+  EXPECT_EQ(tested.decide(80ms).batch.size(), 1U);
+  const DispatchDecision kept = tested.decide(500ms);
+  EXPECT_TRUE(kept.batch.empty());
+  ASSERT_TRUE(kept.wake_at);
+  EXPECT_GT(*kept.wake_at, at(500ms)) << "or the scheduler would ask again and again";
+}
+
 /// How often the cameras of two models, eight each, were served with one slot that all want.
 std::array<int, 2> served_with_weights(double first, double second) {
   constexpr CameraIndex kEach = 8;
