@@ -74,7 +74,9 @@ inference goes to the frames that need it most.
 .
 With a dashboard, an HTTP API, alarms, and sinks for SQLite, MQTT, webhooks,
 Modbus/TCP, PostgreSQL and Kafka. The OpenVINO runtime is included.")
-set(CPACK_DEBIAN_PACKAGE_DEPENDS adduser)
+get_property(lazy_packages GLOBAL PROPERTY FRAMEMILL_LAZY_PACKAGES)
+list(JOIN lazy_packages ", " lazy_packages)
+set(CPACK_DEBIAN_PACKAGE_DEPENDS "adduser, ${lazy_packages}")
 set(CPACK_DEBIAN_PACKAGE_RECOMMENDS ca-certificates)
 set(CPACK_DEBIAN_PACKAGE_SUGGESTS "intel-opencl-icd, mosquitto, prometheus, python3-venv")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)

@@ -76,13 +76,6 @@ std::map<std::string, std::string> read_target() {
       {"cpu", here.cpu_model}, {"cores", std::to_string(here.cpu_count)}, {"kernel", here.kernel}};
 }
 
-std::string hash_of(const DeviceProfile& profile) {
-  const std::string json = profile_to_json(profile);  // whatever the file's layout
-  Sha256 sha;
-  sha.add({reinterpret_cast<const std::uint8_t*>(json.data()), json.size()});
-  return sha.finish();
-}
-
 int make_plan(const PlanOptions& options) {
   Result<Workload> workload = load_workload(options.workload);
   if (!workload) return say(kWrongUsage, workload.error().message());
@@ -91,7 +84,7 @@ int make_plan(const PlanOptions& options) {
   for (const std::string& path : options.profiles) {
     Result<DeviceProfile> profile = read_profile(path);
     if (!profile) return say(kWrongUsage, profile.error().message());
-    std::string hash = hash_of(*profile);
+    std::string hash = hash_text(profile_to_json(*profile));  // whatever the file's layout
     const auto is_same = [&](const LoadedProfile& one) { return one.hash == hash; };
     if (std::ranges::any_of(request.profiles, is_same)) continue;
     request.profiles.push_back({*std::move(profile), path, std::move(hash)});

@@ -2,7 +2,9 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
+#include <map>
 #include <string>
 #include <thread>
 #include <vector>
@@ -247,22 +249,101 @@ TEST_P(EachRuntime, ServesSeveralThreadsAndOutlivesTheBackend) {
   }
 }
 
+/// What is kept of a model, its facts and graphs, and when each was written.
+std::map<std::string, fs::file_time_type> files_of(const TempFolder& cache) {
+  std::map<std::string, fs::file_time_type> files;
+  for (const auto& entry : fs::recursive_directory_iterator(cache.path()))
+    if (entry.is_regular_file()) files[entry.path()] = entry.last_write_time();
+  return files;
+}
+
+TEST_F(OpenVino, ASecondStartTakesAllFromTheCache) {
+  const TempFolder cache;
+  for (const char* const name : {"plain", "any_size", "single", "channels_last", "half"}) {
+    const auto first = load_with(RuntimeKind::kOpenVino, tiny(name), cache.path());
+    ASSERT_TRUE(first) << name;
+    const std::vector<float> want = scores_of(**first, 1, {64, 64});
+    const auto kept = files_of(cache);
+    const auto second = load_with(RuntimeKind::kOpenVino, tiny(name), cache.path());
+    ASSERT_TRUE(second) << name;
+    EXPECT_EQ(scores_of(**second, 1, {64, 64}), want) << name;
+    EXPECT_EQ(files_of(cache), kept) << name << ": something was made anew";
+
+    const ModelFacts &a = (*first)->facts(), &b = (*second)->facts();
+    EXPECT_EQ(a.hash, b.hash);
+    EXPECT_EQ(a.runtime, b.runtime);
+    EXPECT_EQ(a.device_name, b.device_name);
+    EXPECT_EQ(a.precision, b.precision);
+    EXPECT_EQ(a.input, b.input);
+    EXPECT_EQ(a.input_multiple, b.input_multiple);
+    EXPECT_EQ(a.batch_max, b.batch_max);
+    EXPECT_EQ(a.metadata, b.metadata);
+    EXPECT_EQ(a.parallel_requests, b.parallel_requests);
+    ASSERT_EQ(a.outputs.size(), b.outputs.size());
+    EXPECT_EQ(a.outputs[0].name, b.outputs[0].name);
+    EXPECT_EQ(a.outputs[0].dims, b.outputs[0].dims);
+  }
+}
+
 TEST_F(OpenVino, ADamagedCacheCostsTimeOnly) {
   const TempFolder cache;
   const auto first = load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path());
   ASSERT_TRUE(first);
   const std::vector<float> want = scores_of(**first, 2, {64, 64});
-  std::size_t damaged = 0;
-  for (const auto& entry : fs::recursive_directory_iterator(cache.path())) {
-    if (!entry.is_regular_file()) continue;
-    fs::permissions(entry.path(), fs::perms::owner_write, fs::perm_options::add);
-    fs::resize_file(entry.path(), entry.file_size() / 2);
-    ++damaged;
+  const auto kept = files_of(cache);
+  ASSERT_GE(kept.size(), 2U);  // facts and a graph
+  const auto content_of = [](const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  const std::pair<const char*, std::function<void(std::string&)>> damages[] = {
+      {"cut off", [](std::string& bytes) { bytes.resize(bytes.size() / 2); }},
+      {"empty", [](std::string& bytes) { bytes.clear(); }},
+      {"check sum alone", [](std::string& bytes) { bytes.resize(65); }},
+      {"one bit", [](std::string& bytes) { bytes[bytes.size() / 2] ^= 4; }},
+      {"another file's", [&](std::string& bytes) {
+         for (const auto& [path, written] : kept)
+           if (std::string other = content_of(path); other != bytes) return bytes.swap(other);
+       }}};
+  for (const auto& [what, damage] : damages) {
+    for (const auto& [path, written] : kept) {
+      const std::string whole = content_of(path);
+      std::string bytes = whole;
+      damage(bytes);
+      ASSERT_NE(bytes, whole) << what;
+      std::ofstream(path, std::ios::binary) << bytes;
+      const auto second = load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path());
+      ASSERT_TRUE(second) << what;
+      EXPECT_EQ(scores_of(**second, 2, {64, 64}), want) << what;
+      EXPECT_EQ(content_of(path).size(), whole.size()) << what << ": was not made anew";
+    }
   }
-  EXPECT_GE(damaged, 1U);
-  const auto second = load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path());
-  ASSERT_TRUE(second);
-  EXPECT_EQ(scores_of(**second, 2, {64, 64}), want);
+}
+
+TEST_F(OpenVino, ACacheThatCannotBeWrittenIsNone) {
+  const TempFolder folder;
+  const std::string place = folder.write("file", "no folder");
+  for (int start = 0; start < 2; ++start) {
+    const auto backend = load_with(RuntimeKind::kOpenVino, tiny("plain"), place);
+    ASSERT_TRUE(backend) << backend.error().message();
+    EXPECT_EQ(scores_of(**backend, 1, {64, 64}).size(), 1U);
+  }
+}
+
+TEST_F(OpenVino, AModelThatWasReplacedMeanwhileIsNotTakenForTheOldOne) {
+  const TempFolder folder;
+  const std::string path = folder / "model.onnx";
+  fs::copy_file(tiny("plain"), path);
+  const std::string cache = folder / "cache";
+  ASSERT_EQ(scores_of(**load_with(RuntimeKind::kOpenVino, path, cache), 1, {64, 64}).size(), 1U);
+  const auto backend = load_with(RuntimeKind::kOpenVino, path, cache);
+  ASSERT_TRUE(backend);
+  fs::copy_file(tiny("any_size"), path, fs::copy_options::overwrite_existing);
+  EXPECT_EQ(scores_of(**backend, 1, {64, 64}).size(), 1U);  // kept, so the file is not needed
+  const auto other_shape = (*backend)->create_request(2, {64, 64});
+  ASSERT_FALSE(other_shape);
+  EXPECT_EQ(other_shape.error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_THAT(other_shape.error().message(), HasSubstr("was replaced"));
 }
 
 }  // namespace

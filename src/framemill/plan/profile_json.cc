@@ -103,10 +103,7 @@ Json to_json(const CameraCost& camera) {
 
 /// Of the content alone: blanks and the order of keys in the file do not matter.
 std::string check_sum_of(const Json& content) {
-  const std::string text = content.dump(-1, ' ', true, Json::error_handler_t::replace);
-  Sha256 hash;
-  hash.add({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
-  return hash.finish();
+  return hash_text(content.dump(-1, ' ', true, Json::error_handler_t::replace));
 }
 
 // ---- reading

@@ -1,7 +1,6 @@
 #include "framemill/video/packet_reader.h"
 
 extern "C" {
-#include <libavdevice/avdevice.h>
 #include <libavutil/dict.h>
 }
 
@@ -12,6 +11,7 @@ extern "C" {
 
 #include <fmt/format.h>
 
+#include "framemill/base/shared_library.h"
 #include "framemill/video/ffmpeg_error.h"
 
 namespace framemill {
@@ -85,10 +85,21 @@ void set_options(Options& to, const SourceOptions& options, UrlKind kind) {
   }
 }
 
-const AVInputFormat* video4linux() {
+/// Libavdevice is loaded for the first device, see FramemillLazyLibrary; it brings 80 libraries of
+/// sound cards and screens along.
+Result<const AVInputFormat*> find_video4linux() {
+  static const Result<void*> library = load_shared_library(FRAMEMILL_AVDEVICE);
+  if (!library) return fail(library.error());
   static std::once_flag once;
-  std::call_once(once, [] { avdevice_register_all(); });
-  return av_find_input_format("video4linux2");
+  std::call_once(once, [] {
+    const auto register_all =
+        reinterpret_cast<void (*)()>(find_symbol(*library, "avdevice_register_all"));
+    if (register_all != nullptr) register_all();
+  });
+  const AVInputFormat* const format = av_find_input_format("video4linux2");
+  if (format == nullptr)
+    return fail(ErrorCode::kUnsupported, "this FFmpeg has no Video4Linux; use an RTSP camera");
+  return format;
 }
 
 bool is_video(const AVStream& stream) {
@@ -175,10 +186,14 @@ Result<void> PacketReader::open_format() {
       kind_ == UrlKind::kFile ? "file:" + path_of_url(options_.url)
       : is_path               ? options_.url
                 : with_credentials(options_.url, options_.username, options_.password);
-  const AVInputFormat* const input = kind_ == UrlKind::kDevice ? video4linux() : nullptr;
-  if (kind_ == UrlKind::kDevice && input == nullptr) {
-    avformat_free_context(format);
-    return fail(ErrorCode::kUnsupported, "this FFmpeg has no Video4Linux; use an RTSP camera");
+  const AVInputFormat* input = nullptr;
+  if (kind_ == UrlKind::kDevice) {
+    const Result<const AVInputFormat*> video4linux = find_video4linux();
+    if (!video4linux) {
+      avformat_free_context(format);
+      return fail(video4linux.error());
+    }
+    input = *video4linux;
   }
   // On failure FFmpeg frees the context itself.
   int status = avformat_open_input(&format, url.c_str(), input, options.get());

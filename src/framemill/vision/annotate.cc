@@ -7,11 +7,11 @@
 
 #include <fmt/format.h>
 #include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "framemill/base/check.h"
 #include "framemill/vision/bgr_image.h"
+#include "framemill/vision/picture_codecs.h"
 
 // OpenCV draws and encodes only: putText, getTextSize and imencode for JPEG run on the calling
 // thread. What would start OpenCV's thread pool (cvtColor, resize, blending of whole pictures) is
@@ -251,7 +251,6 @@ Result<std::vector<std::uint8_t>> draw_jpeg(const Picture& picture,
                                             std::span<const std::string> labels,
                                             const std::string& caption, int width_max) {
   CHECK(picture.size.width > 0 && picture.size.height > 0 && picture.planes[0].data != nullptr);
-  std::vector<std::uint8_t> jpeg;
   Size size = picture.size;
   std::vector<Detection> scaled;
   if (width_max > 0 && size.width > width_max) {
@@ -274,14 +273,12 @@ Result<std::vector<std::uint8_t>> draw_jpeg(const Picture& picture,
     const cv::Rect free_area(0, bar, image.cols, image.rows - bar);
     draw_detections(image, detections, labels, free_area, dimensions);
     if (bar > 0) draw_caption(image, text, bar, dimensions);
-    if (!cv::imencode(".jpg", image, jpeg, {cv::IMWRITE_JPEG_QUALITY, kJpegQuality}))
-      return fail(ErrorCode::kInternal, "OpenCV did not encode the picture as JPEG");
+    return encode_jpeg(image, kJpegQuality);
   } catch (const cv::Exception& e) {
     return fail(ErrorCode::kInternal,
                 fmt::format("OpenCV could not draw or encode a {}x{} picture: {}",
                             picture.size.width, picture.size.height, e.what()));
   }
-  return jpeg;
 }
 
 }  // namespace framemill

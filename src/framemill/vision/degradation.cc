@@ -8,10 +8,10 @@
 
 #include <fmt/format.h>
 #include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
 #include "framemill/vision/bgr_image.h"
+#include "framemill/vision/picture_codecs.h"
 
 // Strengths are relative to the width where the effect is optical, so that a picture at twice the
 // size is degraded as much for an eye. Random numbers are made here: OpenCV's generator is not the
@@ -128,10 +128,13 @@ void defocus(cv::Mat& image) {
   filter(image, kernel);
 }
 
-void compress(cv::Mat& image) {
-  std::vector<std::uint8_t> jpeg;
-  cv::imencode(".jpg", image, jpeg, {cv::IMWRITE_JPEG_QUALITY, kJpegQuality});
-  image = cv::imdecode(jpeg, cv::IMREAD_COLOR);
+Result<void> compress(cv::Mat& image) {
+  const Result<std::vector<std::uint8_t>> jpeg = encode_jpeg(image, kJpegQuality);
+  if (!jpeg) return fail(jpeg.error());
+  Result<cv::Mat> decoded = decode_picture(*jpeg);
+  if (!decoded) return fail(decoded.error());
+  image = *std::move(decoded);
+  return {};
 }
 
 }  // namespace
@@ -152,7 +155,8 @@ Result<std::shared_ptr<const Picture>> degrade(const std::shared_ptr<const Pictu
         add_noise(image, seed);
         break;
       case Degradation::kJpeg:
-        compress(image);
+        if (const Result<void> compressed = compress(image); !compressed)
+          return fail(compressed.error());
         break;
       case Degradation::kDefocus:
         defocus(image);

@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 #include <opencv2/core.hpp>
-#include <opencv2/imgcodecs.hpp>
 
 #include "framemill/vision/bgr_image.h"
+#include "framemill/vision/picture_codecs.h"
 
 namespace framemill {
 namespace {
@@ -42,12 +42,13 @@ Result<std::shared_ptr<const Picture>> read_picture_file(const std::string& path
   if (bytes.empty()) return wrong("is empty");
   if (is_cut_jpeg(bytes)) return wrong("is a JPEG without an end: it was cut off");
   try {  // OpenCV reports by exception
-    const cv::Mat image = cv::imdecode(bytes, cv::IMREAD_COLOR);
-    if (image.empty()) return wrong("is no picture that can be decoded");
-    if (image.cols > kPictureSideMax || image.rows > kPictureSideMax)
-      return wrong(fmt::format("is {}x{} large; sides may have {}", image.cols, image.rows,
+    const Result<cv::Mat> image = decode_picture(bytes);
+    if (!image) return fail(image.error().at(path));
+    if (image->empty()) return wrong("is no picture that can be decoded");
+    if (image->cols > kPictureSideMax || image->rows > kPictureSideMax)
+      return wrong(fmt::format("is {}x{} large; sides may have {}", image->cols, image->rows,
                                kPictureSideMax));
-    return from_bgr(image);
+    return from_bgr(*image);
   } catch (const cv::Exception& error) {
     return wrong(fmt::format("cannot be decoded: {}", error.what()));
   }

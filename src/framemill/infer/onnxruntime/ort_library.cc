@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "framemill/base/shared_library.h"
 #include "framemill/infer/onnxruntime/cuda_facts.h"
 #include "framemill/infer/onnxruntime/ort_error.h"
 
@@ -44,13 +45,10 @@ Result<OnnxRuntimeLibrary*> load() {
       from_user != nullptr ? from_user : "", program_folder(), FRAMEMILL_DEPS_DIR);
   const Result<std::string> path = find_onnxruntime(folders);
   if (!path) return fail(path.error());
-  void* const handle = dlopen(path->c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    const char* const why = dlerror();
-    return fail(ErrorCode::kFailedPrecondition,
-                fmt::format("{}: does not load: {}", *path, why != nullptr ? why : "unknown"));
-  }
-  const auto base = reinterpret_cast<const OrtApiBase* (*)()>(dlsym(handle, "OrtGetApiBase"));
+  const Result<void*> library = load_shared_library(*path);
+  if (!library) return fail(library.error());
+  const auto base =
+      reinterpret_cast<const OrtApiBase* (*)()>(find_symbol(*library, "OrtGetApiBase"));
   if (base == nullptr)
     return fail(ErrorCode::kFailedPrecondition, fmt::format("{}: is not ONNX Runtime", *path));
   const OrtApi* const api = base()->GetApi(ORT_API_VERSION);
@@ -61,19 +59,19 @@ Result<OnnxRuntimeLibrary*> load() {
                             *path, base()->GetVersionString(), ORT_API_VERSION));
   Ort::InitApi(api);
   // One for the whole process, on purpose never freed: see OnnxRuntimeLibrary.
-  auto* const library = new OnnxRuntimeLibrary;
-  library->folder = fs::path(*path).parent_path().string();
-  library->version = base()->GetVersionString();
+  auto* const loaded = new OnnxRuntimeLibrary;
+  loaded->folder = fs::path(*path).parent_path().string();
+  loaded->version = base()->GetVersionString();
   try {
     // Every error comes back as a status; the runtime's own lines on standard error would double
     // it.
-    library->env = Ort::Env(ORT_LOGGING_LEVEL_FATAL, "framemill");
-    library->env.DisableTelemetryEvents();
+    loaded->env = Ort::Env(ORT_LOGGING_LEVEL_FATAL, "framemill");
+    loaded->env.DisableTelemetryEvents();
   } catch (...) {
     return fail_from_ort_exception(ErrorCode::kFailedPrecondition,
                                    fmt::format("{}: does not start", *path));
   }
-  return library;
+  return loaded;
 }
 
 void load_cuda_libraries(const std::string& folder) {

@@ -5,19 +5,23 @@
 #include <cstdint>
 #include <exception>
 #include <filesystem>
-#include <new>
+#include <map>
 #include <optional>
+#include <string>
 #include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <openvino/op/constant.hpp>
 #include <openvino/openvino.hpp>
 
 #include "framemill/base/content_hash.h"
 #include "framemill/base/mutex.h"
 #include "framemill/infer/cpu_plan.h"
+#include "framemill/infer/openvino/openvino_cache.h"
+#include "framemill/infer/openvino/openvino_error.h"
+#include "framemill/infer/openvino/openvino_facts.h"
+#include "framemill/infer/openvino/openvino_model.h"
 #include "framemill/infer/request_shape.h"
 
 // Every call into OpenVINO may throw; every exception ends in this file.
@@ -28,38 +32,6 @@ namespace {
 // 640x384 in batches of 1, 2, 4, 8: 37, 39, 36, 36), on a GPU they do.
 constexpr std::size_t kBatchMax = 32;
 constexpr std::size_t kGpuRequests = 2;  // one computes while the other's data moves
-
-/// OpenVINO's messages are stacks of "Exception from file:line:" with the reason below them.
-std::string last_lines(std::string_view message) {
-  constexpr std::size_t kMost = 300;
-  std::string text;
-  for (std::size_t begin = 0; begin < message.size();) {
-    const std::size_t end = std::min(message.find('\n', begin), message.size());
-    const std::string_view line = message.substr(begin, end - begin);
-    begin = end + 1;
-    const bool is_place = line.starts_with("Exception from") || line.starts_with("Check '");
-    const bool is_blank = line.find_first_not_of(" \t\r") == std::string_view::npos;
-    if (is_place || is_blank) continue;
-    if (!text.empty()) text += "; ";
-    text += line.substr(line.find_first_not_of(" \t"));
-  }
-  if (text.empty()) text = message;
-  if (text.size() > kMost) text = text.substr(0, kMost) + "...";
-  return text;
-}
-
-/// The exception now being handled as an error. Only inside a catch block.
-Failure fail_from_exception(ErrorCode otherwise, std::string_view what) {
-  try {
-    throw;
-  } catch (const std::bad_alloc&) {
-    return fail(ErrorCode::kResourceExhausted, fmt::format("{}: out of memory", what));
-  } catch (const std::exception& e) {
-    return fail(otherwise, fmt::format("{}: {}", what, last_lines(e.what())));
-  } catch (...) {
-    return fail(otherwise, fmt::format("{}: unknown exception", what));
-  }
-}
 
 struct Shape {
   std::size_t batch = 1;
@@ -102,13 +74,13 @@ class OpenVinoRequest final : public InferRequest {
         try {
           std::rethrow_exception(problem);
         } catch (...) {
-          result = fail_from_exception(ErrorCode::kInternal, "inference failed");
+          result = fail_from_openvino_exception(ErrorCode::kInternal, "inference failed");
         }
         done(std::move(result));
       });
       request_.start_async();
     } catch (...) {
-      done(fail_from_exception(ErrorCode::kInternal, "inference could not be started"));
+      done(fail_from_openvino_exception(ErrorCode::kInternal, "inference could not be started"));
     }
   }
 
@@ -125,22 +97,18 @@ class OpenVinoRequest final : public InferRequest {
   ov::Tensor output_;
 };
 
-/// What of the graph decides how it may be reshaped.
-struct InputLayout {
-  bool is_channels_last = false;
-  bool is_batch_dynamic = false;
-  bool is_size_dynamic = false;
-};
-
 class OpenVinoBackend final : public Backend {
  public:
-  OpenVinoBackend(ov::Core core, std::shared_ptr<ov::Model> model, InputLayout layout,
-                  ov::AnyMap settings, ModelFacts facts)
+  /// `graph`: null where it was not needed so far.
+  OpenVinoBackend(ov::Core core, std::shared_ptr<ov::Model> graph, InputLayout layout,
+                  ov::AnyMap settings, OpenVinoCache cache, std::string cache_key, ModelFacts facts)
       : core_(std::move(core)),
-        model_(std::move(model)),
         layout_(layout),
         settings_(std::move(settings)),
-        facts_(std::move(facts)) {}
+        cache_(std::move(cache)),
+        cache_key_(std::move(cache_key)),
+        facts_(std::move(facts)),
+        graph_(std::move(graph)) {}
 
   const ModelFacts& facts() const override { return facts_; }
 
@@ -150,10 +118,11 @@ class OpenVinoBackend final : public Backend {
       return fail(fits.error());
     const Shape shape{batch, input};
     try {
-      ov::CompiledModel compiled = compile(shape);
-      return std::unique_ptr<InferRequest>(std::make_unique<OpenVinoRequest>(compiled, shape));
+      Result<ov::CompiledModel> compiled = compile(shape);
+      if (!compiled) return fail(compiled.error());
+      return std::unique_ptr<InferRequest>(std::make_unique<OpenVinoRequest>(*compiled, shape));
     } catch (...) {
-      return fail_from_exception(
+      return fail_from_openvino_exception(
           ErrorCode::kUnsupported,
           fmt::format("{}: OpenVINO cannot run it on {} with batch {} at {}x{}", facts_.path,
                       facts_.device, batch, input.width, input.height));
@@ -162,33 +131,60 @@ class OpenVinoBackend final : public Backend {
 
  private:
   /// Throws what OpenVINO throws. Others wait while one shape is compiled.
-  ov::CompiledModel compile(const Shape& shape) EXCLUDES(mu_) {
+  Result<ov::CompiledModel> compile(const Shape& shape) EXCLUDES(mu_) {
     const MutexLock lock(mu_);
     const auto found = compiled_.find(shape);
     if (found != compiled_.end()) return found->second;
-    std::shared_ptr<ov::Model> model = model_;
-    if (layout_.is_batch_dynamic || layout_.is_size_dynamic) {
-      model = model_->clone();
-      const auto [batch, width, height] = std::tuple(static_cast<std::int64_t>(shape.batch),
-                                                     static_cast<std::int64_t>(shape.input.width),
-                                                     static_cast<std::int64_t>(shape.input.height));
-      model->reshape(ov::PartialShape{batch, 3, height, width});
+    const std::string key = fmt::format("{}\n{} {} {}", cache_key_, shape.batch,
+                                        shape.input.width, shape.input.height);
+    std::optional<ov::CompiledModel> compiled =
+        cache_.find_graph(core_, key, facts_.device, settings_);
+    if (!compiled) {
+      if (const Result<void> read = read_graph(); !read) return fail(read.error());
+      compiled = core_.compile_model(shaped_graph(shape), facts_.device, settings_);
+      cache_.keep_graph(key, *compiled);
     }
-    ov::CompiledModel compiled = core_.compile_model(model, facts_.device, settings_);
-    compiled_.emplace(shape, compiled);
-    return compiled;
+    compiled_.emplace(shape, *compiled);
+    return *std::move(compiled);
   }
 
-  ov::Core core_;                           // synchronizes itself
-  const std::shared_ptr<ov::Model> model_;  // cloned before it is changed
+  Result<void> read_graph() REQUIRES(mu_) {
+    if (graph_ != nullptr) return {};
+    const Result<std::string> hash = hash_files(openvino_model_files(facts_.path));
+    if (!hash) return fail(hash.error());
+    if (*hash != facts_.hash)
+      return fail(ErrorCode::kFailedPrecondition,
+                  fmt::format("{}: was replaced by another model while it runs; start again to use "
+                              "that one",
+                              facts_.path));
+    Result<OpenVinoModel> model = read_openvino_model(core_, facts_.path);
+    if (!model) return fail(model.error());
+    graph_ = std::move(model->graph);
+    return {};
+  }
+
+  std::shared_ptr<ov::Model> shaped_graph(const Shape& shape) REQUIRES(mu_) {
+    if (!layout_.is_batch_dynamic && !layout_.is_size_dynamic) return graph_;
+    std::shared_ptr<ov::Model> shaped = graph_->clone();
+    const auto [batch, width, height] = std::tuple(static_cast<std::int64_t>(shape.batch),
+                                                   static_cast<std::int64_t>(shape.input.width),
+                                                   static_cast<std::int64_t>(shape.input.height));
+    shaped->reshape(ov::PartialShape{batch, 3, height, width});
+    return shaped;
+  }
+
+  ov::Core core_;  // synchronizes itself
   const InputLayout layout_;
   const ov::AnyMap settings_;
+  const OpenVinoCache cache_;
+  const std::string cache_key_;
   const ModelFacts facts_;
   Mutex mu_;
+  std::shared_ptr<ov::Model> graph_ GUARDED_BY(mu_);  // cloned before it is changed
   std::map<Shape, ov::CompiledModel> compiled_ GUARDED_BY(mu_);
 };
 
-// ---- reading a model
+// ---- loading
 
 std::string upper(std::string_view text) {
   std::string result(text);
@@ -197,13 +193,23 @@ std::string upper(std::string_view text) {
   return result;
 }
 
+/// Whether OpenVINO's GPU plugin could find a device: a driver's node (/dev/dxg in WSL). Asking the
+/// plugin itself takes .1 s or more at each start.
+bool may_have_gpu() {
+  std::error_code ignored;
+  return std::filesystem::exists("/dev/dri", ignored) ||
+         std::filesystem::exists("/dev/dxg", ignored);
+}
+
 /// The device to compile for, from the setting.
 Result<std::string> choose_device(ov::Core& core, const std::string& wanted) {
   const std::string device = upper(wanted);
-  if (device == "CPU") return device;  // spares a look at all drivers; a CPU is always there
+  const bool is_auto = device == "AUTO" || device.empty();
+  // Spares a look at all drivers; a CPU is always there.
+  if (device == "CPU" || (is_auto && !may_have_gpu())) return std::string("CPU");
   const std::vector<std::string> available = core.get_available_devices();
   const auto is_gpu = [](const std::string& name) { return name.starts_with("GPU"); };
-  if (device == "AUTO" || device.empty()) {
+  if (is_auto) {
     const auto gpu = std::ranges::find_if(available, is_gpu);
     return gpu == available.end() ? std::string("CPU") : *gpu;
   }
@@ -238,84 +244,15 @@ Result<std::optional<ov::element::Type>> choose_precision(ov::Core& core, const 
   return wanted == Precision::kFp16 ? Choice(ov::element::f16) : Choice(ov::element::bf16);
 }
 
-/// Picks what of the model says how it was made: all of an ONNX file's metadata_props, and of an IR
-/// the keys that exporters write into rt_info/model_info.
-std::map<std::string, std::string> read_metadata(const ov::Model& model) {
-  std::map<std::string, std::string> metadata;
-  const ov::RTMap& info = model.get_rt_info();
-  const auto framework = info.find("framework");
-  if (framework != info.end() && framework->second.is<ov::AnyMap>())
-    for (const auto& [key, value] : framework->second.as<ov::AnyMap>())
-      if (value.is<std::string>()) metadata[key] = value.as<std::string>();
-  for (const char* const key :
-       {"names", "labels", "model_type", "task", "stride", "imgsz", "framemill.color",
-        "framemill.range", "framemill.letterbox", "framemill.score", "framemill.nms_iou"})
-    if (model.has_rt_info("model_info", key))
-      metadata[key] = model.get_rt_info<std::string>("model_info", key);
-  return metadata;
-}
-
-/// "int8" where the weights or activations are quantised, else the type most weights have.
-std::string guess_precision(const ov::Model& model) {
-  std::size_t int8_count = 0, f16_count = 0, f32_count = 0;
-  for (const auto& op : model.get_ops()) {
-    if (!ov::is_type<ov::op::v0::Constant>(op)) continue;
-    const std::size_t count = ov::shape_size(op->get_output_shape(0));
-    const ov::element::Type type = op->get_output_element_type(0);
-    if (type == ov::element::i8 || type == ov::element::u8)
-      int8_count += count;
-    else if (type == ov::element::f16 || type == ov::element::bf16)
-      f16_count += count;
-    else if (type == ov::element::f32)
-      f32_count += count;
-  }
-  if (int8_count > f16_count + f32_count) return "int8";
-  return f16_count > f32_count ? "fp16" : "fp32";
-}
-
-template <typename Node>  // const or not
-std::string name_of(const ov::Output<Node>& port) {
-  // An output of an IR may have no tensor name; then the operation that makes it says which it is.
-  if (!port.get_names().empty()) return port.get_any_name();
-  const auto node = port.get_node_shared_ptr();
-  return node->get_input_size() > 0 ? node->get_input_node_ptr(0)->get_friendly_name()
-                                    : node->get_friendly_name();
-}
-
-/// What the input has to be; else why it cannot be served.
-Result<InputLayout> read_input(const ov::Model& model) {
-  const auto refuse = [](const std::string& why) {
-    return fail(
-        ErrorCode::kUnsupported,
-        why + "; export the model for detection with one float input [batch,3,height,width]");
-  };
-  if (model.inputs().size() != 1) {
-    std::vector<std::string> names;
-    for (const auto& input : model.inputs()) names.push_back(name_of(input));
-    return refuse(fmt::format("has {} inputs ({}), a detector has one", names.size(),
-                              fmt::join(names, ", ")));
-  }
-  const ov::Output<const ov::Node> input = model.input();
-  const ov::PartialShape& shape = input.get_partial_shape();
-  const ov::element::Type type = input.get_element_type();
-  const std::string description =
-      fmt::format("its input is {} {}", type.to_string(), shape.to_string());
-  if (type != ov::element::f32 && type != ov::element::f16 && type != ov::element::bf16)
-    return refuse(description);
-  if (shape.rank() != 4) return refuse(description + ", not a picture");
-  const auto is_three = [&shape](std::size_t i) {
-    return shape[i].is_static() && shape[i].get_length() == 3;
-  };
-  InputLayout layout;
-  layout.is_channels_last = !is_three(1) && is_three(3);
-  if (!is_three(1) && !layout.is_channels_last) return refuse(description + ", without 3 channels");
-  const std::size_t height = layout.is_channels_last ? 1 : 2;
-  layout.is_batch_dynamic = shape[0].is_dynamic();
-  layout.is_size_dynamic = shape[height].is_dynamic() || shape[height + 1].is_dynamic();
-  if (!layout.is_batch_dynamic && shape[0].get_length() != 1)
-    return refuse(fmt::format("{}, with a fixed batch of {}; a batch must be 1 or dynamic",
-                              description, shape[0].get_length()));
-  return layout;
+/// What a compiled graph depends on beside the model and OpenVINO's version.
+std::string cache_key_of(ov::Core& core, const std::string& device, const std::string& device_name,
+                         const ov::AnyMap& settings) {
+  std::string key =
+      fmt::format("{}\n{}\n{}", device, device_name,
+                  fmt::join(core.get_property(device, ov::device::capabilities), " "));
+  for (const auto& [name, value] : settings)
+    key += fmt::format("\n{}={}", name, value.as<std::string>());
+  return key;
 }
 
 }  // namespace
@@ -324,71 +261,43 @@ Result<std::unique_ptr<Backend>> load_openvino_backend(const BackendOptions& opt
   ModelFacts facts;
   facts.path = options.path;
   facts.name = std::filesystem::path(options.path).stem().string();
-  std::vector<std::string> files{options.path};
-  if (std::filesystem::path(options.path).extension() == ".xml")
-    files.push_back(std::filesystem::path(options.path).replace_extension(".bin").string());
-  Result<std::string> hash = hash_files(files);
+  Result<std::string> hash = hash_files(openvino_model_files(options.path));
   if (!hash) return fail(hash.error());
   facts.hash = *std::move(hash);
 
   try {
     ov::Core core;
-    const std::string version = ov::get_openvino_version().buildNumber;
-    facts.runtime = "OpenVINO " + version.substr(0, version.find('-'));
+    facts.runtime = "OpenVINO " + openvino_version();
     Result<std::string> device = choose_device(core, options.device);
     if (!device) return fail(device.error().at(options.path));
     facts.device = *device;
+    const bool is_cpu = facts.device == "CPU";
 
-    std::shared_ptr<ov::Model> model;
-    try {
-      model = core.read_model(options.path);
-    } catch (...) {
-      return fail_from_exception(
-          ErrorCode::kInvalidArgument,
-          fmt::format("{}: OpenVINO cannot read it as a model; is the file complete, and exported "
-                      "with an opset that {} knows?",
-                      options.path, facts.runtime));
+    OpenVinoCache cache(options.cache_dir, facts.hash);
+    OpenVinoModel model;
+    if (std::optional<OpenVinoModelFacts> kept = cache.find_facts(); kept) {
+      model.facts = *std::move(kept);
+    } else {
+      Result<OpenVinoModel> read = read_openvino_model(core, options.path);
+      if (!read) return fail(read.error());
+      model = *std::move(read);
+      cache.keep_facts(model.facts);
     }
-
-    const Result<InputLayout> layout = read_input(*model);
-    if (!layout) return fail(layout.error().at(options.path));
-    ov::preprocess::PrePostProcessor adapter(model);
-    adapter.input().tensor().set_element_type(ov::element::f32).set_layout("NCHW");
-    adapter.input().model().set_layout(layout->is_channels_last ? "NHWC" : "NCHW");
-    for (std::size_t i = 0; i < model->outputs().size(); ++i)
-      if (model->output(i).get_element_type().is_real())
-        adapter.output(i).tensor().set_element_type(ov::element::f32);
-    facts.metadata = read_metadata(*model);
-    facts.precision = guess_precision(*model);
+    facts.metadata = std::move(model.facts.metadata);
+    facts.precision = std::move(model.facts.precision);
+    facts.outputs = std::move(model.facts.outputs);
+    facts.input = model.facts.input;
+    facts.batch_max = model.facts.layout.is_batch_dynamic ? kBatchMax : 1;
+    facts.input_multiple = input_multiple_of(facts);
     if (options.letterbox_on == LetterboxOn::kDevice)
       facts.letterbox_note = "OpenVINO takes its input from the host; set runtime: onnxruntime";
-    for (const auto& output : model->outputs()) {
-      OutputShape shape{.name = name_of(output), .dims = {}};
-      if (output.get_partial_shape().rank().is_static())
-        for (const ov::Dimension& side : output.get_partial_shape())
-          shape.dims.push_back(side.is_static() ? side.get_length() : -1);
-      facts.outputs.push_back(std::move(shape));
-    }
-    if (facts.outputs.empty() || !model->output(0).get_element_type().is_real())
-      return fail(ErrorCode::kUnsupported,
-                  fmt::format("{}: its first output holds no floats; export it for detection",
-                              options.path));
-    model = adapter.build();
-
-    facts.batch_max = layout->is_batch_dynamic ? kBatchMax : 1;
-    if (!layout->is_size_dynamic) {
-      const ov::PartialShape shape = model->input().get_partial_shape();
-      facts.input =
-          Size{static_cast<int>(shape[3].get_length()), static_cast<int>(shape[2].get_length())};
-    }
-    facts.input_multiple = input_multiple_of(facts);
 
     ov::AnyMap settings;
     const Result<std::optional<ov::element::Type>> precision =
         choose_precision(core, facts.device, options.precision);
     if (!precision) return fail(precision.error().at(options.path));
     if (*precision) settings.insert(ov::hint::inference_precision(**precision));
-    if (facts.device == "CPU") {
+    if (is_cpu) {
       const CpuPlan plan = plan_cpu(options.streams, options.threads);
       settings.insert(ov::num_streams(ov::streams::Num(static_cast<int>(plan.streams))));
       settings.insert(ov::inference_num_threads(static_cast<int>(plan.threads)));
@@ -401,13 +310,19 @@ Result<std::unique_ptr<Backend>> load_openvino_backend(const BackendOptions& opt
         settings.insert(ov::num_streams(ov::streams::Num(static_cast<int>(options.streams))));
       facts.parallel_requests = options.streams > 0 ? options.streams : kGpuRequests;
     }
-    if (!options.cache_dir.empty()) settings.insert(ov::cache_dir(options.cache_dir));
     facts.device_name = core.get_property(facts.device, ov::device::full_name);
+    std::string cache_key = cache_key_of(core, facts.device, facts.device_name, settings);
+    if (!is_cpu) {
+      // What a graph depends on in other devices' drivers, OpenVINO alone knows.
+      cache = OpenVinoCache("", facts.hash);
+      if (!options.cache_dir.empty()) settings.insert(ov::cache_dir(options.cache_dir));
+    }
     return std::unique_ptr<Backend>(std::make_unique<OpenVinoBackend>(
-        std::move(core), std::move(model), *layout, std::move(settings), std::move(facts)));
+        std::move(core), std::move(model.graph), model.facts.layout, std::move(settings),
+        std::move(cache), std::move(cache_key), std::move(facts)));
   } catch (...) {
-    return fail_from_exception(ErrorCode::kUnsupported,
-                               fmt::format("{}: OpenVINO cannot load it", options.path));
+    return fail_from_openvino_exception(ErrorCode::kUnsupported,
+                                        fmt::format("{}: OpenVINO cannot load it", options.path));
   }
 }
 

@@ -6,11 +6,15 @@
 
 namespace framemill {
 
+std::string openvino_version() {
+  const std::string version = ov::get_openvino_version().buildNumber;
+  return version.substr(0, version.find('-'));
+}
+
 RuntimeFacts read_openvino_facts() {
   RuntimeFacts facts;
   try {
-    const std::string version = ov::get_openvino_version().buildNumber;
-    facts.name = "OpenVINO " + version.substr(0, version.find('-'));
+    facts.name = "OpenVINO " + openvino_version();
     ov::Core core;
     for (const std::string& device : core.get_available_devices())
       facts.devices.push_back(device + ": " + core.get_property(device, ov::device::full_name));

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <openvino/openvino.hpp>
+
+#include "framemill/infer/openvino/openvino_model.h"
+
+namespace framemill {
+
+/// What is kept on disk of one model, so that a later start need not read it: its facts, and its
+/// graph as compiled for a device, settings and shape. OpenVINO's own cache reads, adapts and
+/// hashes the model before it looks. Files carry a check sum: a damaged one, or a disk that is full
+/// or may not be written, costs time only. Any thread, any number of processes.
+class OpenVinoCache {
+ public:
+  /// Empty `folder`: keeps and finds nothing. `model_hash`: as ModelFacts has it.
+  OpenVinoCache(std::string folder, const std::string& model_hash);
+
+  [[nodiscard]] std::optional<OpenVinoModelFacts> find_facts() const;
+  void keep_facts(const OpenVinoModelFacts& facts) const;
+
+  /// The graph that keep_graph() got with the same `key`; none where that does not import. `key`
+  /// says all that it depends on beside the model and OpenVINO's version.
+  [[nodiscard]] std::optional<ov::CompiledModel> find_graph(ov::Core& core, const std::string& key,
+                                                            const std::string& device,
+                                                            const ov::AnyMap& settings) const;
+  void keep_graph(const std::string& key, ov::CompiledModel& graph) const;
+
+ private:
+  [[nodiscard]] std::string path_of(const std::string& key) const;
+
+  std::string folder_;
+  std::string prefix_;  ///< of all keys
+};
+
+}  // namespace framemill
