@@ -31,7 +31,8 @@ class Sha256 {
 [[nodiscard]] std::string hash_text(std::string_view text);
 
 /// SHA-256 of the files one after the other, so that it names a model of several files. Reads at
-/// 1 GB/s and more where the processor helps with SHA. Errors: kNotFound, kFailedPrecondition where a file cannot be read.
+/// 1 GB/s and more where the processor helps with SHA. Errors: kNotFound, kFailedPrecondition where
+/// a file cannot be read.
 [[nodiscard]] Result<std::string> hash_files(std::span<const std::string> paths);
 
 }  // namespace framemill

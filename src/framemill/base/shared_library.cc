@@ -1,7 +1,6 @@
 #include "framemill/base/shared_library.h"
 
 #include <dlfcn.h>
-
 #include <fmt/format.h>
 
 namespace framemill {

@@ -120,7 +120,8 @@ class BatchChoice {
       CHECK(frame.model < times_.size());
       Model& model = scratch_.models[frame.model];
       if (!model.is_known) model = look_at_model(frame.model);
-      if (frame.deadline < model.viable_from) {
+      const bool is_critical = frame.priority == Priority::kCritical;
+      if (frame.deadline < (is_critical ? model.critical_viable_from : model.viable_from)) {
         decision_.hopeless.push_back(i);
         continue;
       }
@@ -131,8 +132,8 @@ class BatchChoice {
       ++model.ready;
       model.oldest_arrival = std::min(model.oldest_arrival, frame.arrived_at);
       model.first_deadline = std::min(model.first_deadline, frame.deadline);
-      const TimePoint given_up_at =
-          later(earlier(frame.deadline, model.given_up_before), Duration(1));
+      const Duration before = is_critical ? model.critical_given_up_before : model.given_up_before;
+      const TimePoint given_up_at = later(earlier(frame.deadline, before), Duration(1));
       first_given_up_ = std::min(first_given_up_.value_or(given_up_at), given_up_at);
     }
   }
@@ -146,13 +147,16 @@ class BatchChoice {
   Model look_at_model(std::uint32_t index) const {
     const ServiceTimes& times = times_[index];
     Model model{.given_up_before = times.p95(1) + policy_.post_time,
+                .critical_given_up_before = times.p05(1) + policy_.post_time,
                 .oldest_arrival = TimePoint::max(),
                 .first_deadline = TimePoint::max(),
                 .is_known = true};
     model.viable_from = later(now_, model.given_up_before);
+    model.critical_viable_from = later(now_, model.critical_given_up_before);
     if (device_.batches_in_flight >= device_.batches_max && device_.free_at) {
       const TimePoint soonest_answer = later(*device_.free_at, times.p05(1) + policy_.post_time);
       model.viable_from = std::max(model.viable_from, soonest_answer);
+      model.critical_viable_from = std::max(model.critical_viable_from, soonest_answer);
     }
     return model;
   }
@@ -241,6 +245,10 @@ class BatchChoice {
                                                });
     const std::span<Candidate> ready(candidates.begin(), of_model);
     CHECK(ready.size() == model.ready);
+    if (lead.is_critical && lead.deadline < needed_by(index, 1)) {  // company would only slow it
+      decision_.send.push_back(lead.index);
+      return;
+    }
 
     const std::size_t knee = knee_of(index);
     std::size_t bucket = bucket_for(std::min(ready.size(), knee));

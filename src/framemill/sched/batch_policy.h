@@ -83,8 +83,10 @@ struct BatchScratch {
   };
   struct Model {
     std::size_t ready = 0;
-    TimePoint viable_from;        // an earlier deadline is hopeless
-    Duration given_up_before{0};  // a frame becomes hopeless so long before its deadline
+    TimePoint viable_from;           // an earlier deadline is hopeless
+    Duration given_up_before{0};     // a frame becomes hopeless so long before its deadline
+    TimePoint critical_viable_from;  // the same for critical frames
+    Duration critical_given_up_before{0};
     TimePoint oldest_arrival;
     TimePoint first_deadline;
     std::size_t lead = 0;  // into candidates: the best of this model
@@ -98,9 +100,11 @@ struct BatchScratch {
 [[nodiscard]] double priority_weight(Priority priority);
 
 /// Decides at `now` as design section 6 says.
-/// - What cannot meet its deadline leaves: now + p95(1) + post_time > deadline. Exception: a device
-///   with nothing in flight and nothing else to do tries the one with the most time left (if any is
-///   left), because only a try can show that the device is fast again after a stall.
+/// - What cannot meet its deadline leaves: now + p95(1) + post_time > deadline; of critical frames
+///   only what could not even meet it if the device were as fast as ever seen (p05): they are worth
+///   an inference that may come too late. Exception: a device with nothing in flight and nothing
+///   else to do tries the one with the most time left (if any is left), because only a try can show
+///   that the device is fast again after a stall.
 /// - Frames that would be late but useful stay, and get a free slot which nothing else wants; one
 /// at a
 ///   time, by the same order.

@@ -167,16 +167,19 @@ void infer_first_frame(Tested& tested) {
 }
 
 TEST(LiveDispatch, ASlotIsKeptForACriticalCameraThatCannotWaitForABatch) {
-  Tested tested = with_a_critical_camera(50ms);
-  infer_first_frame(tested);
-  tested.arrive(1, 0, 80ms);
-  tested.arrive(2, 0, 80ms);
-  EXPECT_EQ(tested.decide(80ms).batch.size(), 1U) << "the other slot is for everybody";
-  const DispatchDecision kept = tested.decide(80ms);
-  EXPECT_TRUE(kept.batch.empty());
-  EXPECT_EQ(kept.wake_at, at(125ms)) << "a quarter of a period after it was expected";
-  tested.arrive(0, 1, 95ms);
-  EXPECT_EQ(tested.decide(95ms).batch, (std::vector<SentFrame>{{0, 1, 0, false}}));
+  // In 90 ms two times at their 95th percentile would just fit: that is too often too late.
+  for (const Duration slo : {50ms, 90ms}) {
+    Tested tested = with_a_critical_camera(slo);
+    infer_first_frame(tested);
+    tested.arrive(1, 0, 80ms);
+    tested.arrive(2, 0, 80ms);
+    EXPECT_EQ(tested.decide(80ms).batch.size(), 1U) << "the other slot is for everybody";
+    const DispatchDecision kept = tested.decide(80ms);
+    EXPECT_TRUE(kept.batch.empty()) << slo.count();
+    EXPECT_EQ(kept.wake_at, at(125ms)) << "a quarter of a period after it was expected";
+    tested.arrive(0, 1, 95ms);
+    EXPECT_EQ(tested.decide(95ms).batch, (std::vector<SentFrame>{{0, 1, 0, false}}));
+  }
 }
 
 TEST(LiveDispatch, ASlotThatNoCriticalFrameTookGoesToTheOthers) {

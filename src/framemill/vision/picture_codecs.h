@@ -9,8 +9,9 @@
 
 namespace framemill {
 
-/// OpenCV's codecs, which are loaded with the first picture (50 ms or more; see FramemillLazyLibrary).
-/// Any thread. Both throw cv::Exception. Errors: kFailedPrecondition where they do not load.
+/// OpenCV's codecs, which are loaded with the first picture (50 ms or more; see
+/// FramemillLazyLibrary). Any thread. Both throw cv::Exception. Errors: kFailedPrecondition where
+/// they do not load.
 
 /// As JPEG; `quality` 1..100. Requires CV_8UC3, blue first, not empty.
 [[nodiscard]] Result<std::vector<std::uint8_t>> encode_jpeg(const cv::Mat& image, int quality);

@@ -135,8 +135,8 @@ class OpenVinoBackend final : public Backend {
     const MutexLock lock(mu_);
     const auto found = compiled_.find(shape);
     if (found != compiled_.end()) return found->second;
-    const std::string key = fmt::format("{}\n{} {} {}", cache_key_, shape.batch,
-                                        shape.input.width, shape.input.height);
+    const std::string key =
+        fmt::format("{}\n{} {} {}", cache_key_, shape.batch, shape.input.width, shape.input.height);
     std::optional<ov::CompiledModel> compiled =
         cache_.find_graph(core_, key, facts_.device, settings_);
     if (!compiled) {

@@ -104,7 +104,8 @@ std::optional<OpenVinoModelFacts> OpenVinoCache::find_facts() const {
 
 void OpenVinoCache::keep_facts(const OpenVinoModelFacts& facts) const {
   if (folder_.empty()) return;
-  write_checked(path_of(kFactsKey), to_json(facts).dump(1, ' ', true, Json::error_handler_t::replace));
+  write_checked(path_of(kFactsKey),
+                to_json(facts).dump(1, ' ', true, Json::error_handler_t::replace));
 }
 
 std::optional<ov::CompiledModel> OpenVinoCache::find_graph(ov::Core& core, const std::string& key,

@@ -135,9 +135,8 @@ Result<OpenVinoModel> read_openvino_model(ov::Core& core, const std::string& pat
     facts.outputs.push_back(std::move(shape));
   }
   if (facts.outputs.empty() || !model->output(0).get_element_type().is_real())
-    return fail(
-        ErrorCode::kUnsupported,
-        fmt::format("{}: its first output holds no floats; export it for detection", path));
+    return fail(ErrorCode::kUnsupported,
+                fmt::format("{}: its first output holds no floats; export it for detection", path));
   model = adapter.build();
   if (!layout->is_size_dynamic) {
     const ov::PartialShape shape = model->input().get_partial_shape();
