@@ -41,6 +41,8 @@ constexpr Size kUsualSize{1920, 1080};
 /// Live answers reach a sink together with those of so long: far less than an alarm may take, and a
 /// tenth of the wake-ups with hundreds of answers a second.
 constexpr Duration kSinkGather = std::chrono::milliseconds(40);
+/// A database is asked about the past, and each transaction writes whole pages.
+constexpr Duration kDatabaseGather = std::chrono::milliseconds(200);
 /// How long a model may take at the start to find its best batch.
 constexpr Duration kKneePatience = std::chrono::milliseconds(1500);
 
@@ -234,6 +236,8 @@ Result<void> Engine::State::open_sinks() {
     // Without a reader of its results a run has no point; it goes on without one of its other
     // sinks.
     const bool is_result = settings.sinks[i].type == "jsonl";
+    if (pace == Pace::kLive)
+      options.gather = settings.sinks[i].type == "sqlite" ? kDatabaseGather : kSinkGather;
     sinks.push_back(std::make_unique<SinkRunner>(
         std::move(*sink), options, is_result ? on_dead : std::function<void(Error)>()));
   }
