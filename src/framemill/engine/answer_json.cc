@@ -28,8 +28,8 @@ void append_detection(std::string& out, const Detection& detection, const Camera
   auto end = std::back_inserter(out);
   fmt::format_to(end, R"({{"class":{},"label":)", detection.class_id);
   const auto label = static_cast<std::size_t>(detection.class_id);
-  append_quoted(out, label < camera.labels.size() ? std::string_view(camera.labels[label])
-                                                  : std::string_view("unknown"));
+  append_quoted(out, label < camera.labels->size() ? std::string_view((*camera.labels)[label])
+                                                   : std::string_view("unknown"));
   const Box& box = detection.box;
   fmt::format_to(end, R"(,"score":{:.4f},"box":[{:.2f},{:.2f},{:.2f},{:.2f}])", detection.score,
                  box.x1, box.y1, box.x2, box.y2);

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "framemill/base/growing_list.h"
@@ -13,8 +15,13 @@ namespace framemill {
 
 /// What the lines of one camera need beside the answer itself; constant during a run.
 struct CameraNames {
+  using Labels = std::vector<std::string>;
+  CameraNames(CameraId camera, std::shared_ptr<const Labels> model_labels)
+      : id(std::move(camera)), labels(std::move(model_labels)) {}
+  CameraNames(CameraId camera, Labels own)
+      : CameraNames(std::move(camera), std::make_shared<const Labels>(std::move(own))) {}
   CameraId id;
-  std::vector<std::string> labels;  ///< of the camera's model, by class id
+  std::shared_ptr<const Labels> labels;  ///< of the camera's model, by class id; never null
 };
 
 /// All cameras that the run has had so far, by CameraIndex; cameras may come while it goes on.

@@ -52,7 +52,7 @@ AnswerLedger::AnswerLedger(LedgerOptions options, const Clock& clock, Publish pu
       publish_(std::move(publish)),
       first_seq_(options_.first_seq),
       counts_(std::make_unique<CameraCounts>()),
-      state_(std::make_unique<ObjectState>(state_options(options_))),
+      frames_(std::make_unique<Frames>(state_options(options_))),
       reached_seq_(first_seq_ - 1),
       scene_seq_(first_seq_) {}
 
@@ -65,11 +65,11 @@ void AnswerLedger::count_sampled_out() {
 void AnswerLedger::enter(const Frame& frame, std::shared_ptr<const MotionFrame> motion,
                          Duration motion_cpu) {
   const MutexLock lock(mu_);
-  CHECK(frame.stamp.seq == first_seq_ + static_cast<std::int64_t>(entries_.size()));
+  CHECK(frame.stamp.seq == first_seq_ + static_cast<std::int64_t>(frames_->entries.size()));
   ++counts_->captured;
   ++counts_->in_flight;
   counts_->motion_cpu += motion_cpu;
-  Entry& entry = entries_.emplace_back();
+  Entry& entry = frames_->entries.emplace_back();
   entry.stamp = frame.stamp;
   entry.is_stream_start = frame.is_stream_start;
   entry.is_scene_start = frame.is_scene_start;
@@ -88,14 +88,15 @@ void AnswerLedger::enter(const Frame& frame, std::shared_ptr<const MotionFrame> 
 }
 
 bool AnswerLedger::is_open(std::int64_t seq) const {
+  if (!frames_) return false;
   const std::int64_t place = seq - first_seq_;
-  CHECK(place < static_cast<std::int64_t>(entries_.size()));
-  return place >= 0 && !entries_[static_cast<std::size_t>(place)].is_settled;
+  CHECK(place < static_cast<std::int64_t>(frames_->entries.size()));
+  return place >= 0 && !frames_->entries[static_cast<std::size_t>(place)].is_settled;
 }
 
 AnswerLedger::Entry& AnswerLedger::entry_of(std::int64_t seq) {
   CHECK(is_open(seq));
-  return entries_[static_cast<std::size_t>(seq - first_seq_)];
+  return frames_->entries[static_cast<std::size_t>(seq - first_seq_)];
 }
 
 AnswerLedger::Entry& AnswerLedger::settle(std::int64_t seq) {
@@ -107,14 +108,14 @@ AnswerLedger::Entry& AnswerLedger::settle(std::int64_t seq) {
 std::optional<FrameOutlook> AnswerLedger::look(std::int64_t seq) {
   const MutexLock lock(mu_);
   if (seq != first_seq_ || !is_open(seq)) return std::nullopt;
-  reach(entries_.front());
-  return FrameOutlook{.has_key = state_->has_key(), .doubt = state_->doubt()};
+  reach(frames_->entries.front());
+  return FrameOutlook{.has_key = frames_->state.has_key(), .doubt = frames_->state.doubt()};
 }
 
 double AnswerLedger::similarity(std::int64_t seq) const {
   const MutexLock lock(mu_);
   CHECK(is_open(seq));
-  const Entry& entry = entries_[static_cast<std::size_t>(seq - first_seq_)];
+  const Entry& entry = frames_->entries[static_cast<std::size_t>(seq - first_seq_)];
   if (last_sent_ == nullptr || entry.motion == nullptr) return 0;
   return 1 - mean_absolute_difference(last_sent_->luma.front(), entry.motion->luma.front()) / 255;
 }
@@ -198,9 +199,8 @@ CameraCounts AnswerLedger::counts() const {
 
 std::unique_ptr<CameraCounts> AnswerLedger::retire() {
   const MutexLock lock(mu_);
-  if (!entries_.empty()) return nullptr;
-  state_.reset();
-  recent_.clear();
+  if (!frames_ || !frames_->entries.empty()) return nullptr;
+  frames_.reset();
   audited_.clear();
   last_sent_.reset();
   return std::move(counts_);
@@ -211,19 +211,19 @@ void AnswerLedger::reach(Entry& entry) {
   entry.is_reached = true;
   if (entry.is_stream_start) has_answer_ = false;
   if (entry.is_stream_start || entry.is_scene_start) {
-    state_->begin_scene();
+    frames_->state.begin_scene();
     scene_seq_ = entry.stamp.seq;
-    recent_.clear();
+    frames_->recent.clear();
   }
   if (entry.picture_size.width > 0) scene_size_ = entry.picture_size;
   // Policies that compare pictures bring motion frames, too; their boxes stay where they are.
   const bool is_moving = options_.policy == PolicyKind::kAdaptive;
   const Duration begin = thread_cpu_time();
-  state_->advance(entry.stamp.pts_s, is_moving ? entry.motion : nullptr);
+  frames_->state.advance(entry.stamp.pts_s, is_moving ? entry.motion : nullptr);
   if (is_moving) counts_->motion_cpu += thread_cpu_time() - begin;
   reached_seq_ = entry.stamp.seq;
-  recent_.emplace_back(entry.stamp.seq, entry.stamp.frame_index);
-  while (recent_.size() > options_.ring_frames) recent_.pop_front();
+  frames_->recent.emplace_back(entry.stamp.seq, entry.stamp.frame_index);
+  while (frames_->recent.size() > options_.ring_frames) frames_->recent.pop_front();
 }
 
 std::optional<Correction> AnswerLedger::correct(std::int64_t seq,
@@ -231,10 +231,11 @@ std::optional<Correction> AnswerLedger::correct(std::int64_t seq,
   if (seq < scene_seq_) return std::nullopt;
   keep_wanted(detections, scene_size_);
   const auto frames_ago = static_cast<std::size_t>(reached_seq_ - seq);
-  const std::optional<Correction> correction = state_->correct(frames_ago, detections);
+  const std::optional<Correction> correction = frames_->state.correct(frames_ago, detections);
   if (!correction || !correction->is_state_changed) return correction;
-  const auto frame = std::ranges::find(recent_, seq, &decltype(recent_)::value_type::first);
-  CHECK(frame != recent_.end());
+  const auto frame =
+      std::ranges::find(frames_->recent, seq, &std::pair<std::int64_t, std::int64_t>::first);
+  CHECK(frame != frames_->recent.end());
   key_frame_index_ = frame->second;
   has_answer_ = true;
   return correction;
@@ -242,9 +243,9 @@ std::optional<Correction> AnswerLedger::correct(std::int64_t seq,
 
 std::optional<Correction> AnswerLedger::publish_settled() {
   std::optional<Correction> correction;
-  while (!entries_.empty() && entries_.front().is_settled) {
-    if (std::optional<Correction> c = publish(entries_.front())) correction = c;
-    entries_.pop_front();
+  while (!frames_->entries.empty() && frames_->entries.front().is_settled) {
+    if (std::optional<Correction> c = publish(frames_->entries.front())) correction = c;
+    frames_->entries.pop_front();
     ++first_seq_;
   }
   return correction;
@@ -292,7 +293,7 @@ std::optional<Correction> AnswerLedger::publish(Entry& entry) {
     answer.variant = key_variant_;
     answer.rung = key_rung_;
     const std::vector<Detection>& detections =
-        entry.origin == Origin::kInferred ? entry.detections : state_->objects();
+        entry.origin == Origin::kInferred ? entry.detections : frames_->state.objects();
     std::ranges::copy_if(detections, std::back_inserter(answer.detections),
                          [&](const Detection& d) { return d.score >= options_.score; });
     std::ranges::stable_sort(answer.detections, std::greater<>{}, &Detection::score);

@@ -145,6 +145,15 @@ class AnswerLedger {
     std::uint32_t rung = 0;
   };
 
+  /// What a camera needs while it lives; a deque holds half a kilobyte even where it is empty.
+  struct Frames {
+    explicit Frames(const ObjectStateOptions& options) : state(options) {}
+    std::deque<Entry> entries;  ///< entries[0] is frame first_seq_
+    /// seq and frame_index of recent frames, for results that come late; as many as the ring holds.
+    std::deque<std::pair<std::int64_t, std::int64_t>> recent;
+    ObjectState state;
+  };
+
   [[nodiscard]] bool is_open(std::int64_t seq) const REQUIRES(mu_);
   Entry& entry_of(std::int64_t seq) REQUIRES(mu_);
   Entry& settle(std::int64_t seq) REQUIRES(mu_);
@@ -161,10 +170,9 @@ class AnswerLedger {
   std::atomic<bool> is_picture_wanted_{false};
 
   mutable Mutex mu_;
-  std::deque<Entry> entries_ GUARDED_BY(mu_);  ///< entries_[0] is frame first_seq_
   std::int64_t first_seq_ GUARDED_BY(mu_);
   std::unique_ptr<CameraCounts> counts_ GUARDED_BY(mu_);  ///< null: retired
-  std::unique_ptr<ObjectState> state_ GUARDED_BY(mu_);    ///< likewise
+  std::unique_ptr<Frames> frames_ GUARDED_BY(mu_);        ///< likewise
   std::int64_t reached_seq_ GUARDED_BY(mu_);              ///< where the state stands
   std::int64_t scene_seq_ GUARDED_BY(mu_);                ///< first frame of the scene reached
   Size scene_size_ GUARDED_BY(mu_);
@@ -172,8 +180,6 @@ class AnswerLedger {
   std::int64_t key_frame_index_ GUARDED_BY(mu_) = -1;
   std::shared_ptr<const std::string> key_variant_ GUARDED_BY(mu_);
   std::uint32_t key_rung_ GUARDED_BY(mu_) = 0;
-  /// frame_index of recent frames, for results that come late; as many as the ring holds.
-  std::deque<std::pair<std::int64_t, std::int64_t>> recent_ GUARDED_BY(mu_);
   std::map<std::int64_t, std::vector<Detection>> audited_ GUARDED_BY(mu_);  ///< by seq
   std::shared_ptr<const MotionFrame> last_sent_ GUARDED_BY(mu_);
   std::optional<TimePoint> last_snapshot_ GUARDED_BY(mu_);

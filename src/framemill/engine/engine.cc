@@ -131,6 +131,9 @@ Result<void> Engine::State::load_models() {
   // Nobody waits for a file: a device that is slow there gets its time.
   if (pace == Pace::kFast) options.health.hang_least = options.health.hang_unknown;
   pool = std::make_unique<DevicePool>(devices.take(), clock, std::move(options));
+  for (std::size_t i = 0; i < settings.models.size(); ++i)
+    labels_of_model.push_back(
+        std::make_shared<const CameraNames::Labels>(pool->detector(i).labels()));
   return {};
 }
 
@@ -167,7 +170,7 @@ Result<void> Engine::State::make_alarms() {
   }
   for (const Camera* const camera : all) {
     const Result<void> set =
-        alarms->set_camera(camera->index, camera->settings, names[camera->index].labels);
+        alarms->set_camera(camera->index, camera->settings, *names[camera->index].labels);
     if (!set) return set;
   }
   return {};

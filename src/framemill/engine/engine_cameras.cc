@@ -83,7 +83,7 @@ Result<std::unique_ptr<Engine::State::Camera>> Engine::State::make_camera(
   made->policy = camera.policy.value_or(settings.engine.policy);
   made->first = first;
   const Detector& detector = pool->detector(made->model);
-  made->index = static_cast<CameraIndex>(names.append({camera.id, detector.labels()}));
+  made->index = static_cast<CameraIndex>(names.append({camera.id, labels_of_model[made->model]}));
 
   LedgerOptions options;
   options.camera = made->index;
@@ -352,7 +352,7 @@ Result<void> Engine::State::change(const CameraSettings& settings_of_camera) {
 
 void Engine::State::watch(const Camera& camera) {
   const Result<void> watched =
-      alarms->set_camera(camera.index, camera.settings, names[camera.index].labels);
+      alarms->set_camera(camera.index, camera.settings, *names[camera.index].labels);
   // check_change() has seen its rules; what may fail still is the disk that keeps alarms.
   if (!watched) spdlog::error("{}: no alarms: {}", camera.settings.id, watched.error().message());
 }

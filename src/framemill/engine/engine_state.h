@@ -68,6 +68,8 @@ struct Engine::State {
   std::atomic<double> share{1.0};
   std::once_flag is_hardware_decoder_opened;
   std::shared_ptr<const HardwareDecoder> opened_hardware_decoder;  ///< constant once that is set
+  /// Constant once they are loaded; shared by the cameras.
+  std::vector<std::shared_ptr<const CameraNames::Labels>> labels_of_model;
   Mutex changes_mu;  ///< held through a change of cameras, so that there is one at a time
   mutable Mutex mu;
   CondVar changed;

@@ -35,7 +35,7 @@ Result<void> SnapshotSink::write(const Answer& answer) {
                                     to_string(answer.origin));
   if (answer.latency) caption += fmt::format("  {:.0f} ms", to_ms(*answer.latency));
   const Result<std::vector<std::uint8_t>> jpeg =
-      draw_jpeg(*answer.picture, answer.detections, camera.labels, caption);
+      draw_jpeg(*answer.picture, answer.detections, *camera.labels, caption);
   if (!jpeg) return fail(jpeg.error());
   const std::string stem = directory_ + "/" + camera.id;
   if (Result<void> each =

@@ -57,7 +57,7 @@ std::string page_json(const std::vector<std::string>& results, const Json& next_
 bool has_label(const Answer& answer, const CameraNames& names, std::string_view label) {
   return std::ranges::any_of(answer.detections, [&](const Detection& detection) {
     const auto place = static_cast<std::size_t>(detection.class_id);
-    return place < names.labels.size() && names.labels[place] == label;
+    return place < names.labels->size() && (*names.labels)[place] == label;
   });
 }
 

@@ -62,7 +62,7 @@ HttpResponse Api::get_snapshot(const Call& call) {
     const Result<std::vector<std::uint8_t>> drawn = draw_jpeg(
         *answer->picture,
         has_boxes ? std::span<const Detection>(answer->detections) : std::span<const Detection>(),
-        names.labels, "", width);
+        *names.labels, "", width);
     if (!drawn) return error_response(drawn.error(), call.name);
     jpeg = std::make_shared<const std::string>(drawn->begin(), drawn->end());
     const MutexLock lock(mu_);

@@ -194,7 +194,7 @@ class FakeOutlet final : public Outlet {
 
 class SpooledSinkTest : public SpoolTest {
  protected:
-  void SetUp() override { cameras_.append({"gate-1", {}}); }
+  void SetUp() override { cameras_.append({"gate-1", std::vector<std::string>()}); }
   std::unique_ptr<SpooledSink> open_sink(const std::string& run) {
     Result<std::unique_ptr<SpooledSink>> sink =
         SpooledSink::create({.name = "peer",
