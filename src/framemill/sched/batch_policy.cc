@@ -100,7 +100,7 @@ class BatchChoice {
 
   void decide(std::span<const ExpectedArrival> expected) {
     sort_out_hopeless();
-    if (device_.batches_in_flight >= device_.batches_max) {
+    if (is_full_) {
       decision_.wake_at = first_given_up_;
     } else if (scratch_.candidates.empty()) {
       if (device_.batches_in_flight == 0 && device_.may_try) try_one_hopeless();
@@ -125,6 +125,10 @@ class BatchChoice {
         decision_.hopeless.push_back(i);
         continue;
       }
+      const Duration before = is_critical ? model.critical_given_up_before : model.given_up_before;
+      const TimePoint given_up_at = later(earlier(frame.deadline, before), Duration(1));
+      first_given_up_ = std::min(first_given_up_.value_or(given_up_at), given_up_at);
+      if (is_full_) continue;  // most looks under overload: nobody is chosen
       std::vector<Candidate>& candidates = scratch_.candidates;
       candidates.push_back(make_candidate(frame, i, now_, model.viable_from));
       if (model.ready == 0 || is_better(candidates.back(), candidates[model.lead]))
@@ -132,9 +136,6 @@ class BatchChoice {
       ++model.ready;
       model.oldest_arrival = std::min(model.oldest_arrival, frame.arrived_at);
       model.first_deadline = std::min(model.first_deadline, frame.deadline);
-      const Duration before = is_critical ? model.critical_given_up_before : model.given_up_before;
-      const TimePoint given_up_at = later(earlier(frame.deadline, before), Duration(1));
-      first_given_up_ = std::min(first_given_up_.value_or(given_up_at), given_up_at);
     }
   }
 
@@ -153,7 +154,7 @@ class BatchChoice {
                 .is_known = true};
     model.viable_from = later(now_, model.given_up_before);
     model.critical_viable_from = later(now_, model.critical_given_up_before);
-    if (device_.batches_in_flight >= device_.batches_max && device_.free_at) {
+    if (is_full_ && device_.free_at) {
       const TimePoint soonest_answer = later(*device_.free_at, times.p05(1) + policy_.post_time);
       model.viable_from = std::max(model.viable_from, soonest_answer);
       model.critical_viable_from = std::max(model.critical_viable_from, soonest_answer);
@@ -307,6 +308,7 @@ class BatchChoice {
   const BatchPolicy& policy_;
   const std::span<const ServiceTimes> times_;
   const DeviceState& device_;
+  const bool is_full_ = device_.batches_in_flight >= device_.batches_max;
   BatchScratch& scratch_;
   BatchDecision& decision_;
   std::optional<TimePoint> first_given_up_;  // when the next candidate becomes hopeless

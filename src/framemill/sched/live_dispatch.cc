@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <functional>
+#include <iterator>
 
 #include "framemill/base/check.h"
 
@@ -33,10 +35,11 @@ constexpr std::size_t kWorthsMax = 64;
 /// A frame comes up to this part of its period earlier or later than expected: at 25 frames/s and
 /// 10 answers/s they are 80 and 120 ms apart.
 constexpr int kEarlyPart = 4;
-/// Two times of which each is the 95th percentile leave 97 frames of 100 in time where they fill
-/// the slo (two batches of two beside a third, 50 cameras); for 99 and more it must be so much
-/// longer.
-constexpr double kSlotRoom = 1.5;
+/// A wait for a slot and an inference after it are taken to end within the sum of their means and
+/// so many standard deviations of the sum.
+constexpr double kSlotSigmas = 3;
+/// Of ServiceTimes: from mean to 95th percentile is 1.6 sigma.
+constexpr double kSigmasToP95 = 1.6;
 constexpr std::size_t kWordBits = 64;
 
 std::optional<LadderPolicy> make_ladder(const LiveDispatchOptions& options) {
@@ -267,25 +270,25 @@ void LiveDispatch::gather(TimePoint now, DispatchDecision& decision) {
       return;
     }
     const Waiting& frame = *mailbox.waiting;
-    WaitingFrame candidate{.camera = index,
-                           .model = frame.lane,
-                           .priority = camera.priority,
-                           .arrived_at = frame.arrived_at,
-                           .deadline = frame.captured_at + camera.slo,
-                           .served_until = *mailbox.served_until,
-                           .need = camera.weight,
-                           .is_late_useful = camera.policy == PolicyKind::kFull};
-    if (is_adaptive(index)) {
-      if (!has_budget_for(inference_policy_.cause_of(frame.sampled))) return;
-      // The policy multiplies by staleness; what is expected to be wrong counts as it is.
-      const double staleness_s = std::max(1e-3, to_seconds(now - *mailbox.served_until));
-      candidate.need = camera.weight * frame.need / staleness_s;
-      // Its own answer may be late; all later ones of its camera need what it brings.
-      if (mailbox.is_inference_owed) {
-        candidate.deadline = std::max(candidate.deadline, now + kStartPatience);
-      }
-    }
-    waiting_.push_back(candidate);
+    const bool is_adaptively_chosen = is_adaptive(index);
+    if (is_adaptively_chosen && !has_budget_for(inference_policy_.cause_of(frame.sampled))) return;
+    WaitingFrame& candidate = waiting_.emplace_back();  // in place: this is most of a look's work
+    candidate.camera = index;
+    candidate.model = frame.lane;
+    candidate.priority = camera.priority;
+    candidate.arrived_at = frame.arrived_at;
+    candidate.deadline = frame.captured_at + camera.slo;
+    candidate.served_until = *mailbox.served_until;
+    candidate.need = camera.weight;
+    candidate.is_late_useful = camera.policy == PolicyKind::kFull;
+    if (!is_adaptively_chosen) return;
+    // Its own answer may be late; all later ones of its camera need what it brings.
+    if (mailbox.is_inference_owed)
+      candidate.deadline = std::max(candidate.deadline, now + kStartPatience);
+    if (is_full) return;  // nobody asks for its need
+    // The policy multiplies by staleness; what is expected to be wrong counts as it is.
+    const double staleness_s = std::max(1e-3, to_seconds(now - *mailbox.served_until));
+    candidate.need = camera.weight * frame.need / staleness_s;
   });
   // Who comes next matters only to a batch that could leave now and may wait for company.
   if (waiting_.empty() || is_full || knee_max() <= 1) return;
@@ -344,6 +347,17 @@ Duration LiveDispatch::longest_batch() const {
   return longest;
 }
 
+Duration LiveDispatch::time_without_slot(const ServiceTimes& times, Duration batch) const {
+  // Batches of `batch` keep n slots busy, each somewhere between begin and end: the first to end
+  // does so after the least of n uniform times, which has mean batch / (n + 1) and variance
+  // batch^2 n / ((n + 1)^2 (n + 2)).
+  const auto n = static_cast<double>(devices_.slots());
+  const double batch_s = to_seconds(batch), mean_s = to_seconds(times.mean(1));
+  const double wait_sigma = batch_s * std::sqrt(n / (n + 2)) / (n + 1);
+  const double own_sigma = (to_seconds(times.p95(1)) - mean_s) / kSigmasToP95;
+  return from_seconds(batch_s / (n + 1) + mean_s + kSlotSigmas * std::hypot(wait_sigma, own_sigma));
+}
+
 std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
   std::optional<TimePoint> until;
   if (devices_.slots() < 2 || critical_count_ == 0) return until;
@@ -360,8 +374,7 @@ std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
     // is the slo over before the answer is there, nor does the next frame take the waiting one's
     // place.
     const bool is_period_known = camera.period > Duration::zero();
-    const Duration usual = behind_batch + times.p95(1);
-    if (from_seconds(kSlotRoom * to_seconds(usual)) + policy_.post_time <= camera.slo &&
+    if (time_without_slot(times, behind_batch) + policy_.post_time <= camera.slo &&
         (!is_period_known || behind_batch <= camera.period))
       continue;
     const Duration early = camera.period / kEarlyPart;
@@ -408,6 +421,7 @@ void LiveDispatch::give_up_behind_batches(TimePoint now, DispatchDecision& decis
 }
 
 void LiveDispatch::give_up_overdue(TimePoint now, DispatchDecision& decision) {
+  by_need_.clear();
   for_each_occupied([&](CameraIndex camera, Mailbox& mailbox) {
     if (!is_adaptive(camera)) return;
     if (mailbox.awaited) {
@@ -421,30 +435,28 @@ void LiveDispatch::give_up_overdue(TimePoint now, DispatchDecision& decision) {
     }
     // For the budget, or behind the one above. Where nothing is known yet it waits for a slot until
     // the next one takes its place: without an inference it has no answer anyway.
-    if (mailbox.waiting && !(mailbox.is_inference_owed && mailbox.in_flight == 0)) {
-      const TimePoint give_up_at =
-          mailbox.waiting->captured_at + options_.cameras[camera].slo - kGiveUpBefore;
-      if (now >= give_up_at) {
-        give_up(camera, decision);
-      } else {
-        look_at(give_up_at, decision.wake_at);
-      }
+    if (!mailbox.waiting) return;
+    const DispatchCamera& settings = options_.cameras[camera];
+    if (!(mailbox.is_inference_owed && mailbox.in_flight == 0)) {
+      const TimePoint give_up_at = mailbox.waiting->captured_at + settings.slo - kGiveUpBefore;
+      if (now >= give_up_at) return give_up(camera, decision);
+      look_at(give_up_at, decision.wake_at);
     }
+    if (mailbox.in_flight == 0)
+      by_need_.emplace_back(mailbox.waiting->need * priority_weight(settings.priority), camera);
   });
 }
 
 void LiveDispatch::give_up_needless(DispatchDecision& decision) {
-  by_need_.clear();
-  for_each_occupied([&](CameraIndex camera, const Mailbox& mailbox) {
-    if (!is_adaptive(camera) || !mailbox.waiting || mailbox.in_flight > 0) return;
-    by_need_.emplace_back(
-        mailbox.waiting->need * priority_weight(options_.cameras[camera].priority), camera);
-  });
   std::size_t keep = kContestants * devices_.slots() * knee_max();
   if (!inference_policy_.has_budget(InferenceCause::kNeed)) keep = 0;
   if (by_need_.size() <= keep) return;
-  std::ranges::nth_element(by_need_, by_need_.begin() + static_cast<std::ptrdiff_t>(keep),
-                           std::greater<>{});
+  if (by_need_.size() == keep + 1) {  // as a rule: one has come
+    std::iter_swap(std::ranges::min_element(by_need_), std::prev(by_need_.end()));
+  } else {
+    std::ranges::nth_element(by_need_, by_need_.begin() + static_cast<std::ptrdiff_t>(keep),
+                             std::greater<>{});
+  }
   for (std::size_t i = keep; i < by_need_.size(); ++i) {
     if (by_need_[i].first < kMustInfer) give_up(by_need_[i].second, decision);
   }

@@ -249,6 +249,9 @@ class LiveDispatch {
   [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const;
   /// The longest that a full batch of any model takes on the fastest device it has.
   [[nodiscard]] Duration longest_batch() const;
+  /// What nearly every frame takes that has to wait until one of the slots, all busy with batches
+  /// of `batch`, is free, and is then inferred alone.
+  [[nodiscard]] Duration time_without_slot(const ServiceTimes& times, Duration batch) const;
   /// Where a frame of a critical camera may come before a batch that starts now has ended: until
   /// when. So long the others leave it a slot.
   [[nodiscard]] std::optional<TimePoint> critical_due_until(TimePoint now) const;
@@ -258,7 +261,7 @@ class LiveDispatch {
   /// The frames which the policy does not see, because a batch of their camera is in flight: gives
   /// up on those that can no longer follow it in time.
   void give_up_behind_batches(TimePoint now, DispatchDecision& decision);
-  /// Adaptive frames that must not wait longer.
+  /// Adaptive frames that must not wait longer; fills by_need_ with those that still do.
   void give_up_overdue(TimePoint now, DispatchDecision& decision);
   /// Adaptive frames with no chance against those that wait beside them.
   void give_up_needless(DispatchDecision& decision);

@@ -167,8 +167,7 @@ void infer_first_frame(Tested& tested) {
 }
 
 TEST(LiveDispatch, ASlotIsKeptForACriticalCameraThatCannotWaitForABatch) {
-  // In 90 ms two times at their 95th percentile would just fit: that is too often too late.
-  for (const Duration slo : {50ms, 90ms}) {
+  for (const Duration slo : {50ms, 65ms}) {
     Tested tested = with_a_critical_camera(slo);
     infer_first_frame(tested);
     tested.arrive(1, 0, 80ms);
@@ -194,7 +193,7 @@ TEST(LiveDispatch, ASlotThatNoCriticalFrameTookGoesToTheOthers) {
 
 TEST(LiveDispatch, NoSlotIsKeptWhereThereIsTimeToWaitOrNobodyToWaitFor) {
   for (const bool is_gone : {false, true}) {
-    Tested tested = with_a_critical_camera(is_gone ? 50ms : 200ms);
+    Tested tested = with_a_critical_camera(is_gone ? 50ms : 90ms);
     infer_first_frame(tested);
     if (is_gone) tested.dispatch.remove_camera(0);
     tested.arrive(1, 0, 80ms);
