@@ -239,10 +239,10 @@ Result<void> Engine::State::open_sinks() {
     // Without a reader of its results a run has no point; it goes on without one of its other
     // sinks.
     const bool is_result = settings.sinks[i].type == "jsonl";
-    if (pace == Pace::kLive)
-      options.gather = settings.sinks[i].type == "sqlite" ? kDatabaseGather : kSinkGather;
+    SinkRunner::Options own = options;
+    if (pace == Pace::kLive && settings.sinks[i].type == "sqlite") own.gather = kDatabaseGather;
     sinks.push_back(std::make_unique<SinkRunner>(
-        std::move(*sink), options, is_result ? on_dead : std::function<void(Error)>()));
+        std::move(*sink), own, is_result ? on_dead : std::function<void(Error)>()));
   }
   if (!settings.output.snapshot_dir.empty()) {
     Result<std::unique_ptr<SnapshotSink>> sink =

@@ -259,11 +259,13 @@ std::map<std::string, fs::file_time_type> files_of(const TempFolder& cache) {
 
 TEST_F(OpenVino, ASecondStartTakesAllFromTheCache) {
   const TempFolder cache;
+  std::size_t models = 0;
   for (const char* const name : {"plain", "any_size", "single", "channels_last", "half"}) {
     const auto first = load_with(RuntimeKind::kOpenVino, tiny(name), cache.path());
     ASSERT_TRUE(first) << name;
     const std::vector<float> want = scores_of(**first, 1, {64, 64});
     const auto kept = files_of(cache);
+    ASSERT_EQ(kept.size(), 2 * ++models) << name << ": facts and a graph are kept";
     const auto second = load_with(RuntimeKind::kOpenVino, tiny(name), cache.path());
     ASSERT_TRUE(second) << name;
     EXPECT_EQ(scores_of(**second, 1, {64, 64}), want) << name;

@@ -6,7 +6,6 @@ extern "C" {
 
 #include <cmath>
 #include <filesystem>
-#include <mutex>
 #include <utility>
 
 #include <fmt/format.h>
@@ -88,14 +87,13 @@ void set_options(Options& to, const SourceOptions& options, UrlKind kind) {
 /// Libavdevice is loaded for the first device, see FramemillLazyLibrary; it brings 80 libraries of
 /// sound cards and screens along.
 Result<const AVInputFormat*> find_video4linux() {
-  static const Result<void*> library = load_shared_library(FRAMEMILL_AVDEVICE);
+  static const Result<void*> library = [] {
+    Result<void*> loaded = load_shared_library(FRAMEMILL_AVDEVICE);
+    void* const function = loaded ? find_symbol(*loaded, "avdevice_register_all") : nullptr;
+    if (function != nullptr) reinterpret_cast<void (*)()>(function)();
+    return loaded;
+  }();
   if (!library) return fail(library.error());
-  static std::once_flag once;
-  std::call_once(once, [] {
-    const auto register_all =
-        reinterpret_cast<void (*)()>(find_symbol(*library, "avdevice_register_all"));
-    if (register_all != nullptr) register_all();
-  });
   const AVInputFormat* const format = av_find_input_format("video4linux2");
   if (format == nullptr)
     return fail(ErrorCode::kUnsupported, "this FFmpeg has no Video4Linux; use an RTSP camera");

@@ -1,11 +1,12 @@
 #include "framemill/infer/openvino/openvino_cache.h"
 
-#include <cstring>
+#include <cstdint>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
