@@ -406,12 +406,18 @@ void LiveDispatch::give_up(CameraIndex camera, DispatchDecision& decision) {
   decision.unserved.push_back({camera, *withdraw(camera), is_device_out});
 }
 
+Duration LiveDispatch::least_time(CameraIndex camera, LaneIndex lane) const {
+  const ServiceTimes& times = devices_.times(lane);
+  const bool is_critical = options_.cameras[camera].priority == Priority::kCritical;
+  return (is_critical ? times.p05(1) : times.p95(1)) + policy_.post_time;
+}
+
 void LiveDispatch::give_up_behind_batches(TimePoint now, DispatchDecision& decision) {
   for_each_occupied([&](CameraIndex camera, const Mailbox& mailbox) {
     if (!mailbox.waiting || mailbox.in_flight < in_flight_limit(camera)) return;
     if (options_.cameras[camera].policy == PolicyKind::kFull) return;  // late is better than none
     const TimePoint last_start = mailbox.waiting->captured_at + options_.cameras[camera].slo -
-                                 policy_.post_time - devices_.times(mailbox.waiting->lane).p95(1);
+                                 least_time(camera, mailbox.waiting->lane);
     if (now > last_start) {
       give_up(camera, decision);
     } else {
@@ -501,8 +507,7 @@ bool LiveDispatch::give_back(TimePoint now, CameraIndex camera, std::int64_t seq
   owe_again(mailbox, frame);
   if (mailbox.waiting || frame.is_returned || !devices_.is_served(frame.lane)) return false;
   const DispatchCamera& settings = options_.cameras[camera];
-  const Duration needed = devices_.times(frame.lane).p95(1) + policy_.post_time;
-  const bool is_late = now + needed > frame.captured_at + settings.slo;
+  const bool is_late = now + least_time(camera, frame.lane) > frame.captured_at + settings.slo;
   if (is_late && settings.policy != PolicyKind::kFull) return false;
   frame.is_returned = true;
   frame.arrived_at = now;

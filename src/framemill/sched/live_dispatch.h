@@ -258,6 +258,9 @@ class LiveDispatch {
   /// What the batch policy chooses from; fills waiting_ and expected_.
   void gather(TimePoint now, DispatchDecision& decision);
   void send_chosen(TimePoint now, DispatchDecision& decision);
+  /// What the answer of a frame takes at least, once it is sent: short of that it is given up.
+  /// Nearly always; for critical cameras, worth one more try, as in choose_batch() at best.
+  [[nodiscard]] Duration least_time(CameraIndex camera, LaneIndex lane) const;
   /// The frames which the policy does not see, because a batch of their camera is in flight: gives
   /// up on those that can no longer follow it in time.
   void give_up_behind_batches(TimePoint now, DispatchDecision& decision);
