@@ -336,18 +336,6 @@ void serve_late(std::span<const WaitingFrame> waiting, TimePoint now, const Devi
 
 }  // namespace
 
-double priority_weight(Priority priority) {
-  switch (priority) {
-    case Priority::kCritical:
-      return 16;
-    case Priority::kNormal:
-      return 4;
-    case Priority::kBackground:
-      return 1;
-  }
-  return 1;
-}
-
 void decide_batch(std::span<const WaitingFrame> waiting, std::span<const ExpectedArrival> expected,
                   TimePoint now, const BatchPolicy& policy, std::span<const ServiceTimes> times,
                   const DeviceState& device, BatchScratch& scratch, BatchDecision& decision) {

@@ -97,7 +97,17 @@ struct BatchScratch {
 };
 
 /// Weight of a priority class in the order of service: critical 16, normal 4, background 1.
-[[nodiscard]] double priority_weight(Priority priority);
+[[nodiscard]] constexpr double priority_weight(Priority priority) {
+  switch (priority) {
+    case Priority::kCritical:
+      return 16;
+    case Priority::kNormal:
+      return 4;
+    case Priority::kBackground:
+      return 1;
+  }
+  return 1;
+}
 
 /// Decides at `now` as design section 6 says.
 /// - What cannot meet its deadline leaves: now + p95(1) + post_time > deadline; of critical frames

@@ -71,14 +71,6 @@ InferencePolicy::Verdict InferencePolicy::arrive(const SampledFrame& frame) {
   return Verdict::kCompete;
 }
 
-InferenceCause InferencePolicy::cause_of(const SampledFrame& frame) const {
-  if (frame.is_stream_start) return InferenceCause::kStart;
-  if (options_.cameras[frame.camera].priority == Priority::kCritical) {
-    return InferenceCause::kCritical;
-  }
-  return frame.is_scene_start ? InferenceCause::kSceneCut : InferenceCause::kNeed;
-}
-
 double InferencePolicy::need(const SampledFrame& frame) const {
   return need_.need(frame.camera, frame.doubt) * impatience(frame.doubt.age, adaptive_share_);
 }

@@ -72,7 +72,12 @@ class InferencePolicy {
   /// camera starts a scene.
   [[nodiscard]] Verdict arrive(const SampledFrame& frame);
   /// Why `frame`, which competes, would be inferred: decides about precedence.
-  [[nodiscard]] InferenceCause cause_of(const SampledFrame& frame) const;
+  [[nodiscard]] InferenceCause cause_of(const SampledFrame& frame) const {
+    if (frame.is_stream_start) return InferenceCause::kStart;
+    if (options_.cameras[frame.camera].priority == Priority::kCritical)
+      return InferenceCause::kCritical;
+    return frame.is_scene_start ? InferenceCause::kSceneCut : InferenceCause::kNeed;
+  }
   /// What `frame` of policy adaptive gains from an inference, >= 0; the choice multiplies it by the
   /// weight of the priority.
   [[nodiscard]] double need(const SampledFrame& frame) const;

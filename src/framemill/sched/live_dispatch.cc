@@ -71,7 +71,7 @@ LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
     : options_(std::move(options)),
       camera_count_(options_.cameras.size()),
       mailboxes_(options_.cameras.size()),
-      occupied_((options_.cameras.size() + kWordBits - 1) / kWordBits),
+      held_((options_.cameras.size() + kWordBits - 1) / kWordBits),
       next_arrival_(options_.cameras.size(), TimePoint::max()),
       has_only_full_(std::ranges::all_of(
           options_.cameras,
@@ -119,7 +119,7 @@ void LiveDispatch::add_camera(const DispatchCamera& camera) {
   mailboxes_.emplace_back();
   next_arrival_.push_back(TimePoint::max());
   has_only_full_ = has_only_full_ && camera.policy == PolicyKind::kFull;
-  occupied_.resize((mailboxes_.size() + kWordBits - 1) / kWordBits);
+  held_.resize((mailboxes_.size() + kWordBits - 1) / kWordBits);
   inference_policy_.add_camera({camera.policy, camera.priority});
   if (ladder_) ladder_->add_camera({.ladder = camera.model, .priority = camera.priority});
   ++camera_count_;
@@ -147,20 +147,21 @@ void LiveDispatch::set_share(double share) {
 }
 
 template <typename See>
-void LiveDispatch::for_each_occupied(const See& see) {
-  for (std::size_t word = 0; word < occupied_.size(); ++word) {
-    for (std::uint64_t bits = occupied_[word]; bits != 0; bits &= bits - 1) {
-      const std::size_t index = kWordBits * word + static_cast<std::size_t>(std::countr_zero(bits));
+void LiveDispatch::for_each_of(std::uint64_t Held::*word, const See& see) {
+  for (std::size_t i = 0; i < held_.size(); ++i) {
+    for (std::uint64_t bits = held_[i].*word; bits != 0; bits &= bits - 1) {
+      const std::size_t index = kWordBits * i + static_cast<std::size_t>(std::countr_zero(bits));
       see(static_cast<CameraIndex>(index), mailboxes_[index]);
     }
   }
 }
 
-void LiveDispatch::update_occupied(CameraIndex camera) {
+void LiveDispatch::update_held(CameraIndex camera) {
   const Mailbox& mailbox = mailboxes_[camera];
   const std::uint64_t bit = std::uint64_t{1} << (camera % kWordBits);
-  std::uint64_t& word = occupied_[camera / kWordBits];
-  word = mailbox.waiting || mailbox.awaited ? word | bit : word & ~bit;
+  Held& held = held_[camera / kWordBits];
+  held.waiting = mailbox.waiting ? held.waiting | bit : held.waiting & ~bit;
+  held.any = mailbox.waiting || mailbox.awaited ? held.any | bit : held.any & ~bit;
 }
 
 void LiveDispatch::add_lane(std::size_t batch_max, DeviceSet hosts) {
@@ -204,7 +205,7 @@ std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, Time
   mailbox.waiting =
       Waiting{frame.seq, frame.captured_at, now, frame.lane, rung_of(camera), sampled};
   renew_need(camera);
-  update_occupied(camera);
+  update_held(camera);
   return replaced;
 }
 
@@ -213,7 +214,7 @@ std::optional<std::int64_t> LiveDispatch::withdraw(CameraIndex camera) {
   if (!mailbox.waiting) return std::nullopt;
   const std::int64_t seq = mailbox.waiting->seq;
   mailbox.waiting.reset();
-  update_occupied(camera);
+  update_held(camera);
   return seq;
 }
 
@@ -242,8 +243,7 @@ void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
   if (decision.batch.empty()) decision.is_audit_wanted = has_room_for_audit(audit, now);
   if (chosen_.wake_at) look_at(*chosen_.wake_at, decision.wake_at);
   if (has_only_full_) return;
-  give_up_behind_batches(now, decision);
-  give_up_overdue(now, decision);
+  give_up_late(now, decision);
   give_up_needless(decision);
 }
 
@@ -260,8 +260,8 @@ void LiveDispatch::gather(TimePoint now, DispatchDecision& decision) {
   const bool is_full = devices_.is_full();
   const std::optional<TimePoint> kept_until = critical_due_until(now);
   const bool is_last_slot = devices_.free_slots() <= 1;
-  for_each_occupied([&](CameraIndex index, const Mailbox& mailbox) {
-    if (!mailbox.waiting || mailbox.in_flight >= in_flight_limit(index)) return;
+  for_each_of(&Held::waiting, [&](CameraIndex index, const Mailbox& mailbox) {
+    if (mailbox.in_flight >= in_flight_limit(index)) return;
     const DispatchCamera& camera = options_.cameras[index];
     // It can't be sent now, and late is better than none: under overload this is most of the looks.
     if (is_full && camera.policy == PolicyKind::kFull) return;
@@ -324,7 +324,7 @@ void LiveDispatch::send_chosen(TimePoint now, DispatchDecision& decision) {
     ++mailbox.in_flight;
     mailbox.sent.push_back(waiting);
     mailbox.waiting.reset();
-    update_occupied(index);
+    update_held(index);
   }
   if (decision.batch.empty()) return;
   if (ladder_) {
@@ -412,29 +412,26 @@ Duration LiveDispatch::least_time(CameraIndex camera, LaneIndex lane) const {
   return (is_critical ? times.p05(1) : times.p95(1)) + policy_.post_time;
 }
 
-void LiveDispatch::give_up_behind_batches(TimePoint now, DispatchDecision& decision) {
-  for_each_occupied([&](CameraIndex camera, const Mailbox& mailbox) {
-    if (!mailbox.waiting || mailbox.in_flight < in_flight_limit(camera)) return;
-    if (options_.cameras[camera].policy == PolicyKind::kFull) return;  // late is better than none
-    const TimePoint last_start = mailbox.waiting->captured_at + options_.cameras[camera].slo -
-                                 least_time(camera, mailbox.waiting->lane);
-    if (now > last_start) {
-      give_up(camera, decision);
-    } else {
-      look_at(last_start + Duration(1), decision.wake_at);
-    }
-  });
-}
-
-void LiveDispatch::give_up_overdue(TimePoint now, DispatchDecision& decision) {
+void LiveDispatch::give_up_late(TimePoint now, DispatchDecision& decision) {
   by_need_.clear();
-  for_each_occupied([&](CameraIndex camera, Mailbox& mailbox) {
+  for_each_of(&Held::any, [&](CameraIndex camera, Mailbox& mailbox) {
+    const DispatchCamera& settings = options_.cameras[camera];
+    if (settings.policy == PolicyKind::kFull) return;  // late is better than none
+    if (mailbox.waiting && mailbox.in_flight >= in_flight_limit(camera)) {
+      const TimePoint last_start =
+          mailbox.waiting->captured_at + settings.slo - least_time(camera, mailbox.waiting->lane);
+      if (now > last_start) {
+        give_up(camera, decision);
+      } else {
+        look_at(last_start + Duration(1), decision.wake_at);
+      }
+    }
     if (!is_adaptive(camera)) return;
     if (mailbox.awaited) {
       if (now >= mailbox.awaited->give_up_at) {
         decision.unserved.push_back({camera, mailbox.awaited->seq, false});
         mailbox.awaited.reset();
-        update_occupied(camera);
+        update_held(camera);
       } else {
         look_at(mailbox.awaited->give_up_at, decision.wake_at);
       }
@@ -442,7 +439,6 @@ void LiveDispatch::give_up_overdue(TimePoint now, DispatchDecision& decision) {
     // For the budget, or behind the one above. Where nothing is known yet it waits for a slot until
     // the next one takes its place: without an inference it has no answer anyway.
     if (!mailbox.waiting) return;
-    const DispatchCamera& settings = options_.cameras[camera];
     if (!(mailbox.is_inference_owed && mailbox.in_flight == 0)) {
       const TimePoint give_up_at = mailbox.waiting->captured_at + settings.slo - kGiveUpBefore;
       if (now >= give_up_at) return give_up(camera, decision);
@@ -494,7 +490,7 @@ bool LiveDispatch::claim(CameraIndex camera, std::int64_t seq) {
   Mailbox& mailbox = mailboxes_[camera];
   if (!mailbox.awaited || mailbox.awaited->seq != seq) return false;
   mailbox.awaited.reset();
-  update_occupied(camera);
+  update_held(camera);
   return true;
 }
 
@@ -513,7 +509,7 @@ bool LiveDispatch::give_back(TimePoint now, CameraIndex camera, std::int64_t seq
   frame.arrived_at = now;
   mailbox.waiting = frame;
   renew_need(camera);
-  update_occupied(camera);
+  update_held(camera);
   return true;
 }
 
@@ -545,7 +541,7 @@ void LiveDispatch::learn(CameraIndex camera, const ObjectDoubt& doubt,
 
 void LiveDispatch::set_adaptive_share(double share) {
   inference_policy_.set_adaptive_share(share);
-  for_each_occupied([this](CameraIndex camera, const Mailbox&) { renew_need(camera); });
+  for_each_of(&Held::waiting, [this](CameraIndex camera, const Mailbox&) { renew_need(camera); });
 }
 
 void LiveDispatch::renew_need(CameraIndex camera) {

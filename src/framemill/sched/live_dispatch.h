@@ -241,10 +241,16 @@ class LiveDispatch {
     Duration full{0};  ///< so long all slots were taken
   };
 
-  /// Calls `see(camera, mailbox)` for those that hold a frame, by index.
+  /// Of kWordBits cameras which hold a frame, bit by camera.
+  struct Held {
+    std::uint64_t waiting = 0;
+    std::uint64_t any = 0;  ///< one that waits or is awaited
+  };
+
+  /// Calls `see(camera, mailbox)` for those that hold such a frame, by index.
   template <typename See>
-  void for_each_occupied(const See& see);
-  void update_occupied(CameraIndex camera);
+  void for_each_of(std::uint64_t Held::*word, const See& see);
+  void update_held(CameraIndex camera);
   /// Whether a slot is free for an audit, and the budget has what it costs.
   [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const;
   /// The longest that a full batch of any model takes on the fastest device it has.
@@ -261,11 +267,10 @@ class LiveDispatch {
   /// What the answer of a frame takes at least, once it is sent: short of that it is given up.
   /// Nearly always; for critical cameras, worth one more try, as in choose_batch() at best.
   [[nodiscard]] Duration least_time(CameraIndex camera, LaneIndex lane) const;
-  /// The frames which the policy does not see, because a batch of their camera is in flight: gives
-  /// up on those that can no longer follow it in time.
-  void give_up_behind_batches(TimePoint now, DispatchDecision& decision);
-  /// Adaptive frames that must not wait longer; fills by_need_ with those that still do.
-  void give_up_overdue(TimePoint now, DispatchDecision& decision);
+  /// Gives up on frames that a batch of their camera is ahead of, which the policy does not see,
+  /// once they can no longer follow it in time, and on adaptive frames that must not wait longer;
+  /// fills by_need_ with those that still do.
+  void give_up_late(TimePoint now, DispatchDecision& decision);
   /// Adaptive frames with no chance against those that wait beside them.
   void give_up_needless(DispatchDecision& decision);
   void give_up(CameraIndex camera, DispatchDecision& decision);
@@ -300,7 +305,7 @@ class LiveDispatch {
   std::size_t camera_count_;     ///< without those that were removed
   std::size_t in_flight_per_camera_;
   std::vector<Mailbox> mailboxes_;
-  std::vector<std::uint64_t> occupied_;  ///< bit by camera: a frame waits or is awaited
+  std::vector<Held> held_;
   std::vector<TimePoint> next_arrival_;  ///< by camera, expected; max(): none, or not known
   bool has_only_full_ = true;            ///< no camera of another policy has ever been here
   InferencePolicy inference_policy_;
