@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include "framemill/base/check.h"
@@ -298,13 +299,9 @@ void DevicePool::obey(DeviceIndex index, const DeviceHealth::Change& change, Def
   device.out_since = now;
   ++device.outages;
   device.probes_failed = 0;
-  const auto left = std::ranges::count_if(
-      devices_, [](const Device& other) { return other.health->may_serve(); });
-  deferred.emplace_back([name = names_[index], left, of = devices_.size(),
+  deferred.emplace_back([name = names_[index], left = explain_left(index),
                          why = explain(device.health->reason(), device.last_error)] {
-    spdlog::warn("device {} is taken out: {}; {}", name, why,
-                 left == 0 ? "there is no other: answers carry on what was last seen"
-                           : fmt::format("{} of {} devices serve on", left, of));
+    spdlog::warn("device {} is taken out: {}; {}", name, why, left);
   });
   for (const std::uint64_t id : change.lost) {
     const auto found = flights_.find(id);
@@ -317,6 +314,22 @@ void DevicePool::obey(DeviceIndex index, const DeviceHealth::Change& change, Def
                     std::make_shared<const std::string>(), Duration::zero()});
     });
   }
+}
+
+std::string DevicePool::explain_left(DeviceIndex out) const {
+  DeviceSet serving = 0;
+  for (DeviceIndex other = 0; other < devices_.size(); ++other)
+    if (devices_[other].health->may_serve()) serving |= DeviceSet{1} << other;
+  if (serving == 0) return "there is no other: answers carry on what was last seen";
+  std::string text =
+      fmt::format("{} of {} devices serve on", std::popcount(serving), devices_.size());
+  std::vector<std::string> unserved;
+  for (std::size_t model = 0; model < hosts_.size(); ++model)
+    if (has_device(hosts_[model], out) && (hosts_[model] & serving) == 0)
+      unserved.push_back(detector(model).facts().name);
+  if (unserved.empty()) return text;
+  return fmt::format("{}, none of them with {}: its answers carry on what was last seen", text,
+                     fmt::join(unserved, " or "));
 }
 
 void DevicePool::watch() {

@@ -157,6 +157,8 @@ class DevicePool {
   /// Carries out what the health of a device asks for.
   void obey(DeviceIndex device, const DeviceHealth::Change& change, Deferred& deferred)
       REQUIRES(mu_);
+  /// Who answers now that `out` does not, for the log.
+  [[nodiscard]] std::string explain_left(DeviceIndex out) const REQUIRES(mu_);
   void tell_error(DeviceIndex device, std::size_t frames, const Error& error, Deferred& deferred)
       REQUIRES(mu_);
   void probe(DeviceIndex device, Deferred& deferred) REQUIRES(mu_);

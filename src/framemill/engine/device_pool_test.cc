@@ -4,10 +4,13 @@
 
 #include <atomic>
 #include <functional>
+#include <sstream>
 #include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <spdlog/sinks/ostream_sink.h>
+#include <spdlog/spdlog.h>
 
 #include "framemill/core/grey_picture.h"
 #include "framemill/infer/fake_backend.h"
@@ -119,6 +122,29 @@ TEST_F(DevicePoolTest, AHungBatchEndsOnceWithItsPicturesAndItsLateResultIsIgnore
 
 // Other work may keep a processor from a batch for seconds; what is given up then is lost for
 // nothing.
+TEST_F(DevicePoolTest, SaysWhichModelsNoDeviceServesAnyMore) {
+  std::ostringstream log;
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(log)));
+  for (const DeviceIndex device : {1, 0}) {
+    run_well(device);  // what is usual is known
+    controls_[device]->hang = true;
+    submit(device);
+    EXPECT_TRUE(wait_until_all_are_back());
+    if (device == 0) break;
+    controls_[device]->hang = false;
+    EXPECT_TRUE(wait_for([&] { return pool_->states()[device].is_serving; }));
+  }
+  pool_->stop(0ms);  // nothing is logged from here on
+  spdlog::set_default_logger(before);
+  const std::string model = pool_->detector(1).facts().name;
+  EXPECT_THAT(log.str(), HasSubstr("device FAKE.1 is taken out: a batch has not come back from it; "
+                                   "1 of 2 devices serve on\n"));
+  EXPECT_THAT(log.str(), HasSubstr("1 of 2 devices serve on, none of them with " + model +
+                                   ": its answers carry on what was last seen\n"));
+}
+
 TEST_F(DevicePoolTest, AProcessorThatIsStarvedIsNotTakenOut) {
   std::vector<PooledDevice> devices;
   devices.push_back({"CPU#2", {load(controls_[0]), load(controls_[0])}});
