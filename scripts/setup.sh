@@ -3,7 +3,7 @@
 #   scripts/setup.sh          packages for building, running and testing
 #   scripts/setup.sh build    only those for building and running
 #   scripts/setup.sh fuzz     all, and what tests/fuzz/api_fuzz.py and tests/perf/http_load.py need
-#   scripts/setup.sh gpu      those for building, and ONNX Runtime's libraries for NVIDIA's GPUs (2 GB)
+#   scripts/setup.sh gpu      those for building, and ONNX Runtime's libraries for NVIDIA's GPUs (2.6 GB)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -109,7 +109,7 @@ fi
 if [ "${1:-all}" = gpu ]; then
   pin=$(sha256sum scripts/onnxruntime_gpu.txt | cut -c1-16)
   if [ "$(cat .deps/onnxruntime-gpu.pin 2>/dev/null)" != "$pin" ]; then
-    echo "setup: fetching ONNX Runtime for GPUs ($(grep -o '^onnxruntime-gpu==[^ ]*' scripts/onnxruntime_gpu.txt)); about 2 GB"
+    echo "setup: fetching ONNX Runtime for GPUs ($(grep -o '^onnxruntime-gpu==[^ ]*' scripts/onnxruntime_gpu.txt)); about 2.6 GB"
     fetch_wheels scripts/onnxruntime_gpu.txt
     rm -rf .deps/onnxruntime-gpu .deps/onnxruntime-gpu.pin
     mkdir -p .deps/onnxruntime-gpu

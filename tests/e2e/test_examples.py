@@ -22,6 +22,13 @@ class ExamplesTest(FramemillTest):
     def test_all_are_covered(self):
         self.assertEqual({path.name for path in (ROOT / "examples").iterdir()}, {"compare-before-buying", "loading-dock", "plan-a-site", "production-line", "recorded-files"})
 
+    def test_readme_configuration(self):
+        text = (ROOT / "README.md").read_text().split("```yaml\n")[1].split("```")[0]
+        site = self.folder / "site.yaml"
+        site.write_text(text)
+        done = subprocess.run([framemill.BINARY, "config", "check", site], capture_output=True, text=True, timeout=60, env=os.environ | {"GATE1_PASSWORD": "secret"})
+        self.assertEqual((done.returncode, done.stdout), (0, "ok: 2 cameras, 1 model\n"), done.stderr)
+
     def test_production_line(self):
         done = self.example("production-line")
         filler, packing = done.summary["cameras"]

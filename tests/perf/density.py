@@ -23,13 +23,13 @@ import tempfile
 import reorder_floor
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+AGREEMENT = ROOT.parent / "shared/tools/agreement.py"  # not part of the repository
 CLIPS = ["street_vehicles_ahmetozlu", "reception_hall_ahsan", "industrial_bottles_shelf_intel", "motorway_svincolo_federico",
          "room_one_by_one_person_intel"]
 WITHOUT_B_FRAMES = ["street_vehicles_ahmetozlu", "motorway_svincolo_federico"]
 
 
-def load_agreement():
-    path = ROOT.parent / "shared/tools/agreement.py"
+def load_agreement(path):
     spec = importlib.util.spec_from_file_location("agreement", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -113,10 +113,14 @@ def main():
     parser.add_argument("--score", type=float, default=.2)
     parser.add_argument("--critical", type=int, default=0)
     parser.add_argument("--critical-slo", default="100ms")
+    parser.add_argument("--agreement", type=pathlib.Path, default=AGREEMENT, help="the tool that counts agreement: matches(), above(), figures(), FIELDS")
     parser.add_argument("--no-comparison", action="store_true", help="leave out full inference of the clips afterwards")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=pathlib.Path, help="folder for the run's files")
     a = parser.parse_args()
+    if not a.no_comparison and not a.agreement.is_file():
+        print(f"{a.agreement} is not there: no comparison with full inference (--agreement FILE)", file=sys.stderr)
+        a.no_comparison = True
     draw = random.Random(a.seed)
     clips = [a.testdata.resolve() / f"clips/{name}.mp4" for name in CLIPS]
     lengths = {clip: seconds_of(clip) for clip in clips}
@@ -145,7 +149,7 @@ def main():
             answers = [line for line in map(json.loads, lines) if line["origin"] != "none"]
         figures = None
         if not a.no_comparison:
-            figures = compare(load_agreement(), full_inference(a, clips, folder), results, clip_of)
+            figures = compare(load_agreement(a.agreement), full_inference(a, clips, folder), results, clip_of)
     floors = floors_ms(a, cameras)
     own = [line["latency_ms"] - line["reorder_ms"] for line in answers]
     own_bad = total["late"] + total["failed"] + sum(line["latency_ms"] - line["reorder_ms"] > line["deadline_ms"] for line in answers)

@@ -111,7 +111,7 @@ class Report:
 
     def __init__(self, a, lines, marks, full, clip_of):
         self.a, self.full, self.clip_of = a, full, clip_of
-        self.agreement = density.load_agreement() if full else None
+        self.agreement = density.load_agreement(density.AGREEMENT) if full else None
         self.by_camera = collections.defaultdict(list)
         for line in lines:
             self.by_camera[line["camera"]].append((seconds(line) - marks[0], line))
@@ -221,7 +221,7 @@ def main():
                     cameras.step(count)
             finally:
                 process.wait(timeout=3 * a.phase + 60)
-            full = None if a.rtsp else density.full_inference(a, {a.testdata.resolve() / f"clips/{name}.mp4" for name in CLIPS}, folder)
+            full = None if a.rtsp or not density.AGREEMENT.is_file() else density.full_inference(a, {a.testdata.resolve() / f"clips/{name}.mp4" for name in CLIPS}, folder)
             lines = [json.loads(line) for line in open(results, encoding="utf-8")]
         done = json.loads(summary.read_text())
     report = Report(a, lines, marks, full, getattr(cameras, "clip_of", None))

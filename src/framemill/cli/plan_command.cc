@@ -54,8 +54,8 @@ void describe(CLI::App& app, PlanOptions& options) {
   app.add_option("--format", options.format, "table, json, md or csv. Default: table.")
       ->type_name("FORMAT");
   app.add_option("--eta", options.eta,
-                 "Share of the knee's throughput at which 99 % keep the SLO, as a simulation finds "
-                 "it; `plan.eta` in the file counts more. Default: 0.85.")
+                 "Share of the knee's throughput at which 99 % keep the SLO, see docs/simulate.md; "
+                 "`plan.eta` in the file counts more. Default: 0.85.")
       ->type_name("SHARE");
   app.add_flag("--json", options.is_json_wanted, "The same as --format json.");
   app.add_flag("--catalogue", options.is_catalogue_wanted,

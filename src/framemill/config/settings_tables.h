@@ -169,7 +169,7 @@ inline constexpr std::array kCameraSettings{
         .text = TextKind::kUrl,
         .is_own = true,
         .default_text = "required",
-        .help = "rtsp://, rtsps://, http://, https://, synthetic://, /dev/videoN, or "
+        .help = "rtsp://, rtsps://, http://, https://, udp:// (MPEG-TS), synthetic://, /dev/videoN, or "
                 "a file."},
     Setting<CameraSettings>{.key = "username",
                             .field = &CameraSettings::username,

@@ -31,7 +31,7 @@ inline constexpr std::array kWorkloadKeys{
         .max = 1,
         .default_text = "0.85",
         .help = "Share of the knee's throughput at which 99 % of the answers keep their SLO; "
-                "`framemill simulate` finds it for a workload."},
+                "docs/simulate.md says how to find it."},
     Setting<Workload>{.key = "decode_limit",
                       .field = &Workload::decode_limit,
                       .min = .05,

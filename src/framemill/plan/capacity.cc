@@ -549,7 +549,7 @@ class Planner {
       : request_(request), catalogue_(catalogue) {
     plan_.workload = request.workload;
     plan_.eta = kEtaDefault;
-    plan_.eta_source = "default; `framemill simulate` finds the workload's own";
+    plan_.eta_source = "default; docs/simulate.md says how to find the workload's own";
     if (request.eta) {
       plan_.eta = *request.eta;
       plan_.eta_source = "simulation";
