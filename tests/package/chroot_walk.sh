@@ -125,4 +125,11 @@ inside find / -xdev -path /proc -prune -o -path /tmp -prune -o -path /var/cache/
 expect "left behind" "" "$(comm -13 "$work/before" "$work/after" | grep framemill || true)"
 expect "logs left behind" "gone" "$([ -e "$root/var/log/framemill" ] && echo there || echo gone)"
 expect "half-configured packages" "" "$(inside dpkg --audit)"
+
+step "with an account that is there already, as in the image"
+inside groupadd --system --gid 8460 framemill
+inside useradd --system --uid 8460 --gid framemill --home-dir /var/lib/framemill --no-create-home --shell /usr/sbin/nologin framemill
+apt install --no-install-recommends /tmp/after.deb
+expect "its number" "8460" "$(inside id -u framemill)"
+expect "state" "framemill:framemill 750" "$(mode_of /var/lib/framemill)"
 echo "the walk holds"
