@@ -149,6 +149,17 @@ class CamerasTest(FramemillTest):
         done = self.finish_engine(engine)
         self.assertGreater(done.summary["total"]["inferred"], 0 if framemill.IS_SLOW_BUILD else 15)
 
+    def test_mpegts_over_udp(self):
+        port = framemill.free_port()
+        sender = subprocess.Popen(["ffmpeg", "-v", "error", "-re", "-stream_loop", "-1", "-i", str(self.clip), "-c", "copy", "-f", "mpegts", f"udp://127.0.0.1:{port}?pkt_size=1316"])
+        self.addCleanup(sender.wait)
+        self.addCleanup(sender.kill)
+        engine = self.start_engine("--source", f"udp://127.0.0.1:{port},id=cam-1", "--model", DEMO_MODEL, "--for", "6s", "--slo", "500ms")
+        engine.wait(timeout=120 if framemill.IS_SLOW_BUILD else 30)
+        done = self.finish_engine(engine)
+        self.assertGreater(done.summary["total"]["inferred"], 0 if framemill.IS_SLOW_BUILD else 15)
+        self.assertTrue(done.summary["conserved"])
+
     def test_http_mjpeg(self):
         sim = self.simulate("--clip", str(self.clip), "--count", "1", "--mjpeg")
         engine = self.start_engine("--source", f"{sim.mjpeg_urls[0]},id=cam-1", "--model", DEMO_MODEL, "--for", "4s", "--slo", "500ms")

@@ -169,8 +169,9 @@ inline constexpr std::array kCameraSettings{
         .text = TextKind::kUrl,
         .is_own = true,
         .default_text = "required",
-        .help = "rtsp://, rtsps://, http://, https://, udp:// (MPEG-TS), synthetic://, /dev/videoN, or "
-                "a file."},
+        .help =
+            "rtsp://, rtsps://, http://, https://, udp:// (MPEG-TS), synthetic://, /dev/videoN, or "
+            "a file."},
     Setting<CameraSettings>{.key = "username",
                             .field = &CameraSettings::username,
                             .default_text = "none",

@@ -521,8 +521,8 @@ std::string_view sink_keys(std::string_view type) {
 }
 
 Result<void> check_source_url(std::string_view url) {
-  static constexpr std::array<std::string_view, 5> kSchemes = {"rtsp", "rtsps", "http", "https",
-                                                               "synthetic"};
+  static constexpr std::array<std::string_view, 6> kSchemes = {"rtsp",  "rtsps", "http",
+                                                               "https", "udp",   "synthetic"};
   if (url.empty()) return wrong("is missing; write an rtsp:// URL, a device, or a file's path");
   const std::string scheme = url_scheme(url);
   if (scheme.empty()) return {};
