@@ -25,6 +25,9 @@
 namespace framemill {
 namespace {
 
+/// For sources to let go once the summary is written.
+constexpr Duration kSourcePatience = std::chrono::milliseconds(800);
+
 /// Redraws the table on a terminal twice a second, below the log.
 class LiveTable {
  public:
@@ -176,7 +179,6 @@ int run_command(const std::vector<std::string>& args) {
     engine->wait();
   }
   const RunReport report = engine->finish();
-  if (server) server->stop();
 
   RunReport before;
   std::fputs(format_run_table(report, rates_between(before, report), SIZE_MAX).c_str(), stderr);
@@ -193,10 +195,11 @@ int run_command(const std::vector<std::string>& args) {
     }
   }
   const int status = has_failed ? 1 : 0;
-  if (report.is_device_hung) {
+  if (report.is_device_hung || !engine->join(kSourcePatience)) {
     std::fflush(nullptr);
-    _exit(status);  // leaving in order would wait for the device for ever
+    _exit(status);  // leaving in order would wait for the device or the source, perhaps for ever
   }
+  if (server) server->stop();
   return status;
 }
 

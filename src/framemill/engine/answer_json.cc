@@ -8,7 +8,7 @@
 namespace framemill {
 namespace {
 
-/// JSON string escapes; ids and labels are checked to be UTF-8 elsewhere.
+/// JSON string escapes; ids are ASCII, and a Detector's labels are UTF-8.
 void append_quoted(std::string& out, std::string_view text) {
   out.push_back('"');
   for (const char c : text) {

@@ -188,7 +188,20 @@ void AnswerLedger::drop_audit(std::int64_t seq) {
 
 void AnswerLedger::settle_none(std::int64_t seq, DropReason reason) {
   const MutexLock lock(mu_);
+  if (is_closed_) return;
   settle(seq).drop_reason = reason;
+  publish_settled();
+}
+
+void AnswerLedger::close() {
+  const MutexLock lock(mu_);
+  if (is_closed_ || !frames_) return;
+  is_closed_ = true;
+  for (Entry& entry : frames_->entries) {
+    if (entry.is_settled) continue;
+    entry.is_settled = true;
+    entry.drop_reason = DropReason::kLate;
+  }
   publish_settled();
 }
 
@@ -288,6 +301,7 @@ std::optional<Correction> AnswerLedger::publish(Entry& entry) {
   answer.model = options_.model;
   answer.picture = std::move(entry.picture);
   answer.is_snapshot_due = entry.is_snapshot_due;
+  if (entry.is_snapshot_due && entry.origin == Origin::kNone) last_snapshot_.reset();  // the next
   if (entry.origin != Origin::kNone) {
     answer.source_frame_index = key_frame_index_;
     answer.variant = key_variant_;

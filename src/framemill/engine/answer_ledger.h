@@ -116,6 +116,9 @@ class AnswerLedger {
   void drop_audit(std::int64_t seq) EXCLUDES(mu_);
   /// Frame `seq` gets no answer.
   void settle_none(std::int64_t seq, DropReason reason) EXCLUDES(mu_);
+  /// At the end of a run, where batches have not come back from a device: what is still open ends
+  /// as late. Whatever comes later is without effect.
+  void close() EXCLUDES(mu_);
 
   [[nodiscard]] CameraCounts counts() const EXCLUDES(mu_);
   /// The answer to the next sampled frame carries its picture. For who shows it; without effect on
@@ -183,6 +186,7 @@ class AnswerLedger {
   std::map<std::int64_t, std::vector<Detection>> audited_ GUARDED_BY(mu_);  ///< by seq
   std::shared_ptr<const MotionFrame> last_sent_ GUARDED_BY(mu_);
   std::optional<TimePoint> last_snapshot_ GUARDED_BY(mu_);
+  bool is_closed_ GUARDED_BY(mu_) = false;
 };
 
 }  // namespace framemill

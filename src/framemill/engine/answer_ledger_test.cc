@@ -217,6 +217,39 @@ TEST_F(AnswerLedgerTest, PicturesAreKeptOnlyWhenASnapshotIsDue) {
             3);
 }
 
+TEST_F(AnswerLedgerTest, ASnapshotThatFallsOnAFrameWithoutAnswerIsTakenOfTheNext) {
+  LedgerOptions options;
+  options.snapshot_every = 1s;
+  AnswerLedger& ledger = make(options);
+  for (int seq = 0; seq < 25; ++seq) {
+    ledger.enter(make_frame(seq, clock_.now(), seq == 0));
+    if (seq % 10 < 2) {
+      ledger.settle_none(seq, DropReason::kSuperseded);
+    } else {
+      ledger.settle_inferred(seq, {}, variant_);
+    }
+    clock_.advance(100ms);
+  }
+  EXPECT_EQ(std::ranges::count_if(
+                answers_,
+                [](const Answer& a) { return a.is_snapshot_due && a.origin == Origin::kInferred; }),
+            3);
+}
+
+TEST_F(AnswerLedgerTest, WhatADeviceStillOwesAtTheEndIsLateOnce) {
+  AnswerLedger& ledger = make({});
+  for (int seq = 0; seq < 4; ++seq) ledger.enter(make_frame(seq, clock_.now(), seq == 0));
+  ledger.settle_inferred(1, {}, variant_);
+  ledger.close();
+  EXPECT_EQ(ledger.counts().in_flight, 0);
+  EXPECT_EQ(published(), (std::vector<std::int64_t>{0, 1, 2, 3}));
+  EXPECT_EQ(answers_[0].drop_reason, DropReason::kLate);
+  (void)ledger.settle_inferred(0, {}, variant_);  // the batch comes back after all
+  ledger.settle_none(2, DropReason::kFailed);
+  EXPECT_EQ(answers_.size(), 4U);
+  EXPECT_TRUE(ledger.counts().is_conserved());
+}
+
 /// A camera of policy adaptive that looks at a scene in motion, of which everything is known.
 class AdaptiveLedgerTest : public AnswerLedgerTest {
  protected:

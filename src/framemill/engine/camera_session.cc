@@ -65,7 +65,10 @@ CameraSession::CameraSession(CameraSessionOptions options, SourceFactory factory
       seq_(options_.first.seq),
       epoch_(options_.first.epoch),
       backoff_(std::hash<std::string>{}(options_.id)),
-      thread_([this] { run(); }) {}
+      thread_([this] {
+        run();
+        has_left_ = true;
+      }) {}
 
 CameraSession::~CameraSession() {
   request_stop();
@@ -211,7 +214,7 @@ std::optional<Error> CameraSession::run_epoch() {
   is_next_stream_start_ = true;
   is_next_scene_start_ = true;
   picture_unchanged_since_.reset();
-  bool has_frame = false;
+  bool has_frame = false, has_picture = false;
   auto status_due = clock_.now();
   while (!is_stopping_) {
     Result<std::optional<SourceFrame>> read = source->read();
@@ -220,6 +223,8 @@ std::optional<Error> CameraSession::run_epoch() {
       if (!has_frame) {
         return Error(ErrorCode::kInvalidArgument, "the source ended without a single frame");
       }
+      if (!has_picture)
+        return Error(ErrorCode::kInvalidArgument, "none of its frames could be decoded");
       return std::nullopt;
     }
     if (const TimePoint now = clock_.now(); !has_frame || now >= status_due) {
@@ -231,8 +236,11 @@ std::optional<Error> CameraSession::run_epoch() {
       status_.facts = source->facts();
       status_.reconnects = epoch_;
     }
-    if (!has_frame) {
-      has_frame = true;
+    has_frame = true;
+    // A camera whose frames all fail to decode is not up.
+    if (!has_picture && !(*read)->is_failed &&
+        ((*read)->picture || source->counts().frames_decoded > 0)) {
+      has_picture = true;
       backoff_.reset();
       if (epoch_ > options_.first.epoch) spdlog::info("{}: up again", options_.id);
       set_state(CameraState::kUp);

@@ -93,6 +93,8 @@ class CameraSession {
   [[nodiscard]] bool resume() EXCLUDES(mu_);
   /// Disconnects, and connects again at once: a new epoch. False as above.
   [[nodiscard]] bool restart() EXCLUDES(mu_);
+  /// Whether the source has let go and the thread is at its end.
+  [[nodiscard]] bool has_left() const { return has_left_; }
   /// After request_stop(): returns once the source has let go. By the owner, once.
   void join() { thread_.join(); }
   /// After request_stop() and wait_until_quiet().
@@ -138,6 +140,7 @@ class CameraSession {
   std::optional<TimePoint> picture_unchanged_since_;
 
   std::atomic<bool> is_stopping_{false};
+  std::atomic<bool> has_left_{false};
   mutable Mutex mu_;
   CondVar stopping_;
   bool is_handing_over_ GUARDED_BY(mu_) = false;

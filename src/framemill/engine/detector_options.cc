@@ -22,8 +22,10 @@ Result<std::vector<std::string>> read_labels(const std::string& path) {
                     "\"coco\"",
                     path));
   }
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   std::vector<std::string> labels;
   for (std::string line; std::getline(file, line);) {
+    if (labels.empty() && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
     if (!line.empty()) labels.push_back(line);
   }

@@ -53,6 +53,7 @@ Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() {
   request_stop();
   finish();
+  state_->join();
 }
 
 Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, const Clock& clock,
@@ -227,10 +228,12 @@ Result<void> Engine::State::open_sinks() {
     options.give_up_after = std::chrono::seconds(5);
   }
   const std::function<void(Error)> on_dead = [this](const Error&) { stop(true); };
+  JsonLinesSink* results = nullptr;
   if (!settings.output.results.empty()) {
     Result<std::unique_ptr<JsonLinesSink>> sink =
         JsonLinesSink::create({.path = settings.output.results, .run_id = run_id}, names);
     if (!sink) return fail(sink.error());
+    results = sink->get();
     sinks.push_back(std::make_unique<SinkRunner>(std::move(*sink), options, on_dead));
   }
   for (std::size_t i = 0; i < settings.sinks.size(); ++i) {
@@ -252,7 +255,9 @@ Result<void> Engine::State::open_sinks() {
     few.answers_max = 256;
     sinks.push_back(std::make_unique<SinkRunner>(std::move(*sink), few, nullptr));
   }
-  if (!settings.output.trace.empty()) return open_trace();
+  if (!settings.output.trace.empty())
+    if (Result<void> opened = open_trace(); !opened) return opened;
+  if (results != nullptr) results->start_over();  // a run that is refused loses no older results
   return {};
 }
 
@@ -325,7 +330,9 @@ Result<std::size_t> Engine::State::measure_knee(DeviceIndex device, LaneIndex la
   const TimePoint give_up_at = clock.now() + kKneePatience;
   std::vector<Duration> time_of_bucket;
   for (const std::size_t bucket : kBatchBuckets) {
-    if (bucket > 1 && (bucket > pool->batch_max(lane) || clock.now() >= give_up_at)) break;
+    if (bucket > 1 &&
+        (bucket > pool->batch_max(lane) || clock.now() >= give_up_at || is_stop_wanted()))
+      break;
     const Result<Duration> time = measure(device, lane, bucket, times);
     if (!time && bucket == 1) return fail(time.error());
     if (!time) {  // such as too little memory
@@ -385,10 +392,11 @@ std::size_t Engine::State::batch_max() const {
 Duration Engine::State::prepare_lane(const std::string& model, LaneIndex lane,
                                      FrameSchedulerOptions& options) {
   Duration least{0};
+  if (is_stop_wanted()) return least;
   const DeviceSet hosts = pool->hosts_of_lane(lane);
   options.devices.resize(pool->device_count());
   for (DeviceIndex i = 0; i < pool->device_count(); ++i) {
-    if (!has_device(hosts, i)) continue;
+    if (!has_device(hosts, i) || is_stop_wanted()) continue;
     DispatchDevice& device = options.devices[i];
     const std::string where =
         pool->device_count() > 1 ? fmt::format(" on {}", pool->name(i)) : std::string();
@@ -444,6 +452,11 @@ void Engine::State::publish(Answer&& answer) {
     last = sink.get();
   }
   if (last != nullptr) last->offer(std::move(answer));
+}
+
+bool Engine::State::is_stop_wanted() const {
+  const MutexLock lock(mu);
+  return is_stop_requested;
 }
 
 void Engine::State::stop(bool is_early) {
@@ -507,6 +520,7 @@ void Engine::start() {
     s.housekeeper = std::thread([&s] {
       name_this_thread("housekeeper");
       s.keep_house();
+      s.is_house_kept = true;
     });
   }
   s.waiter = std::thread([&s] {
@@ -562,31 +576,56 @@ RunReport Engine::finish() {
     // end.
     for (CameraSession* session : sessions) session->wait_until_quiet();
     s.is_device_hung = !s.pool->stop(std::chrono::milliseconds(500));
-    if (s.is_device_hung) spdlog::error("a batch has not come back from its device");
+    if (s.is_device_hung) {
+      spdlog::error("a batch has not come back from its device");
+      for (std::size_t i = 0; i < s.ledgers.size(); ++i) s.ledgers[i]->close();
+    }
   }
   s.alarms->stop();
   for (auto& sink : s.sinks) sink->request_stop();  // all at once: each may take a second or two
   for (auto& sink : s.sinks) sink->stop();
   if (s.trace) s.trace->stop();
   s.alarms->settle();
-  std::vector<std::unique_ptr<State::Camera>> cameras;
-  RunReport report;
-  {
-    const MutexLock lock(s.mu);
-    report = s.make_report(ReportDetail::kFull);
-    cameras.swap(s.cameras);
-    s.final_report = report;
+  const MutexLock lock(s.mu);
+  s.final_report = s.make_report(ReportDetail::kFull);
+  return *s.final_report;
+}
+
+bool Engine::join(Duration patience) {
+  State& s = *state_;
+  const auto give_up_at = std::chrono::steady_clock::now() + patience;
+  while (!s.have_cameras_left()) {
+    if (std::chrono::steady_clock::now() >= give_up_at) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  cameras.clear();  // joins: a source that does not let go is only waited for after the report
-  if (s.housekeeper.joinable()) s.housekeeper.join();
-  std::vector<State::Retired> retired;
+  s.join();
+  return true;
+}
+
+bool Engine::State::have_cameras_left() const {
+  const MutexLock lock(mu);
+  const auto has_left = [](const std::unique_ptr<Camera>& camera) {
+    return camera->session == nullptr || camera->session->has_left();
+  };
+  return (!housekeeper.joinable() || is_house_kept) && std::ranges::all_of(cameras, has_left) &&
+         std::ranges::all_of(retired, has_left, &Retired::camera);
+}
+
+void Engine::State::join() {
+  std::vector<std::unique_ptr<Camera>> leaving;
   {
-    const MutexLock lock(s.mu);
-    retired.swap(s.retired);
+    const MutexLock lock(mu);
+    leaving.swap(cameras);
   }
-  retired.clear();  // likewise
-  if (s.waiter.joinable()) s.waiter.join();
-  return report;
+  leaving.clear();
+  if (housekeeper.joinable()) housekeeper.join();
+  std::vector<Retired> last;
+  {
+    const MutexLock lock(mu);
+    last.swap(retired);
+  }
+  last.clear();
+  if (waiter.joinable()) waiter.join();
 }
 
 RunReport Engine::report(ReportDetail detail) const {

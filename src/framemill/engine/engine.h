@@ -142,8 +142,12 @@ class Engine {
   void wait();
   /// Makes wait() return soon. Idempotent.
   void request_stop();
-  /// Stops the cameras, answers what was taken (within 3 s), empties the sinks, and reports.
+  /// Stops the cameras, answers what was taken (within 3 s), empties the sinks, and reports. Waits
+  /// for no source: some cannot be interrupted, such as one whose host name is being looked up.
   RunReport finish();
+  /// After finish(): returns once all sources have let go. False where one has not within
+  /// `patience`: destroying the engine would wait for it.
+  [[nodiscard]] bool join(Duration patience);
 
   [[nodiscard]] RunReport report(ReportDetail detail = ReportDetail::kFull) const;
 

@@ -65,6 +65,7 @@ struct Engine::State {
 
   std::atomic<bool> is_stopped_early{false};
   std::atomic<bool> is_device_hung{false};
+  std::atomic<bool> is_house_kept{false};  ///< the housekeeper's thread is at its end
   std::atomic<double> share{1.0};
   std::once_flag is_hardware_decoder_opened;
   std::shared_ptr<const HardwareDecoder> opened_hardware_decoder;  ///< constant once that is set
@@ -145,6 +146,7 @@ struct Engine::State {
   Duration prepare_lane(const std::string& model, LaneIndex lane, FrameSchedulerOptions& options);
   void publish(Answer&& answer);
   void stop(bool is_early) EXCLUDES(mu);
+  [[nodiscard]] bool is_stop_wanted() const EXCLUDES(mu);
 
   // Changes of cameras while the run goes on; changes_mu is held.
   /// Whether there may be changes now, and `wanted` may be the cameras of the run. No effect.
@@ -168,6 +170,10 @@ struct Engine::State {
   void keep_house() EXCLUDES(mu);
   /// Whether nothing of a retired camera, whose session has ended, is on its way.
   [[nodiscard]] bool is_idle(const Camera& camera) const;
+
+  /// After finish(): whether each source has let go, so that join() returns at once.
+  [[nodiscard]] bool have_cameras_left() const EXCLUDES(mu);
+  void join() EXCLUDES(mu);
 
   RunReport make_report(ReportDetail detail) const REQUIRES(mu);
   CameraReport report_of(const Camera& camera, const SchedulerStatus& status,

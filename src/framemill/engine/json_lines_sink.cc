@@ -1,17 +1,22 @@
 #include "framemill/engine/json_lines_sink.h"
 
+#include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstring>
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace framemill {
 namespace {
 
 constexpr std::size_t kBufferBytes = 64 * 1024;
+constexpr int kReaderPatienceMs = 250;
 
 std::string_view destination(const std::string& path) {
   return path == "-" ? std::string_view("standard output") : std::string_view(path);
@@ -39,8 +44,8 @@ Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(JsonLinesOptions op
   if (options.path != "-") {
     const bool is_going_on = options.file_bytes_max > 0;
     if (is_going_on) bytes = end_torn_line(options.path);
-    fd = ::open(options.path.c_str(),
-                O_WRONLY | O_CREAT | O_CLOEXEC | (is_going_on ? O_APPEND : O_TRUNC), 0644);
+    fd = ::open(options.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (is_going_on ? O_APPEND : 0),
+                0644);
     if (fd < 0) {
       return fail(
           ErrorCode::kInvalidArgument,
@@ -57,10 +62,16 @@ Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(JsonLinesOptions op
 JsonLinesSink::JsonLinesSink(int fd, JsonLinesOptions options, const CameraDirectory& cameras)
     : fd_(fd), options_(std::move(options)), cameras_(cameras) {
   buffer_.reserve(2 * kBufferBytes);
+  struct stat facts {};
+  is_file_ = ::fstat(fd_, &facts) == 0 && S_ISREG(facts.st_mode);
 }
 
 JsonLinesSink::~JsonLinesSink() {
   if (fd_ != STDOUT_FILENO) ::close(fd_);
+}
+
+void JsonLinesSink::start_over() {
+  if (is_file_ && fd_ != STDOUT_FILENO && options_.file_bytes_max == 0) (void)::ftruncate(fd_, 0);
 }
 
 Result<void> JsonLinesSink::make_room() {
@@ -93,11 +104,32 @@ void JsonLinesSink::rotate() {
   file_bytes_ = 0;
 }
 
+std::size_t JsonLinesSink::cut_torn_line(std::size_t done) {
+  const std::size_t newline = std::string_view(buffer_).substr(0, done).rfind('\n');
+  const std::size_t whole = newline == std::string_view::npos ? 0 : newline + 1;
+  const auto torn = static_cast<off_t>(done - whole);
+  const off_t end = ::lseek(fd_, 0, SEEK_CUR);
+  if (torn == 0 || end < torn || ::ftruncate(fd_, end - torn) != 0) return done;
+  (void)::lseek(fd_, end - torn, SEEK_SET);
+  file_bytes_ -= torn;
+  return whole;
+}
+
 Result<void> JsonLinesSink::flush() {
   std::size_t done = 0;
   int error = 0;
   while (done < buffer_.size()) {
-    const ssize_t n = ::write(fd_, buffer_.data() + done, buffer_.size() - done);
+    std::size_t bytes = buffer_.size() - done;
+    if (!is_file_) {
+      // A pipe that is ready takes so much without blocking.
+      pollfd ready{.fd = fd_, .events = POLLOUT, .revents = 0};
+      if (::poll(&ready, 1, kReaderPatienceMs) == 0) {
+        error = EAGAIN;
+        break;
+      }
+      bytes = std::min<std::size_t>(bytes, PIPE_BUF);
+    }
+    const ssize_t n = ::write(fd_, buffer_.data() + done, bytes);
     if (n > 0) {
       done += static_cast<std::size_t>(n);
       file_bytes_ += n;
@@ -108,6 +140,7 @@ Result<void> JsonLinesSink::flush() {
       break;
     }
   }
+  if (error != 0 && is_file_) done = cut_torn_line(done);
   buffer_.erase(0, done);
   if (error == 0) {
     rotate();
@@ -117,6 +150,10 @@ Result<void> JsonLinesSink::flush() {
     return fail(ErrorCode::kFailedPrecondition,
                 fmt::format("{}: the reader of the results has gone (broken pipe)",
                             destination(options_.path)));
+  }
+  if (error == EAGAIN) {
+    return fail(ErrorCode::kUnavailable, fmt::format("{}: the reader of the results does not read",
+                                                     destination(options_.path)));
   }
   const bool is_full = error == ENOSPC || error == EDQUOT || error == EFBIG;
   return fail(

@@ -21,15 +21,18 @@ struct JsonLinesOptions {
 };
 
 /// Writes answers, and alarms where asked for, as JSON lines to a file or to standard output. A
-/// line is never torn: what the destination took of a line before it refused the rest is
-/// remembered, and the rest follows later. A file with a limit goes on where the run before ended;
-/// one without is emptied.
+/// file holds whole lines whenever a flush has ended: what a full disk took of a line is cut off
+/// again. A pipe remembers what it took, and the rest follows later; a reader who does not read
+/// delays a flush by kReaderPatience at most. A file with a limit goes on where the run before
+/// ended; one without is emptied by start_over().
 class JsonLinesSink final : public ResultSink {
  public:
   /// Errors: kInvalidArgument where it can't be opened; names path and reason.
   static Result<std::unique_ptr<JsonLinesSink>> create(JsonLinesOptions options,
                                                        const CameraDirectory& cameras);
   ~JsonLinesSink() override;
+  /// Empties a file without limit: once nothing stands in the way of the run any more.
+  void start_over();
 
   [[nodiscard]] std::string_view name() const override { return options_.path; }
   /// kResourceExhausted: disk full. kFailedPrecondition: the reader of the pipe has gone.
@@ -44,8 +47,11 @@ class JsonLinesSink final : public ResultSink {
   Result<void> make_room();
   /// Begins a new file where the current one is full; the buffer is empty.
   void rotate();
+  /// Takes back what of `done` bytes of the buffer is no whole line. Returns what stays.
+  std::size_t cut_torn_line(std::size_t done);
 
   int fd_;
+  bool is_file_ = false;  ///< else a pipe, a terminal, a device
   const JsonLinesOptions options_;
   const CameraDirectory& cameras_;
   std::string buffer_;  // taken, not yet written

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "framemill/base/mutex.h"
+#include "framemill/base/utf8.h"
 #include "framemill/infer/labels.h"
 #include "framemill/vision/nms.h"
 
@@ -312,6 +313,12 @@ Result<std::unique_ptr<Detector>> Detector::create(std::unique_ptr<Backend> back
     Result<std::vector<std::string>> own = labels_from_metadata(facts.metadata);
     if (!own) return fail(own.error().at(facts.path));
     state->labels = *std::move(own);
+  }
+  for (std::size_t i = 0; i < state->labels.size(); ++i) {
+    if (is_utf8(state->labels[i])) continue;
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: label {} ({}) is not UTF-8; save the labels as UTF-8", facts.path,
+                            i, options.labels ? "of the settings" : "of the model's metadata"));
   }
   if (!state->labels.empty()) state->label_count = static_cast<int>(state->labels.size());
 

@@ -226,6 +226,8 @@ TEST_F(TinyModels, FollowTheirOwnMetadata) {
 TEST_F(TinyModels, AreRefusedWithFileAndRemedy) {
   DetectorOptions wrong_labels = options("single");
   wrong_labels.labels = {"a", "b"};
+  DetectorOptions latin_labels = options("single");
+  latin_labels.labels = {"T\xfcre"};
   const struct {
     DetectorOptions options;
     ErrorCode code;
@@ -237,6 +239,7 @@ TEST_F(TinyModels, AreRefusedWithFileAndRemedy) {
       {options("wrong_metadata"), ErrorCode::kInvalidArgument, "rgb, bgr"},
       {options("three_names"), ErrorCode::kInvalidArgument, "3 labels"},
       {wrong_labels, ErrorCode::kInvalidArgument, "2 labels are given by the settings"},
+      {latin_labels, ErrorCode::kInvalidArgument, "label 0 (of the settings) is not UTF-8"},
   };
   for (const auto& [options, code, says] : cases) {
     const auto detector = Detector::load(options);

@@ -8,15 +8,15 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kDoublingsMax = 10;  // 2^10 is above both limits; keeps the counts from growing
-constexpr double kJitter = 0.2;
+constexpr double kJitter = 0.2;    // never more than the table's wait, at most so much less
 
 bool is_refusal(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalidArgument:
     case ErrorCode::kNotFound:
-    case ErrorCode::kUnsupported:
     case ErrorCode::kFailedPrecondition:
       return true;
+    case ErrorCode::kInvalidArgument:  // what a camera says while it restarts
+    case ErrorCode::kUnsupported:      // no video yet
     case ErrorCode::kUnavailable:
     case ErrorCode::kResourceExhausted:
     case ErrorCode::kCancelled:
@@ -45,7 +45,7 @@ Duration Backoff::next(ErrorCode code) {
   const Duration longest = is_refused ? milliseconds(60'000) : milliseconds(1500);
   const Duration wait = std::min(first * (1 << failures), longest);
   failures = std::min(failures + 1, kDoublingsMax);
-  const double jitter = 1 + kJitter * (2 * next_uniform(random_state_) - 1);
+  const double jitter = 1 - kJitter * next_uniform(random_state_);
   return from_seconds(to_seconds(wait) * jitter);
 }
 

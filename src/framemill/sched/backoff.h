@@ -7,10 +7,10 @@
 
 namespace framemill {
 
-/// When to try a failed camera again: network errors from .25 s doubling to 1.5 s; errors that only
-/// a person can clear (credentials, not found, unsupported, invalid) from 1 s doubling to 60 s,
-/// because cameras lock accounts; each with jitter of +-20 %, so that cameras behind one switch do
-/// not come back in step. Both counts run on until reset(), so a camera that alternates between the
+/// When to try a failed camera again: network errors and rubbish from .25 s doubling to 1.5 s;
+/// errors that only a person can clear (credentials, not found) from 1 s doubling to 60 s, because
+/// cameras lock accounts; each up to 20 % sooner, so that cameras behind one switch do not come
+/// back in step. Both counts run on until reset(), so a camera that alternates between the
 /// two does not start over. Deterministic for a seed. Not thread-safe.
 class Backoff {
  public:

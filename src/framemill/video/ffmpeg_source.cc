@@ -89,10 +89,14 @@ Result<void> FfmpegSource::find_start() {
 }
 
 Duration FfmpegSource::stall_timeout() const {
-  constexpr std::int64_t kPacketsMin = 3, kIntervals = 5;
-  if (!first_arrival_ || counts_.packets < kPacketsMin) return options_.stall_timeout_min;
-  const Duration mean = (last_captured_ - *first_arrival_) / (counts_.packets - 1);
-  return std::max(options_.stall_timeout_min, kIntervals * mean);
+  // Until an interval is known, a stream that announces none may be a slow one.
+  constexpr std::int64_t kPacketsMin = 3, kIntervals = 5, kFirstPart = 4;
+  const Duration least = options_.stall_timeout_min;
+  if (!first_arrival_) return least;
+  if (counts_.packets >= kPacketsMin)
+    return std::max(least, kIntervals * (last_captured_ - *first_arrival_) / (counts_.packets - 1));
+  if (!is_rate_announced_) return kFirstPart * least;
+  return std::max(least, from_seconds(static_cast<double>(kIntervals) / facts_.frame_rate_hz));
 }
 
 double FfmpegSource::sampler_time_s(Duration pts) const {
@@ -107,6 +111,7 @@ SourceCounts FfmpegSource::counts() const {
 
 Result<std::optional<SourceFrame>> FfmpegSource::read() {
   while (ready_.empty()) {
+    if (has_ended_ && end_error_) return fail(*end_error_);
     if (has_ended_) return std::optional<SourceFrame>();
     if (const Result<void> advanced = advance(); !advanced) return fail(advanced.error());
   }
@@ -265,7 +270,10 @@ void FfmpegSource::deliver(const PendingFrame& settled, AvFramePtr frame) {
     (void)compose_motion(settled, frame.get(), false);
     return;
   }
-  if (is_lost) ++counts_.decode_errors;
+  if (is_lost) {
+    ++counts_.decode_errors;
+    note_health(false);
+  }
 
   if (!first_pts_) first_pts_ = settled.pts;
   SourceFrame out;
@@ -335,6 +343,7 @@ Result<void> FfmpegSource::finish_round() {
   const bool is_round_empty = frame_index_ == frames_before_round_;
   if (!options_.is_looped || is_round_empty) {
     has_ended_ = true;
+    end_error_ = find_break();
     return {};
   }
   motion_.reset();
@@ -345,6 +354,20 @@ Result<void> FfmpegSource::finish_round() {
   round_key_pts_.reset();
   frame_clock_->begin_round();
   return reader_->rewind();
+}
+
+std::optional<Error> FfmpegSource::find_break() const {
+  constexpr double kLeastS = .5, kLeastPart = .1, kFrames = 2;
+  const double announced_s = reader_->video_duration_s();
+  if (is_live() || options_.is_looped || announced_s <= 0) return std::nullopt;
+  if (!zero_pts_ || !order_.last_settled()) return std::nullopt;
+  const double shown_s = to_seconds(*order_.last_settled() - *zero_pts_);
+  const double frames_s = facts_.frame_rate_hz > 0 ? kFrames / facts_.frame_rate_hz : 0;
+  if (shown_s + std::max({kLeastS, kLeastPart * announced_s, frames_s}) >= announced_s)
+    return std::nullopt;
+  return Error(ErrorCode::kInvalidArgument,
+               fmt::format("{}: it breaks off after {:.1f} of {:.1f} s; copy it again",
+                           redact(options_.url), shown_s, announced_s));
 }
 
 void FfmpegSource::note_health(bool is_good) {

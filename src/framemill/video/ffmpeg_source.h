@@ -58,6 +58,8 @@ class FfmpegSource final : public Source {
   void deliver_settled(AvFramePtr last_frame);
   [[nodiscard]] std::shared_ptr<const MotionField> compose_motion(const PendingFrame& settled,
                                                                   AVFrame* frame, bool is_sampled);
+  /// At the end of a file: why it is not whole; empty where it is, or does not say how long it is.
+  [[nodiscard]] std::optional<Error> find_break() const;
   void note_health(bool is_good);
   Result<void> check_health() const;
 
@@ -81,6 +83,7 @@ class FfmpegSource final : public Source {
   std::deque<SourceFrame> ready_;      // delivered frames that read() has not handed out yet
   bool may_skip_;
   bool has_ended_ = false;
+  std::optional<Error> end_error_;  // told once all frames are handed out
 
   StreamFacts facts_;
   bool is_rate_announced_ = false;  // else it is measured

@@ -405,6 +405,17 @@ TEST(FfmpegSource, ATruncatedFileGivesWhatIsThere) {
   EXPECT_GT(through.frames.size(), 20U);
   EXPECT_LT(through.frames.size(), 50U);
 
+  const std::string index_first = folder / "b.mp4";
+  ASSERT_TRUE(make_clip(index_first, "-c:v libx264 -g 10 -pix_fmt yuv420p -movflags +faststart"));
+  EXPECT_FALSE(read_clip(file_options(index_first)).error);
+  const std::string announced = read_file(index_first);
+  write_file(index_first, announced.substr(0, announced.size() / 2));
+  const ReadThrough cut = read_clip(file_options(index_first));
+  ASSERT_TRUE(cut.error);
+  EXPECT_NE(cut.error->message().find("it breaks off after"), std::string::npos);
+  EXPECT_GT(cut.frames.size(), 5U);
+  EXPECT_LT(cut.frames.size(), 45U);
+
   const std::string mp4 = folder / "a.mp4";  // its index lies at the end
   ASSERT_TRUE(make_clip(mp4, "-c:v libx264 -pix_fmt yuv420p"));
   const std::string whole = read_file(mp4);

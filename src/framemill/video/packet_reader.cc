@@ -309,10 +309,18 @@ const AVCodecParameters& PacketReader::parameters() const {
 }
 
 double PacketReader::frame_rate_hz() const {
+  if (has_no_time_stamps()) return 0;  // FFmpeg makes 25 up
   const AVRational rate = format_->streams[stream_index_]->avg_frame_rate;
   constexpr double kCredibleMax = 1000;
   const double hz = rate.num > 0 && rate.den > 0 ? av_q2d(rate) : 0;
   return hz < kCredibleMax ? hz : 0;
+}
+
+double PacketReader::video_duration_s() const {
+  if (is_live() || format_->duration_estimation_method == AVFMT_DURATION_FROM_BITRATE) return 0;
+  const AVStream& stream = *format_->streams[stream_index_];
+  if (stream.duration > 0) return static_cast<double>(stream.duration) * av_q2d(stream.time_base);
+  return format_->nb_streams == 1 ? duration_s() : 0;
 }
 
 double PacketReader::duration_s() const {
@@ -320,9 +328,12 @@ double PacketReader::duration_s() const {
   return static_cast<double>(format_->duration) / AV_TIME_BASE;
 }
 
+bool PacketReader::has_no_time_stamps() const {
+  return is_live() && (format_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0;
+}
+
 PacketTimes PacketReader::times_of(const AVPacket& packet) const {
-  // For formats without time stamps (Motion JPEG by HTTP) FFmpeg counts frames at 25 a second.
-  if (is_live() && (format_->iformat->flags & AVFMT_NOTIMESTAMPS) != 0) return {};
+  if (has_no_time_stamps()) return {};  // FFmpeg counts frames at 25 a second
   const AVRational unit = format_->streams[stream_index_]->time_base;
   return {duration_of(packet.pts, unit), duration_of(packet.dts, unit)};
 }

@@ -38,6 +38,8 @@ class PacketReader {
   [[nodiscard]] double frame_rate_hz() const;
   /// Of a file, as announced by the container; 0: unknown.
   [[nodiscard]] double duration_s() const;
+  /// The same of the video alone, where the container says so rather than guesses; 0: it does not.
+  [[nodiscard]] double video_duration_s() const;
   /// The packet's time stamps; those missing, or beyond reason, are empty.
   [[nodiscard]] PacketTimes times_of(const AVPacket& packet) const;
 
@@ -48,6 +50,8 @@ class PacketReader {
   Result<void> open_format();
   Result<void> check_file() const;
   Result<void> choose_stream();
+  /// A live stream of pictures without time stamps (Motion JPEG by HTTP).
+  [[nodiscard]] bool has_no_time_stamps() const;
   [[nodiscard]] Failure open_failure(int av_error) const;
   [[nodiscard]] Failure read_failure(int av_error, Duration waited) const;
 

@@ -12,7 +12,9 @@
 namespace framemill {
 namespace {
 
-constexpr std::string_view kDevicePrefix = "/dev/video";
+bool is_camera_device(std::string_view path) {
+  return path.starts_with("/dev/video") || path.starts_with("/dev/v4l/");
+}
 
 }  // namespace
 
@@ -23,7 +25,7 @@ Result<UrlKind> classify_url(std::string_view url) {
   if (std::ranges::any_of(url, [](char c) { return static_cast<unsigned char>(c) < 0x20; }))
     return fail(ErrorCode::kInvalidArgument, "the URL holds a control character; remove it");
   const std::string scheme = url_scheme(url);
-  if (scheme.empty()) return url.starts_with(kDevicePrefix) ? UrlKind::kDevice : UrlKind::kFile;
+  if (scheme.empty()) return is_camera_device(url) ? UrlKind::kDevice : UrlKind::kFile;
   constexpr std::array<std::pair<std::string_view, UrlKind>, 7> kSchemes{{
       {"rtsp", UrlKind::kRtsp},
       {"rtsps", UrlKind::kRtsp},

@@ -19,6 +19,7 @@ TEST(ClassifyUrl, FollowsTheTable) {
       {"https://h/a.m3u8", UrlKind::kHttp},
       {"udp://239.0.0.1:5000", UrlKind::kUdp},
       {"/dev/video0", UrlKind::kDevice},
+      {"/dev/v4l/by-id/usb-cam-video-index0", UrlKind::kDevice},
       {"clips/a.mp4", UrlKind::kFile},
       {"file:///tmp/a.mp4", UrlKind::kFile},
       {"a:b.mp4", UrlKind::kFile},
