@@ -190,6 +190,34 @@ class BadInputTest(FramemillTest):
         self.assertIn("broken pipe", stderr.decode())
         self.assertTrue(json.loads((self.folder / "s").read_text())["conserved"])
 
+    def test_a_reader_who_does_not_read_delays_the_end_by_little(self):
+        process = subprocess.Popen([framemill.BINARY, "run", "--source", f"{DEMO_CLIP}", "--loop", "--rate", "25", "--model", str(DEMO_MODEL), "--policy", "hold", "--budget", ".1", "--results", "-",
+                                    "--summary", str(self.folder / "s"), "--listen", "off"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        json.loads(process.stdout.readline())
+        time.sleep(12)  # more than a pipe holds
+        asked_at = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+        if not framemill.IS_SLOW_BUILD:
+            self.assertLess(time.monotonic() - asked_at, 5)
+        summary = json.loads((self.folder / "s").read_text())
+        self.assertTrue(summary["conserved"])
+        self.assertIn("does not read", process.stderr.read().decode())
+        process.stdout.close()
+        process.stderr.close()
+
+    def test_a_refused_run_leaves_older_results_alone(self):
+        older = self.folder / "older.jsonl"
+        older.write_text("yesterday\n")
+        done = run("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--results", older, "--snapshot", "/proc/no", "--listen", "off")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertEqual(older.read_text(), "yesterday\n")
+
+    def test_labels_that_are_not_utf8(self):
+        labels = self.folder / "labels.txt"
+        labels.write_bytes("Türe\nb\nc\nd\ne\n".encode("latin-1"))
+        self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--labels", labels, says=["label 0", "is not UTF-8"])
+
     # Signals.
 
     def test_ctrl_c_drains_and_ends_with_0(self):

@@ -192,6 +192,35 @@ TEST_F(CameraSessionTest, AFileEndsAndOneThatBreaksOffHasFailed) {
   EXPECT_EQ(session_->status().last_error, "broken off");
 }
 
+TEST_F(CameraSessionTest, AFileOfWhichNothingDecodesHasFailed) {
+  options_.is_reconnecting = false;
+  start({{.steps = {frame(0, true, true), frame(1, false), frame(2, true, true), end()}}});
+  scheduler_.wait_until_done();
+  EXPECT_EQ(session_->status().state, CameraState::kFailed);
+  EXPECT_EQ(session_->status().last_error, "none of its frames could be decoded");
+}
+
+TEST_F(CameraSessionTest, ACameraThatNeverDecodesIsNotUpAndWaitsLongerEachTime) {
+  std::atomic<bool> was_up{false};
+  std::promise<void> third;
+  const auto look = [&]() -> Result<std::optional<SourceFrame>> {
+    if (session_->status().state == CameraState::kUp) was_up = true;
+    return fail(ErrorCode::kUnavailable, "no decodable frame");
+  };
+  const auto tell = [&]() -> Result<std::optional<SourceFrame>> {
+    third.set_value();
+    return fail(ErrorCode::kUnavailable, "no decodable frame");
+  };
+  const auto began = std::chrono::steady_clock::now();
+  start({{.steps = {frame(0, true, true), look}},
+         {.steps = {frame(0, true, true), look}},
+         {.steps = {frame(0, true, true), tell}}});
+  third.get_future().wait();
+  EXPECT_GE(std::chrono::steady_clock::now() - began, 600ms) << "250 and 500 ms, up to 20 % less";
+  EXPECT_FALSE(was_up);
+  session_.reset();
+}
+
 TEST_F(CameraSessionTest, LimitsEndTheCamera) {
   options_.max_answers = 2;
   start({{.steps = {frame(0), frame(1, false), frame(2), frame(3)}}});

@@ -97,7 +97,10 @@ bool SinkRunner::insist(const std::function<Result<void>()>& attempt) {
     const MutexLock lock(mu_);
     const auto now = std::chrono::steady_clock::now();
     if (is_stopping_ && !stop_seen_) stop_seen_ = now;
-    if (stop_seen_ && now - *stop_seen_ >= options_.stop_patience) return false;
+    if (stop_seen_ && now - *stop_seen_ >= options_.stop_patience) {
+      is_dead_ = true;  // what is still queued would take an attempt each
+      return false;
+    }
     stopping_.wait_for(
         mu_, is_stopping_ ? Duration(std::chrono::milliseconds(50)) : options_.retry_every);
   }
