@@ -176,6 +176,7 @@ void CameraSession::run() {
       if (is_restart_wanted_) continue;
       status_.state = error ? CameraState::kFailed : CameraState::kEnded;
       status_.last_error = error ? error->message() : std::string();
+      status_.is_cut_short = error && has_picture_;
       has_ended_ = true;
       break;
     }
@@ -214,7 +215,8 @@ std::optional<Error> CameraSession::run_epoch() {
   is_next_stream_start_ = true;
   is_next_scene_start_ = true;
   picture_unchanged_since_.reset();
-  bool has_frame = false, has_picture = false;
+  bool has_frame = false;
+  has_picture_ = false;
   auto status_due = clock_.now();
   while (!is_stopping_) {
     Result<std::optional<SourceFrame>> read = source->read();
@@ -223,7 +225,7 @@ std::optional<Error> CameraSession::run_epoch() {
       if (!has_frame) {
         return Error(ErrorCode::kInvalidArgument, "the source ended without a single frame");
       }
-      if (!has_picture)
+      if (!has_picture_)
         return Error(ErrorCode::kInvalidArgument, "none of its frames could be decoded");
       return std::nullopt;
     }
@@ -238,9 +240,9 @@ std::optional<Error> CameraSession::run_epoch() {
     }
     has_frame = true;
     // A camera whose frames all fail to decode is not up.
-    if (!has_picture && !(*read)->is_failed &&
+    if (!has_picture_ && !(*read)->is_failed &&
         ((*read)->picture || source->counts().frames_decoded > 0)) {
-      has_picture = true;
+      has_picture_ = true;
       backoff_.reset();
       if (epoch_ > options_.first.epoch) spdlog::info("{}: up again", options_.id);
       set_state(CameraState::kUp);

@@ -34,7 +34,8 @@ void add_counts(SourceCounts& sum, const SourceCounts& counts);
 
 struct CameraStatus {
   CameraState state = CameraState::kConnecting;
-  std::string last_error;  ///< of the source; empty: none since it is up
+  std::string last_error;     ///< of the source; empty: none since it is up
+  bool is_cut_short = false;  ///< failed, a file, after some of its pictures
   std::int64_t reconnects = 0;
   StreamFacts facts;
   SourceCounts source;  ///< summed over the epochs
@@ -133,6 +134,7 @@ class CameraSession {
   std::atomic<std::int32_t>
       epoch_;  ///< written by thread_, under mu_ so that a stop holds it still
   bool has_opened_ = false;
+  bool has_picture_ = false;  ///< one was decodable in this epoch
   bool is_next_stream_start_ = true;
   bool is_next_scene_start_ = true;
   Backoff backoff_;

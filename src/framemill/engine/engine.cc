@@ -763,10 +763,11 @@ bool RunReport::is_conserved() const {
          });
 }
 
-std::vector<std::string> RunReport::failures() const {
+std::vector<std::string> RunReport::failures(CutFiles cut_files) const {
   std::vector<std::string> lines;
   for (const CameraReport& camera : cameras) {
-    if (camera.status.state == CameraState::kFailed) {
+    const bool is_taken = cut_files == CutFiles::kAreTaken && camera.status.is_cut_short;
+    if (camera.status.state == CameraState::kFailed && !is_taken) {
       lines.push_back(fmt::format("{}: {}", camera.id, camera.status.last_error));
     }
   }

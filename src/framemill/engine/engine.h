@@ -47,6 +47,9 @@ struct CameraReport {
   std::int64_t rung_changes = 0;
 };
 
+/// What a file is that breaks off after some of its pictures.
+enum class CutFiles { kAreFailures, kAreTaken };
+
 /// A run as it stands; final after Engine::finish().
 struct RunReport {
   std::string run_id;
@@ -90,7 +93,8 @@ struct RunReport {
   /// captured = sum of the outcomes + in flight, for each camera and those that were removed.
   [[nodiscard]] bool is_conserved() const;
   /// Why the exit status is 1, one line each; empty: all done.
-  [[nodiscard]] std::vector<std::string> failures() const;
+  [[nodiscard]] std::vector<std::string> failures(
+      CutFiles cut_files = CutFiles::kAreFailures) const;
 };
 
 /// How much a report is to say.
