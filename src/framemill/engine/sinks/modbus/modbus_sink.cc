@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -13,6 +14,7 @@
 #include <modbus/modbus.h>
 #include <netdb.h>
 #include <poll.h>
+#include <spdlog/spdlog.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -70,9 +72,14 @@ int port_of(int fd) {
 }
 
 std::int64_t number_of(std::string_view camera_state) {
-  constexpr std::array<std::string_view, 6> kStates{"connecting", "up",    "frozen",
-                                                    "down",       "ended", "failed"};
+  // As RegisterMap::CameraNumber.
+  constexpr std::array<std::string_view, 7> kStates{"connecting", "up",     "frozen", "down",
+                                                    "ended",      "failed", "paused"};
   return std::ranges::find(kStates, camera_state) - kStates.begin();
+}
+
+int first_register_of_camera(std::size_t place) {
+  return RegisterMap::kFirstCamera + RegisterMap::kCameraRegisters * static_cast<int>(place);
 }
 
 std::int64_t number_of(AlarmSeverity severity) { return static_cast<std::int64_t>(severity) + 1; }
@@ -111,6 +118,8 @@ Result<std::unique_ptr<ModbusSink>> ModbusSink::create(ModbusSinkOptions options
                               "folder that exists and is writable",
                               o.map_path));
   }
+  if (const std::string left_out = o.map.left_out(); !left_out.empty())
+    spdlog::warn("modbus: {}", left_out);
   Result<int> listener = listen_on(o.listen);
   if (!listener) return fail(listener.error());
   Server& server = *sink->server_;
@@ -132,9 +141,7 @@ Result<std::unique_ptr<ModbusSink>> ModbusSink::create(ModbusSinkOptions options
     sink->set_register(RegisterMap::kRules, static_cast<std::int64_t>(o.map.rules().size()));
     sink->set_register(RegisterMap::kDeviceBusy, RegisterMap::kUnknown);
     for (std::size_t i = 0; i < o.map.cameras().size(); ++i)
-      sink->set_register(
-          RegisterMap::kFirstCamera + RegisterMap::kCameraRegisters * static_cast<int>(i) + 8,
-          RegisterMap::kUnknown);
+      sink->set_register(first_register_of_camera(i) + 8, RegisterMap::kUnknown);
     for (std::size_t i = 0; i < o.map.rules().size(); ++i)
       sink->set_register(
           RegisterMap::kFirstRule + RegisterMap::kRuleRegisters * static_cast<int>(i) + 1,
@@ -164,12 +171,15 @@ void ModbusSink::set_bit(int address, bool value) {
   server_->mapping->tab_input_bits[address] = value ? 1 : 0;
 }
 
-void ModbusSink::set_rule(std::size_t rule, AlarmState state) {
+void ModbusSink::set_rule(const RuleKey& rule, OpenAlarm alarm) {
+  const AlarmState state = alarm.state;
   if (state == AlarmState::kCleared)
     open_.erase(rule);
   else
-    open_[rule] = state;
-  const auto i = static_cast<int>(rule);
+    open_[rule] = alarm;
+  const std::optional<std::size_t> place = options_.map.find_rule(rule.first, rule.second);
+  if (!place) return;
+  const auto i = static_cast<int>(*place);
   set_bit(RegisterMap::kFirstOpenBit + i, state != AlarmState::kCleared);
   set_bit(RegisterMap::kFirstUnseenBit + i, state == AlarmState::kRaised);
   set_register(RegisterMap::kFirstRule + RegisterMap::kRuleRegisters * i,
@@ -180,9 +190,9 @@ void ModbusSink::set_rule(std::size_t rule, AlarmState state) {
 
 void ModbusSink::sum_up() {
   std::int64_t unseen = 0, worst = 0;
-  for (const auto& [rule, state] : open_) {
-    unseen += state == AlarmState::kRaised;
-    worst = std::max(worst, number_of(options_.map.rules()[rule].severity));
+  for (const auto& [rule, alarm] : open_) {
+    unseen += alarm.state == AlarmState::kRaised;
+    worst = std::max(worst, number_of(alarm.severity));
   }
   set_register(RegisterMap::kOpen, static_cast<std::int64_t>(open_.size()));
   set_register(RegisterMap::kUnseen, unseen);
@@ -192,22 +202,23 @@ void ModbusSink::sum_up() {
 }
 
 Result<void> ModbusSink::write_alarm(const AlarmEvent& event) {
-  const std::optional<std::size_t> rule = options_.map.find_rule(event.camera_id, event.rule);
-  if (!rule) return {};
   const MutexLock lock(mu_);
-  set_rule(*rule, event.state);
+  set_rule({event.camera_id, event.rule}, {event.state, event.severity});
   sum_up();
   return {};
 }
 
 Result<void> ModbusSink::write_status(const RunStatus& status) {
   const MutexLock lock(mu_);
+  std::vector<bool> is_there(options_.map.cameras().size(), false);
+  std::set<CameraIndex> indices;
   for (const RunStatus::Camera& camera : status.cameras) {
     const auto found = std::ranges::find(options_.map.cameras(), camera.id);
     if (found == options_.map.cameras().end()) continue;
-    const int at =
-        RegisterMap::kFirstCamera +
-        RegisterMap::kCameraRegisters * static_cast<int>(found - options_.map.cameras().begin());
+    const auto place = static_cast<std::size_t>(found - options_.map.cameras().begin());
+    is_there[place] = true;
+    indices.insert(camera.index);
+    const int at = first_register_of_camera(place);
     set_register(at, number_of(camera.state));
     set_wide(at + 1, camera.answered);
     set_wide(at + 3, camera.unanswered);
@@ -223,15 +234,24 @@ Result<void> ModbusSink::write_status(const RunStatus& status) {
     }
     if (camera.fidelity) set_register(at + 8, std::llround(*camera.fidelity * 1000));
   }
+  for (std::size_t i = 0; i < is_there.size(); ++i) {
+    if (is_there[i]) continue;
+    const int at = first_register_of_camera(i);
+    set_register(at, static_cast<std::int64_t>(RegisterMap::CameraNumber::kRemoved));
+    set_register(at + 7, 0);
+    set_register(at + 8, RegisterMap::kUnknown);
+  }
+  std::erase_if(answered_, [&](const auto& one) { return !indices.contains(one.first); });
   for (const RunStatus::Rule& one : status.rules) {
+    set_rule({one.camera_id, one.id}, {!one.is_open          ? AlarmState::kCleared
+                                       : one.is_acknowledged ? AlarmState::kAcknowledged
+                                                             : AlarmState::kRaised,
+                                       one.severity});
     const std::optional<std::size_t> rule = options_.map.find_rule(one.camera_id, one.id);
     if (!rule) continue;
     const int at = RegisterMap::kFirstRule + RegisterMap::kRuleRegisters * static_cast<int>(*rule);
     set_wide(at + 2, one.events);
     set_wide(at + 4, std::llround(std::min(one.value * 100, 4e9)));
-    set_rule(*rule, !one.is_open          ? AlarmState::kCleared
-                    : one.is_acknowledged ? AlarmState::kAcknowledged
-                                          : AlarmState::kRaised);
   }
   set_register(RegisterMap::kDeviceBusy, status.device_busy
                                              ? std::llround(*status.device_busy * 1000)
