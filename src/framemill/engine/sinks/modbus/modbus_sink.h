@@ -22,7 +22,8 @@ struct ModbusSinkOptions {
 /// A Modbus/TCP server that shows how the run stands (RegisterMap), for PLCs and SCADA systems. It
 /// keeps no queue: whoever asks sees the present. Alarms of rules that are not in the map, as those
 /// that came while running, count in the sums. At most 16 clients; one that says nothing for a
-/// minute, or half a request, is let go. Reading only.
+/// minute, sends half a request, or does not read its replies is let go; none is waited for.
+/// Reading only.
 class ModbusSink final : public ResultSink {
  public:
   /// Errors: kInvalidArgument (address taken or wrong, document not writable).
@@ -44,6 +45,8 @@ class ModbusSink final : public ResultSink {
   struct Server;
   explicit ModbusSink(ModbusSinkOptions options);
   void run();
+  /// Answers what a client has asked, without waiting for it. False: it is let go.
+  bool serve(std::size_t place) EXCLUDES(mu_);
   using RuleKey = std::pair<CameraId, std::string>;
   struct OpenAlarm {
     AlarmState state = AlarmState::kRaised;

@@ -1,7 +1,9 @@
 #include "framemill/engine/sinks/modbus/modbus_sink.h"
 
 #include <array>
+#include <cerrno>
 #include <span>
+#include <thread>
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
@@ -62,7 +64,8 @@ class RawClient {
     send(request(4, address, count));
     const std::vector<std::uint8_t> data = receive();
     std::vector<int> values;
-    for (std::size_t i = 0; i + 1 < data.size(); i += 2) values.push_back(data[i] * 256 + data[i + 1]);
+    for (std::size_t i = 0; i + 1 < data.size(); i += 2)
+      values.push_back(data[i] * 256 + data[i + 1]);
     return values;
   }
   /// From address 0: heartbeat, some open, some unseen.
@@ -142,6 +145,56 @@ TEST(ModbusSink, SaysThatACameraIsPausedOrGone) {
   ASSERT_TRUE(sink->write_status(status));
   EXPECT_THAT(client.registers(second, 10),
               ElementsAre(7, 1, 4464, 0, 0, 0, 0, 0, RegisterMap::kUnknown, 0));
+}
+
+TEST(ModbusSink, AClientThatDoesNotReadHoldsNobodyUp) {
+  const std::unique_ptr<ModbusSink> sink = open_sink();
+  RawClient other(sink->port());
+  EXPECT_FALSE(other.registers(0, 1).empty());
+  RawClient mute(sink->port());  // gone before the sink: a server that waits for it goes on then
+  std::vector<std::uint8_t> requests;
+  for (int i = 0; i < 100; ++i) {
+    const auto one = RawClient::request(4, RegisterMap::kFirstCamera, 20);
+    requests.insert(requests.end(), one.begin(), one.end());
+  }
+  // Until the server does not take any more, or has let go of it.
+  const auto until = std::chrono::steady_clock::now() + 5s;
+  for (int stuck = 0; stuck < 100 && std::chrono::steady_clock::now() < until;) {
+    if (mute.send(requests) >= 0) {
+      stuck = 0;
+      continue;
+    }
+    if (errno != EAGAIN) break;
+    ++stuck;
+    std::this_thread::sleep_for(1ms);
+  }
+  ASSERT_FALSE(other.registers(0, 1).empty());
+  ASSERT_TRUE(sink->write_alarm(event_of("gate-1", AlarmState::kRaised, AlarmSeverity::kInfo)));
+  EXPECT_TRUE(other.bit(RegisterMap::kFirstOpenBit));
+}
+
+TEST(ModbusSink, TakesRequestsAsTheyCome) {
+  const std::unique_ptr<ModbusSink> sink = open_sink();
+  RawClient client(sink->port());
+  const auto one = RawClient::request(4, RegisterMap::kCameras, 1);
+  std::vector<std::uint8_t> two(one.begin(), one.end());
+  two.insert(two.end(), one.begin(), one.begin() + 3);
+  client.send(two);
+  EXPECT_THAT(client.receive(), ElementsAre(0, 2));
+  std::this_thread::sleep_for(300ms);
+  client.send(std::span(one).subspan(3));
+  EXPECT_THAT(client.receive(), ElementsAre(0, 2)) << "the second came in two pieces";
+
+  client.send(RawClient::request(6, 0, 1));
+  EXPECT_THAT(client.receive(), ElementsAre(1)) << "no writing";
+  client.send(RawClient::request(4, 0, 126));
+  EXPECT_THAT(client.receive(), ElementsAre(3)) << "too many";
+  client.send(RawClient::request(1, 0, 0));
+  EXPECT_THAT(client.receive(), ElementsAre(3)) << "none";
+  client.send(RawClient::request(3, 65'000, 1));
+  EXPECT_THAT(client.receive(), ElementsAre(2)) << "nothing is there";
+  client.send(std::vector<std::uint8_t>(8, 0xFF));
+  EXPECT_TRUE(client.receive().empty()) << "not Modbus: let go";
 }
 
 }  // namespace
