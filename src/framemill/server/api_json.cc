@@ -164,6 +164,7 @@ Json run_json(const RunFigures& figures) {
   for (const SinkCounts& sink : report.sinks) {
     Json entry{{"sink", sink.name}, {"written", sink.written}, {"lost", sink.lost}};
     if (sink.is_failing) entry["error"] = sink.last_error;
+    if (Json spool = spool_json(sink.spool); !spool.is_null()) entry["spool"] = std::move(spool);
     sinks.push_back(std::move(entry));
   }
   return {{"run", report.run_id},
@@ -207,6 +208,8 @@ std::vector<std::string> troubles_of(const RunReport& report) {
   add(CameraState::kFrozen, "show a frozen picture");
   for (const SinkCounts& sink : report.sinks) {
     if (sink.is_failing) reasons.emplace_back("a sink fails");
+    if (!sink.spool.last_error.empty())
+      reasons.emplace_back("a sink cannot deliver, what is meant for its peer waits on disk");
   }
   return reasons;
 }
