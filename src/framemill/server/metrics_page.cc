@@ -11,9 +11,10 @@ namespace {
 
 using Type = PrometheusText::Type;
 
-/// Around the usual deadlines: 33 ms is a frame, 100 and 200 ms are what cameras promise.
-constexpr std::array kLatencyBounds{.005, .01, .02, .033, .05, .075, .1,
-                                    .15,  .2,  .3,  .5,   .75, 1.0,  2.0};
+/// Around the usual deadlines: 33 ms is a frame, 100 and 200 ms are what cameras promise. Beyond
+/// the longest slo that can be promised, a minute: a quantile ends at the last bound.
+constexpr std::array kLatencyBounds{.005, .01, .02, .033, .05, .075, .1,   .15,  .2,   .3,
+                                    .5,   .75, 1.0, 2.0,  5.0, 10.0, 30.0, 60.0, 120.0};
 constexpr std::array kPriorities{Priority::kCritical, Priority::kNormal, Priority::kBackground};
 constexpr std::array kOrigins{Origin::kInferred, Origin::kPropagated, Origin::kReused};
 

@@ -6,6 +6,7 @@
 namespace framemill {
 namespace {
 
+using namespace std::chrono_literals;
 using testing::HasSubstr;
 
 std::string page_of(const RunReport& report) {
@@ -32,6 +33,25 @@ TEST(MetricsPage, ShowsTheTroubleOfASpooledSink) {
   EXPECT_THAT(page, HasSubstr("framemill_sink_retries_total{sink=\"mqtt\"} 7\n"));
   report.sinks[0].spool.last_error.clear();
   EXPECT_THAT(page_of(report), HasSubstr("framemill_sink_failing{sink=\"mqtt\"} 0\n"));
+}
+
+TEST(MetricsPage, KnowsLatenciesBeyondEverySlo) {
+  RunReport report;
+  LatencyHistogram& latency =
+      report.removed[static_cast<std::size_t>(Priority::kNormal)].latency[0];
+  for (const Duration one : {3s, 8s, 45s, 70s}) latency.record(one);
+  const std::string page = page_of(report);
+  const auto bucket = [](std::string_view bound, int count) {
+    return HasSubstr(
+        "framemill_answer_latency_seconds_bucket{priority=\"normal\",origin=\"inferred\",le=\"" +
+        std::string(bound) + "\"} " + std::to_string(count) + "\n");
+  };
+  EXPECT_THAT(page, bucket("2", 0));
+  EXPECT_THAT(page, bucket("5", 1));
+  EXPECT_THAT(page, bucket("10", 2));
+  EXPECT_THAT(page, bucket("30", 2));
+  EXPECT_THAT(page, bucket("60", 3));
+  EXPECT_THAT(page, bucket("120", 4));
 }
 
 }  // namespace
