@@ -1,11 +1,13 @@
 """Results and events where a sqlite sink keeps them: all of the run and of those before, by time, camera and class, in pages."""
 import datetime
+import json
 import time
 import unittest
 
 import framemill
-from framemill import DEMO_CLIP, DEMO_MODEL
-from test_server import ServerTest
+from framemill import DEMO_CLIP, DEMO_MODEL, free_port
+from pymodbus.client import ModbusTcpClient
+from test_server import ServerTest, SYNTHETIC
 
 
 class HistoryTest(ServerTest):
@@ -100,6 +102,33 @@ class HistoryTest(ServerTest):
         self.wait_for(lambda: self.ask("GET", "/api/v1/results").json["results"])
         self.assertEqual(self.ask("GET", "/api/v1/results").json["source"], "memory")
         self.assertEqual(self.ask("GET", "/api/v1/events").json["source"], "database")
+        self.stop()
+
+    def test_an_alarm_is_there_after_a_restart(self):
+        modbus_port = free_port()
+        gone = {"url": f"rtsp://127.0.0.1:{free_port()}/x", "rules": [{"id": "down", "kind": "camera_down", "for": "500ms", "latch": True}]}
+        server = 'camera_networks: ["127.0.0.0/8"]'
+        sinks = f'sinks: [{{type: modbus, listen: "127.0.0.1:{modbus_port}"}}]\n'
+        config = self.config([f'{{id: gate-1, url: "{SYNTHETIC}"}}', json.dumps({"id": "gone", **gone})], server=server) + sinks
+        self.start_server(config)
+        alarms = lambda: self.ask("GET", "/api/v1/alarms").json["alarms"]
+        raised = self.wait_for(alarms)
+        # One that comes while the run goes on has no bit, but counts.
+        self.assertEqual(self.ask("POST", "/api/v1/cameras", {"id": "late", **gone}).status, 201)
+        client = ModbusTcpClient("127.0.0.1", port=modbus_port)
+        self.assertTrue(client.connect())
+        self.wait_for(lambda: client.read_input_registers(4, 2).registers == [2, 2])
+        self.assertEqual(client.read_coils(1, 2).bits[:2], [True, True])
+        client.close()
+        self.stop()
+        self.start_server(config)
+        self.assertIn(raised[0], alarms())
+        self.assertEqual(self.ask("GET", "/api/v1/cameras/gone").json["stats"]["alarms"], 1)
+        path = "/api/v1/alarms/" + raised[0]["alarm_id"]
+        self.assertEqual(self.ask("GET", path).json, raised[0])
+        self.assertEqual(self.ask("POST", path + "/acknowledge", {"by": "anna"}).json["acknowledged_by"], "anna")
+        self.assertEqual([a["alarm_id"] for a in self.ask("GET", "/api/v1/alarms?state=acknowledged").json["alarms"]], [raised[0]["alarm_id"]])
+        self.assertEqual(len(self.ask("GET", "/api/v1/alarms?state=all").json["alarms"]), 2, "that of the camera that is no more, too")
         self.stop()
 
 

@@ -9,6 +9,7 @@ import urllib.parse
 import urllib.request
 
 from framemill import OUTCOMES, ROOT, free_port
+from peers import Receiver
 from test_server import ServerTest, SYNTHETIC
 
 PROMETHEUS = ROOT / "deploy/prometheus"
@@ -60,6 +61,26 @@ class MetricsTest(ServerTest):
         for name in ("framemill_inferences_total", "framemill_answer_latency_seconds_count", "framemill_answer_latency_seconds_bucket"):
             for labels, value in before[name].items():
                 self.assertGreaterEqual(after[name][labels], value, name + labels)
+        self.stop()
+
+    def test_a_peer_that_is_gone_is_told_while_it_is(self):
+        receiver = Receiver()
+        receiver.status = 503
+        self.addCleanup(receiver.stop)
+        sinks = f'sinks: [{{type: webhook, url: "http://127.0.0.1:{receiver.port}/hook", send: answers, batch: 100}}]\n'
+        self.start_server(self.synthetic("gate-1") + sinks)
+        troubles = lambda: [reason for reason in self.ask("GET", "/readyz").json["reasons"] if "sink" in reason]
+        sink = lambda: next(sink for sink in self.ask("GET", "/api/v1/run").json["sinks"] if sink["sink"] == "webhook")
+        metric = lambda name: parse(self.ask("GET", "/metrics").body.decode())[0][name]['{sink="webhook"}']
+        self.wait_for(troubles)
+        self.assertIn("503", self.wait_for(lambda: sink().get("spool"))["error"])
+        self.assertEqual(metric("framemill_sink_failing"), 1)
+        self.wait_for(lambda: metric("framemill_sink_spooled_messages") > 0 and metric("framemill_sink_retries_total") > 0)
+        receiver.status = 200
+        self.wait_for(lambda: not troubles())
+        self.wait_for(lambda: metric("framemill_sink_delivered_total") > 0 and metric("framemill_sink_failing") == 0)
+        self.assertNotIn("error", sink()["spool"])
+        self.assertEqual(metric("framemill_sink_dropped_total"), 0)
         self.stop()
 
     @unittest.skipUnless(shutil.which("promtool"), "promtool is not installed")

@@ -210,6 +210,14 @@ export interface Plan {
   explanation: string;
 }
 
+export interface Sink {
+  sink: string;
+  written: number;
+  lost: number;
+  error?: string;
+  spool?: {waiting: number; waiting_bytes: number; delivered: number; dropped: number; retries: number; error?: string};
+}
+
 export interface Run {
   run: string;
   version: string;
@@ -220,7 +228,7 @@ export interface Run {
   counts: Counts;
   fidelity: Fidelity | null;
   fidelity_target: {target: number; status: string; explanation: string} | null;
-  sinks: {sink: string; written: number; lost: number; error?: string}[];
+  sinks: Sink[];
   can_change: boolean;
   config_path: string | null;
 }

@@ -1,6 +1,6 @@
 import {useEffect, useState} from "preact/hooks";
 import {ask} from "./api.ts";
-import type {Device, Plan, Run} from "./api_types.ts";
+import type {Device, Plan, Run, Sink} from "./api_types.ts";
 import {Chart, type Line} from "./chart.tsx";
 import * as format from "./format.ts";
 import {store, useTopics} from "./store.ts";
@@ -117,13 +117,23 @@ export function Fleet() {
         <section class="card wide">
           <h2>Sinks</h2>
           <table class="plain"><tbody>
-            {run.sinks.map((sink) => <tr key={sink.sink}><th scope="row">{sink.sink}</th><td>{`${format.count(sink.written)} written`}</td>
-              <td>{sink.lost > 0 ? <span class="severity critical">{`${format.count(sink.lost)} lost`}</span> : "none lost"}</td><td>{sink.error}</td></tr>)}
+            {run.sinks.map((sink) => <tr key={sink.sink}><th scope="row">{sink.sink}</th><td>{told(sink)}</td>
+              <td>{missed(sink) > 0 ? <span class="severity critical">{`${format.count(missed(sink))} lost`}</span> : "none lost"}</td>
+              <td>{(sink.error || sink.spool?.error) && <span class="severity warning">fails</span>} {sink.error ?? sink.spool?.error}</td></tr>)}
           </tbody></table>
         </section>
       )}
     </main>
   );
+}
+
+/** What its file has, or its peer took; what is in the spool only has reached nobody. */
+function told({written, spool}: Sink): string {
+  return spool ? `${format.count(spool.delivered)} delivered, ${format.count(spool.waiting)} waiting on disk` : `${format.count(written)} written`;
+}
+
+function missed({lost, spool}: Sink): number {
+  return lost + (spool?.dropped ?? 0);
 }
 
 const OUT_REASONS: Record<string, string> = {

@@ -101,6 +101,17 @@ Json target_json(const std::optional<FidelityTargetReport>& target) {
           {"explanation", target->explanation}};
 }
 
+Json spool_json(const SpoolCounts& spool) {
+  if (spool.waiting + spool.delivered + spool.dropped + spool.retries == 0) return nullptr;
+  Json json{{"waiting", spool.waiting},
+            {"waiting_bytes", spool.waiting_bytes},
+            {"delivered", spool.delivered},
+            {"dropped", spool.dropped},
+            {"retries", spool.retries}};
+  if (!spool.last_error.empty()) json["error"] = spool.last_error;
+  return json;
+}
+
 Json source_json(const SourceCounts& source) {
   return {{"packets", source.packets},
           {"packets_skipped", source.packets_skipped},

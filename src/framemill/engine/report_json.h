@@ -21,6 +21,8 @@ namespace framemill {
 [[nodiscard]] nlohmann::ordered_json fidelity_json(const std::optional<FidelityFigure>& figure);
 /// Null where no fidelity is to be held.
 [[nodiscard]] nlohmann::ordered_json target_json(const std::optional<FidelityTargetReport>& target);
+/// Null for a sink without a spool, or one that nothing went through.
+[[nodiscard]] nlohmann::ordered_json spool_json(const SpoolCounts& spool);
 [[nodiscard]] nlohmann::ordered_json source_json(const SourceCounts& source);
 
 }  // namespace framemill

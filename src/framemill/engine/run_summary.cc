@@ -116,15 +116,7 @@ std::string to_summary_json(const RunReport& report) {
     Json entry{{"sink", sink.name}, {"written", sink.written}, {"lost", sink.lost}};
     if (!sink.last_error.empty()) entry["error"] = sink.last_error;
     if (sink.alarms > 0) entry["alarms"] = sink.alarms;
-    const SpoolCounts& spool = sink.spool;
-    if (spool.waiting + spool.delivered + spool.dropped + spool.retries > 0) {
-      entry["spool"] = {{"waiting", spool.waiting},
-                        {"waiting_bytes", spool.waiting_bytes},
-                        {"delivered", spool.delivered},
-                        {"dropped", spool.dropped},
-                        {"retries", spool.retries}};
-      if (!spool.last_error.empty()) entry["spool"]["error"] = spool.last_error;
-    }
+    if (Json spool = spool_json(sink.spool); !spool.is_null()) entry["spool"] = std::move(spool);
     json["sinks"].push_back(entry);
   }
   if (report.trace) {

@@ -68,7 +68,13 @@ void SinkRunner::stop() {
 SinkCounts SinkRunner::counts() const {
   SpoolCounts spool = sink_->spool();
   const MutexLock lock(mu_);
-  return {std::string(sink_->name()), written_, lost_, last_error_, alarms_, std::move(spool)};
+  return {.name = std::string(sink_->name()),
+          .written = written_,
+          .lost = lost_,
+          .last_error = last_error_,
+          .is_failing = is_failing_,
+          .alarms = alarms_,
+          .spool = std::move(spool)};
 }
 
 void SinkRunner::note_error(const Error& error) {
@@ -77,6 +83,7 @@ void SinkRunner::note_error(const Error& error) {
     const MutexLock lock(mu_);
     is_new = last_error_ != error.message();
     last_error_ = error.message();
+    is_failing_ = true;
   }
   if (is_new) spdlog::error("{}", error.message());
 }
@@ -85,7 +92,10 @@ bool SinkRunner::insist(const std::function<Result<void>()>& attempt) {
   const auto began = std::chrono::steady_clock::now();
   while (!is_dead_) {
     const Result<void> result = attempt();
-    if (result) return true;
+    if (result) {
+      note_success();
+      return true;
+    }
     note_error(result.error());
     const bool is_given_up = options_.give_up_after > Duration::zero() &&
                              std::chrono::steady_clock::now() - began >= options_.give_up_after;
@@ -162,7 +172,10 @@ void SinkRunner::run() {
       }
     } else if (const auto* const status = std::get_if<std::shared_ptr<const RunStatus>>(&*item)) {
       const Result<void> shown = sink_->write_status(**status);
-      if (!shown) note_error(shown.error());
+      if (shown)
+        note_success();
+      else
+        note_error(shown.error());
     }
   }
   flush();

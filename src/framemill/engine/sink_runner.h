@@ -20,6 +20,7 @@ struct SinkCounts {
   std::int64_t written = 0;
   std::int64_t lost = 0;    ///< offered but never written: queue full, or the sink failed for good
   std::string last_error;   ///< empty: none so far
+  bool is_failing = false;  ///< with that error, now; false: it works, or works again
   std::int64_t alarms = 0;  ///< changes of alarms written
   SpoolCounts spool;
 };
@@ -80,6 +81,7 @@ class SinkRunner {
   /// Tries until it works, the sink is dead, or patience after stop() ends; true where it worked.
   bool insist(const std::function<Result<void>()>& attempt);
   void note_error(const Error& error) EXCLUDES(mu_);
+  void note_success() { is_failing_ = is_dead_.load(); }
 
   const std::unique_ptr<ResultSink> sink_;  // used by thread_ only
   const Options options_;
@@ -96,6 +98,7 @@ class SinkRunner {
   std::atomic<std::int64_t> alarms_settled_{0};
   std::atomic<bool> is_stopping_{false};
   std::atomic<bool> is_dead_{false};
+  std::atomic<bool> is_failing_{false};
   mutable Mutex mu_;
   CondVar stopping_;                        // wakes what waits: a retry, or answers that gather
   bool has_alarm_ GUARDED_BY(mu_) = false;  ///< came while answers gathered

@@ -87,6 +87,26 @@ TEST(SinkRunner, AFailureThatPassesLosesNothing) {
   EXPECT_EQ(recorded->seqs.size(), 10U);
   EXPECT_EQ(runner.counts().lost, 0);
   EXPECT_EQ(runner.counts().last_error, "disk full");
+  EXPECT_FALSE(runner.counts().is_failing) << "it works again";
+}
+
+TEST(SinkRunner, IsFailingWhileItFails) {
+  auto recorded = std::make_shared<Recorded>();
+  for (int i = 0; i < 1'000'000; ++i) {
+    recorded->next_results.emplace_back(fail(ErrorCode::kResourceExhausted, "disk full"));
+  }
+  SinkRunner runner(std::make_unique<RecordingSink>(recorded), {.retry_every = 1ms}, nullptr);
+  EXPECT_FALSE(runner.counts().is_failing);
+  runner.offer(answer(0));
+  while (!runner.counts().is_failing) std::this_thread::yield();  // hangs where it does not say so
+  {
+    const std::lock_guard lock(recorded->mu);
+    recorded->next_results.clear();
+  }
+  while (runner.counts().is_failing) std::this_thread::yield();
+  EXPECT_EQ(runner.counts().last_error, "disk full");
+  runner.stop();
+  EXPECT_EQ(runner.counts().written, 1);
 }
 
 TEST(SinkRunner, AFinalFailureIsReportedOnceAndTheRestCountsAsLost) {
@@ -100,6 +120,7 @@ TEST(SinkRunner, AFinalFailureIsReportedOnceAndTheRestCountsAsLost) {
   runner.stop();
   EXPECT_EQ(runner.counts().lost, 10);
   EXPECT_EQ(runner.counts().written, 0);
+  EXPECT_TRUE(runner.counts().is_failing);
 }
 
 TEST(SinkRunner, GivesUpAfterTheTimeGiven) {

@@ -12,6 +12,7 @@
 #include "framemill/base/mutex.h"
 #include "framemill/base/result.h"
 #include "framemill/core/alarm.h"
+#include "framemill/engine/alarms/alarm.h"
 
 namespace framemill {
 
@@ -24,7 +25,8 @@ struct AlarmView {
 };
 
 /// The alarms of a run as people see them. The engine's rules own alarms; this keeps what they
-/// said, bounded: of more than `alarms_max` the oldest cleared ones are forgotten first.
+/// said, bounded: of more than `alarms_max` the oldest cleared ones are forgotten; open ones stay,
+/// of which a rule has one at most. What is asked of it, it asks of their book where it has one.
 /// Thread-safety: all members, any thread.
 class AlarmBoard {
  public:
@@ -36,8 +38,14 @@ class AlarmBoard {
 
   /// What the rules said; events of an alarm come in order, repetitions do no harm.
   AlarmView take(const AlarmEvent& event) EXCLUDES(mu_);
-  /// An alarm of an earlier run. It counts as none of this one's raises.
-  void restore(AlarmView alarm) EXCLUDES(mu_);
+  /// The rules' own record, over all runs. Both outlive the last call of the board.
+  struct Book {
+    std::function<Result<std::vector<Alarm>>(const AlarmQuery&)> list;
+    std::function<Result<Alarm>(const std::string& alarm_id)> find;
+  };
+  /// From here on questions go to `book`. What is open in it is on the board, too, and counts as
+  /// none of this run's raises.
+  void attach(Book book) EXCLUDES(mu_);
   void set_acknowledge(Acknowledge acknowledge) EXCLUDES(mu_);
 
   struct Query {
@@ -62,11 +70,14 @@ class AlarmBoard {
   [[nodiscard]] std::map<Series, std::int64_t> raised_counts() const EXCLUDES(mu_);
 
  private:
+  [[nodiscard]] Book book() const EXCLUDES(mu_);
+
   const std::size_t alarms_max_;
   mutable Mutex mu_;
   std::map<std::string, AlarmView> alarms_ GUARDED_BY(mu_);  ///< by id, which sorts by time
   std::map<Series, std::int64_t> raised_ GUARDED_BY(mu_);
   Acknowledge acknowledge_ GUARDED_BY(mu_);
+  Book book_ GUARDED_BY(mu_);
 };
 
 }  // namespace framemill

@@ -163,7 +163,8 @@ Json run_json(const RunFigures& figures) {
   Json sinks = Json::array();
   for (const SinkCounts& sink : report.sinks) {
     Json entry{{"sink", sink.name}, {"written", sink.written}, {"lost", sink.lost}};
-    if (!sink.last_error.empty()) entry["error"] = sink.last_error;
+    if (sink.is_failing) entry["error"] = sink.last_error;
+    if (Json spool = spool_json(sink.spool); !spool.is_null()) entry["spool"] = std::move(spool);
     sinks.push_back(std::move(entry));
   }
   return {{"run", report.run_id},
@@ -185,6 +186,32 @@ Json run_json(const RunFigures& figures) {
           {"host", host_json(figures)},
           {"devices", std::move(devices)},
           {"sinks", std::move(sinks)}};
+}
+
+std::vector<std::string> troubles_of(const RunReport& report) {
+  std::vector<std::string> reasons;
+  for (const DeviceReport& device : report.devices) {
+    if (device.is_serving) continue;
+    reasons.push_back(fmt::format("device {} is out ({})", device.name, to_string(device.reason)));
+  }
+  if (report.is_stopped_early) reasons.emplace_back("the run ends");
+  const auto count = [&report](CameraState state) {
+    return std::ranges::count(report.cameras, state,
+                              [](const CameraReport& camera) { return camera.status.state; });
+  };
+  const auto add = [&](CameraState state, std::string_view what) {
+    if (const auto cameras = count(state); cameras > 0)
+      reasons.push_back(fmt::format("{} of {} cameras {}", cameras, report.cameras.size(), what));
+  };
+  add(CameraState::kDown, "are down");
+  add(CameraState::kFailed, "have failed");
+  add(CameraState::kFrozen, "show a frozen picture");
+  for (const SinkCounts& sink : report.sinks) {
+    if (sink.is_failing) reasons.emplace_back("a sink fails");
+    if (!sink.spool.last_error.empty())
+      reasons.emplace_back("a sink cannot deliver, what is meant for its peer waits on disk");
+  }
+  return reasons;
 }
 
 Json plan_json(const RunFigures& figures) {

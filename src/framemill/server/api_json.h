@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -23,6 +24,8 @@ namespace framemill {
 [[nodiscard]] nlohmann::ordered_json device_json(const DeviceFigures& device);
 [[nodiscard]] nlohmann::ordered_json host_json(const RunFigures& figures);
 [[nodiscard]] nlohmann::ordered_json run_json(const RunFigures& figures);
+/// What is wrong with the run now, for readiness; names no camera, sink or address.
+[[nodiscard]] std::vector<std::string> troubles_of(const RunReport& report);
 [[nodiscard]] nlohmann::ordered_json plan_json(const RunFigures& figures);
 [[nodiscard]] nlohmann::ordered_json event_json(const RunEvent& event);
 [[nodiscard]] nlohmann::ordered_json alarm_json(const AlarmView& alarm);

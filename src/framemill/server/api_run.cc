@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "framemill/engine/run_summary.h"
@@ -33,26 +32,7 @@ HttpResponse Api::get_readiness(const Call& call) {
     const RunReport& report = figures->report;
     const bool has_device = std::ranges::any_of(report.devices, &DeviceReport::is_serving);
     is_ready = has_device && !report.is_stopped_early;
-    for (const DeviceReport& device : report.devices) {
-      if (device.is_serving) continue;
-      reasons.push_back(
-          fmt::format("device {} is out ({})", device.name, to_string(device.reason)));
-    }
-    if (report.is_stopped_early) reasons.emplace_back("the run ends");
-    const auto count = [&report](CameraState state) {
-      return std::ranges::count(report.cameras, state,
-                                [](const CameraReport& camera) { return camera.status.state; });
-    };
-    const auto add = [&](CameraState state, std::string_view what) {
-      if (const auto cameras = count(state); cameras > 0)
-        reasons.push_back(fmt::format("{} of {} cameras {}", cameras, report.cameras.size(), what));
-    };
-    add(CameraState::kDown, "are down");
-    add(CameraState::kFailed, "have failed");
-    add(CameraState::kFrozen, "show a frozen picture");
-    for (const SinkCounts& sink : report.sinks) {
-      if (!sink.last_error.empty()) reasons.emplace_back("a sink fails");
-    }
+    reasons = troubles_of(report);
   }
   const Json body{{"ready", is_ready}, {"degraded", !reasons.empty()}, {"reasons", reasons}};
   return json_response(dump(body) + "\n", is_ready ? 200 : 503);

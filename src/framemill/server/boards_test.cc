@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
+#include "framemill/engine/alarms/alarm_book.h"
 #include "framemill/server/alarm_board.h"
 #include "framemill/server/answer_board.h"
 #include "framemill/server/event_log.h"
@@ -175,6 +177,77 @@ TEST(AlarmBoard, PagesFiltersAndForgetsClearedOnesFirst) {
   EXPECT_THAT(ids(board.newest({.before = "04", .limit = 1})), ElementsAre("03"));
   EXPECT_THAT(ids(board.newest({.camera = "gate-2"})), ElementsAre("03"));
   EXPECT_TRUE(board.newest({.state = AlarmState::kCleared}).empty());
+}
+
+TEST(AlarmBoard, ForgetsNoOpenOne) {
+  AlarmBoard board(3);
+  for (const char* const id : {"01", "02", "03", "04", "05"})
+    board.take(event_of(id, AlarmState::kRaised));
+  EXPECT_TRUE(board.find("01"));
+  EXPECT_EQ(board.open_counts()["gate-1"], 5);
+}
+
+TEST(AlarmBoard, AfterARestartAllIsThereThatTheBookHas) {
+  const TempFolder folder;
+  const auto open_book = [&] { return *AlarmBook::create(folder / "alarms.db"); };
+  const auto raise_of = [](const std::string& camera, int second, bool is_latched) {
+    const WallTime at(std::chrono::seconds(1'000'000 + second));
+    return AlarmBook::Raise{.id = new_alarm_id(at),
+                            .camera_id = camera,
+                            .rule = "dock",
+                            .kind = "presence",
+                            .message = "1 person",
+                            .run = "RUN",
+                            .picture_path = {},
+                            .severity = AlarmSeverity::kCritical,
+                            .is_latched = is_latched,
+                            .at = at,
+                            .seq = 7};
+  };
+  const AlarmBook::Raise latched = raise_of("gate-1", 0, true);
+  constexpr int kLater = 600;
+  {
+    const std::unique_ptr<AlarmBook> book = open_book();
+    book->raise(latched);
+    for (int i = 1; i <= kLater; ++i) {
+      const AlarmBook::Raise later = raise_of("gate-2", 2 * i, false);
+      book->raise(later);
+      book->clear("gate-2", "dock", later.at + 1s);
+    }
+  }
+  const std::unique_ptr<AlarmBook> book = open_book();
+  AlarmBoard board(100);
+  board.attach({.list = [&](const AlarmQuery& query) { return book->list(query); },
+                .find = [&](const std::string& id) { return book->find(id); }});
+  board.set_acknowledge([&](const std::string& id, const std::string& by) -> Result<void> {
+    if (const Result<Alarm> done = book->acknowledge(id, by, WallTime(2'000'000s)); !done)
+      return fail(done.error());
+    return {};
+  });
+  EXPECT_EQ(board.open_counts()["gate-1"], 1);
+  EXPECT_EQ(board.newest({.is_open_only = true}).size(), 1U);
+  EXPECT_EQ(board.newest({.state = AlarmState::kRaised}).at(0).raised.alarm_id, latched.id);
+  EXPECT_TRUE(board.newest({.state = AlarmState::kAcknowledged}).empty());
+  EXPECT_TRUE(board.newest({.severity = AlarmSeverity::kInfo}).empty());
+  EXPECT_EQ(board.newest({.state = AlarmState::kCleared, .limit = 1000}).size(),
+            std::size_t{kLater});
+  AlarmBoard::Query page{.limit = 100};
+  std::size_t seen = 0;
+  std::string before;
+  for (std::vector<AlarmView> alarms = board.newest(page); !alarms.empty();
+       alarms = board.newest(page)) {
+    seen += alarms.size();
+    before = alarms.back().raised.alarm_id;
+    page.before = before;
+  }
+  EXPECT_EQ(seen, kLater + 1U);
+  EXPECT_TRUE(board.raised_counts().empty()) << "none of this run";
+
+  const Result<AlarmView> done = board.acknowledge(latched.id, "anna");
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->acknowledged_by, "anna");
+  book->clear("gate-1", "dock", WallTime(2'000'001s));
+  EXPECT_EQ(board.find(latched.id)->state, AlarmState::kCleared);
 }
 
 }  // namespace

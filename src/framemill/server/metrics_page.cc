@@ -11,9 +11,10 @@ namespace {
 
 using Type = PrometheusText::Type;
 
-/// Around the usual deadlines: 33 ms is a frame, 100 and 200 ms are what cameras promise.
-constexpr std::array kLatencyBounds{.005, .01, .02, .033, .05, .075, .1,
-                                    .15,  .2,  .3,  .5,   .75, 1.0,  2.0};
+/// Around the usual deadlines: 33 ms is a frame, 100 and 200 ms are what cameras promise. Beyond
+/// the longest slo that can be promised, a minute: a quantile ends at the last bound.
+constexpr std::array kLatencyBounds{.005, .01, .02, .033, .05, .075, .1,   .15,  .2,   .3,
+                                    .5,   .75, 1.0, 2.0,  5.0, 10.0, 30.0, 60.0, 120.0};
 constexpr std::array kPriorities{Priority::kCritical, Priority::kNormal, Priority::kBackground};
 constexpr std::array kOrigins{Origin::kInferred, Origin::kPropagated, Origin::kReused};
 
@@ -202,13 +203,32 @@ void write_host(PrometheusText& page, const RunReport& report, const RunFigures&
 
 void write_sinks(PrometheusText& page, const RunReport& report) {
   if (report.sinks.empty()) return;
+  const auto spooled = [&](std::string_view name, Type type, std::string_view help,
+                           std::int64_t SpoolCounts::*count) {
+    page.family(name, type, help);
+    for (const SinkCounts& sink : report.sinks)
+      page.sample({{"sink", sink.name}}, static_cast<double>(sink.spool.*count));
+  };
   page.family("framemill_sink_written_total", Type::kCounter, "Answers that the sink took.");
   for (const SinkCounts& sink : report.sinks)
     page.sample({{"sink", sink.name}}, static_cast<double>(sink.written));
-  page.family("framemill_sink_spooled_bytes", Type::kGauge,
-              "On disk, not delivered yet; 0 for a sink without a spool.");
+  page.family("framemill_sink_failing", Type::kGauge,
+              "1 while the sink cannot be written, or cannot deliver to its peer, else 0.");
   for (const SinkCounts& sink : report.sinks)
-    page.sample({{"sink", sink.name}}, static_cast<double>(sink.spool.waiting_bytes));
+    page.sample({{"sink", sink.name}}, sink.is_failing || !sink.spool.last_error.empty() ? 1 : 0);
+  spooled("framemill_sink_spooled_bytes", Type::kGauge,
+          "On disk, not delivered yet; 0 for a sink without a spool.", &SpoolCounts::waiting_bytes);
+  spooled("framemill_sink_spooled_messages", Type::kGauge,
+          "Answers and alarms on disk, not delivered yet.", &SpoolCounts::waiting);
+  spooled("framemill_sink_delivered_total", Type::kCounter, "Messages that the sink's peer took.",
+          &SpoolCounts::delivered);
+  spooled(
+      "framemill_sink_dropped_total", Type::kCounter,
+      "Messages that its peer never got: the oldest where the spool was full, and those that it "
+      "refused for good.",
+      &SpoolCounts::dropped);
+  spooled("framemill_sink_retries_total", Type::kCounter, "Deliveries that failed.",
+          &SpoolCounts::retries);
   page.family("framemill_sink_lost_total", Type::kCounter, "Answers that the sink never got.");
   for (const SinkCounts& sink : report.sinks)
     page.sample({{"sink", sink.name}}, static_cast<double>(sink.lost));

@@ -23,8 +23,6 @@
 namespace framemill {
 namespace {
 
-constexpr std::size_t kRestoredAlarms = 500;
-
 constexpr std::size_t kAnswersMax = 100'000;
 constexpr std::size_t kAnswersOfCameraMax = 300;
 constexpr std::size_t kEventsMax = 2'000;
@@ -64,30 +62,6 @@ std::string_view event_kind(CameraState state) {
       break;
   }
   return {};
-}
-
-/// What the book of alarms still holds of earlier runs, newest first.
-void restore_alarms(Engine& engine, AlarmBoard& board) {
-  const Result<std::vector<Alarm>> kept = engine.alarms().list({.limit = kRestoredAlarms});
-  if (!kept) return;  // the engine has said what is wrong with its disk
-  for (const Alarm& alarm : *kept) {
-    AlarmView view;
-    view.raised.alarm_id = alarm.id;
-    view.raised.severity = alarm.severity;
-    view.raised.camera_id = alarm.camera_id;
-    view.raised.rule = alarm.rule;
-    view.raised.kind = alarm.kind;
-    view.raised.message = alarm.message;
-    view.raised.at = alarm.raised_at;
-    view.raised.run = alarm.run;
-    view.raised.seq = alarm.seq;
-    view.raised.picture_path = alarm.picture_path;
-    view.state = alarm.state;
-    view.acknowledged_at = alarm.acknowledged_at;
-    view.acknowledged_by = alarm.acknowledged_by;
-    view.cleared_at = alarm.cleared_at;
-    board.restore(std::move(view));
-  }
 }
 
 }  // namespace
@@ -256,7 +230,9 @@ void RunServer::attach(
   State& s = *state_;
   s.open_databases();
   if (acknowledge_alarm) s.alarms.set_acknowledge(std::move(acknowledge_alarm));
-  restore_alarms(engine, s.alarms);
+  s.alarms.attach(
+      {.list = [&engine](const AlarmQuery& query) { return engine.alarms().list(query); },
+       .find = [&engine](const std::string& id) { return engine.alarms().find(id); }});
   s.hub.attach(engine.report(ReportDetail::kQuick).run_id, engine.camera_directory());
   s.add_event("run_started", "", "the run has started", "");
   s.meter.start(engine);

@@ -31,6 +31,8 @@ struct Alarm {
 struct AlarmQuery {
   std::optional<CameraId> camera;
   bool is_open_only = false;  ///< leaves out those that are cleared
+  std::optional<AlarmState> state;
+  std::optional<AlarmSeverity> severity;
   std::optional<WallTime> raised_from;
   std::optional<WallTime> raised_before;
   std::string

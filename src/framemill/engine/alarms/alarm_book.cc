@@ -293,13 +293,15 @@ Result<std::vector<Alarm>> AlarmBook::list(const AlarmQuery& query) const {
   std::vector<Alarm> alarms;
   const auto is_wanted = [&](const Alarm& alarm) {
     return (!query.camera || alarm.camera_id == *query.camera) &&
+           (!query.state || alarm.state == *query.state) &&
+           (!query.severity || alarm.severity == *query.severity) &&
            (!query.raised_from || alarm.raised_at >= *query.raised_from) &&
            (!query.raised_before || alarm.raised_at < *query.raised_before) &&
            (query.before_id.empty() || alarm.id < query.before_id);
   };
   for (const auto& [key, alarm] : open_)
     if (is_wanted(alarm)) alarms.push_back(alarm);
-  if (!query.is_open_only) {
+  if (!query.is_open_only && query.state.value_or(AlarmState::kCleared) == AlarmState::kCleared) {
     for (const auto& [id, alarm] : unsaved_)
       if (alarm.cleared_at && is_wanted(alarm)) alarms.push_back(alarm);
     std::string sql = fmt::format("SELECT {} FROM alarms WHERE cleared_ms IS NOT NULL", kColumns);
@@ -307,12 +309,14 @@ Result<std::vector<Alarm>> AlarmBook::list(const AlarmQuery& query) const {
     if (query.raised_from) sql += " AND raised_ms>=?2";
     if (query.raised_before) sql += " AND raised_ms<?3";
     if (!query.before_id.empty()) sql += " AND id<?4";
+    if (query.severity) sql += " AND severity=?6";
     Statement rows = database_->prepare(sql + " ORDER BY id DESC LIMIT ?5");
     if (query.camera) rows.bind(0, std::string_view(*query.camera));
     if (query.raised_from) rows.bind(1, to_milliseconds(*query.raised_from));
     if (query.raised_before) rows.bind(2, to_milliseconds(*query.raised_before));
     if (!query.before_id.empty()) rows.bind(3, std::string_view(query.before_id));
     rows.bind(4, static_cast<std::int64_t>(query.limit));
+    if (query.severity) rows.bind(5, static_cast<std::int64_t>(*query.severity));
     while (true) {
       const Result<bool> has_row = rows.step();
       if (!has_row) return fail(has_row.error());

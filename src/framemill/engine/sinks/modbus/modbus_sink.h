@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "framemill/base/mutex.h"
 #include "framemill/engine/result_sink.h"
@@ -19,8 +20,10 @@ struct ModbusSinkOptions {
 };
 
 /// A Modbus/TCP server that shows how the run stands (RegisterMap), for PLCs and SCADA systems. It
-/// keeps no queue: whoever asks sees the present. At most 16 clients; one that says nothing for a
-/// minute, or half a request, is let go. Reading only.
+/// keeps no queue: whoever asks sees the present. Alarms of rules that are not in the map, as those
+/// that came while running, count in the sums. At most 16 clients; one that says nothing for a
+/// minute, sends half a request, or does not read its replies is let go; none is waited for.
+/// Reading only.
 class ModbusSink final : public ResultSink {
  public:
   /// Errors: kInvalidArgument (address taken or wrong, document not writable).
@@ -42,7 +45,15 @@ class ModbusSink final : public ResultSink {
   struct Server;
   explicit ModbusSink(ModbusSinkOptions options);
   void run();
-  void set_rule(std::size_t rule, AlarmState state) REQUIRES(mu_);
+  /// Answers what a client has asked, without waiting for it. False: it is let go.
+  bool serve(std::size_t place) EXCLUDES(mu_);
+  using RuleKey = std::pair<CameraId, std::string>;
+  struct OpenAlarm {
+    AlarmState state = AlarmState::kRaised;
+    AlarmSeverity severity = AlarmSeverity::kWarning;
+  };
+  /// Of any rule: only those in the map have bits and registers of their own.
+  void set_rule(const RuleKey& rule, OpenAlarm alarm) REQUIRES(mu_);
   void sum_up() REQUIRES(mu_);
   void set_register(int address, std::int64_t value) REQUIRES(mu_);
   void set_wide(int address, std::int64_t value) REQUIRES(mu_);
@@ -53,7 +64,7 @@ class ModbusSink final : public ResultSink {
   std::unique_ptr<Server> server_;
   std::atomic<bool> is_stopping_{false};
   Mutex mu_;  ///< guards the registers inside of server_, too
-  std::map<std::size_t, AlarmState> open_ GUARDED_BY(mu_);  ///< by rule
+  std::map<RuleKey, OpenAlarm> open_ GUARDED_BY(mu_);
   std::map<CameraIndex, std::pair<WallTime, std::int64_t>> answered_ GUARDED_BY(mu_);
   std::thread thread_;  // last member
 };

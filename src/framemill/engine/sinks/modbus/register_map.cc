@@ -8,8 +8,22 @@ namespace framemill {
 
 RegisterMap::RegisterMap(std::vector<CameraId> cameras, std::vector<Rule> rules)
     : cameras_(std::move(cameras)), rules_(std::move(rules)) {
-  cameras_.resize(std::min(cameras_.size(), kCamerasMax));
-  rules_.resize(std::min(rules_.size(), kRulesMax));
+  if (cameras_.size() > kCamerasMax) {
+    cameras_left_out_ = cameras_.size() - kCamerasMax;
+    cameras_.resize(kCamerasMax);
+  }
+  if (rules_.size() > kRulesMax) {
+    rules_left_out_ = rules_.size() - kRulesMax;
+    rules_.resize(kRulesMax);
+  }
+}
+
+std::string RegisterMap::left_out() const {
+  if (cameras_left_out_ + rules_left_out_ == 0) return {};
+  return fmt::format(
+      "the last {} cameras and {} rules of the configuration have no registers and bits of their "
+      "own (room is for {} and {}); their alarms count in the sums",
+      cameras_left_out_, rules_left_out_, kCamerasMax, kRulesMax);
 }
 
 int RegisterMap::bits() const { return kFirstUnseenBit + static_cast<int>(rules_.size()); }
@@ -32,12 +46,15 @@ std::string RegisterMap::markdown() const {
       "Addresses count from 0, as they go over the wire. Bits can be read as coils (function 1) or "
       "discrete\ninputs (2), registers as holding (3) or input registers (4); writing is refused. "
       "32-bit values lie in two\nregisters, the high word first. Cameras and rules stand in the "
-      "order of the configuration: what is added at\nthe end moves nothing.\n\n"
+      "order of the configuration: what is added at\nthe end moves nothing. Cameras and rules that "
+      "are added while framemill runs get addresses at its next start;\ntheir alarms count in bits "
+      "1 and 2 and registers 4 to 6 at once.{}\n\n"
       "## Bits\n\n| address | 1 means |\n|---|---|\n"
       "| {} | heartbeat: turns over each second; one that stands still means that framemill does "
       "|\n"
       "| {} | some alarm is open |\n| {} | some alarm is open and nobody has acknowledged it |\n",
-      kVersion, kHeartbeatBit, kAnyOpenBit, kAnyUnseenBit);
+      kVersion, left_out().empty() ? "" : "\n\nNot all is here: " + left_out() + ".", kHeartbeatBit,
+      kAnyOpenBit, kAnyUnseenBit);
   const auto name = [](const Rule& rule) {
     return fmt::format("{} `{}` ({}, {})",
                        rule.camera_id.empty() ? "the run's" : "`" + rule.camera_id + "`", rule.id,
@@ -62,12 +79,12 @@ std::string RegisterMap::markdown() const {
     const auto row = [&](int address, std::string_view what) {
       text += fmt::format("| {} | `{}`: {} |\n", address, cameras_[i], what);
     };
-    row(at, "0 connecting, 1 up, 2 frozen, 3 down, 4 ended, 5 failed");
+    row(at, "0 connecting, 1 up, 2 frozen, 3 down, 4 ended, 5 failed, 6 paused, 7 removed");
     const auto two = [&](int offset, std::string_view what) {
       text +=
           fmt::format("| {}-{} | `{}`: {} |\n", at + offset, at + offset + 1, cameras_[i], what);
     };
-    two(1, "answers, 32 bits");
+    two(1, "answers since it was added or changed, 32 bits");
     two(3, "sampled frames without an answer, 32 bits");
     two(5, "answers after their deadline, 32 bits");
     row(at + 7, "answers a second, in 0.1");

@@ -45,11 +45,25 @@ class RegisterMap {
   static constexpr std::size_t kCamerasMax = 1990;
   static constexpr std::size_t kRulesMax = 7500;
   static constexpr std::uint16_t kUnknown = 65'535;
+  // The first register of a camera.
+  enum class CameraNumber : std::uint8_t {
+    kConnecting,
+    kUp,
+    kFrozen,
+    kDown,
+    kEnded,
+    kFailed,
+    kPaused,
+    kRemoved  ///< was in the configuration at the start, and is not any more
+  };
 
+  /// What goes beyond the limits is left out, see left_out().
   RegisterMap(std::vector<CameraId> cameras, std::vector<Rule> rules);
 
   [[nodiscard]] const std::vector<CameraId>& cameras() const { return cameras_; }
   [[nodiscard]] const std::vector<Rule>& rules() const { return rules_; }
+  /// Says what found no place; empty: all is in.
+  [[nodiscard]] std::string left_out() const;
   [[nodiscard]] int bits() const;       ///< highest address + 1
   [[nodiscard]] int registers() const;  ///< likewise
   [[nodiscard]] std::optional<std::size_t> find_rule(const CameraId& camera,
@@ -60,6 +74,7 @@ class RegisterMap {
  private:
   std::vector<CameraId> cameras_;
   std::vector<Rule> rules_;
+  std::size_t cameras_left_out_ = 0, rules_left_out_ = 0;
 };
 
 }  // namespace framemill

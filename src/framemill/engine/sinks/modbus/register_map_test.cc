@@ -16,6 +16,9 @@ TEST(RegisterMap, NothingOverlaps) {
             RegisterMap::kFirstRule);
   EXPECT_LE(full.bits(), 65'536);
   EXPECT_LE(full.registers(), 65'536);
+  EXPECT_THAT(full.left_out(), testing::HasSubstr("the last 3010 cameras and 12500 rules"));
+  EXPECT_THAT(full.markdown(), testing::HasSubstr(full.left_out()));
+  EXPECT_EQ(RegisterMap({"c"}, {}).left_out(), "");
 }
 
 TEST(RegisterMap, TheDocumentNamesEveryCameraAndRule) {

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <filesystem>
 #include <random>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -160,6 +161,7 @@ struct Peer {
   CondVar changed;
   std::vector<std::string> keys GUARDED_BY(mu);
   bool is_down GUARDED_BY(mu) = false;
+  bool wants_status = false;  ///< set before the sink is opened
   std::string refused GUARDED_BY(mu);
   Duration linger{0};  ///< set before the sink is opened
 
@@ -184,6 +186,12 @@ class FakeOutlet final : public Outlet {
     peer_.changed.notify_all();
     return {};
   }
+  Result<void> show(const RunStatus&) override {
+    const MutexLock lock(peer_.mu);
+    if (peer_.is_down) return fail(ErrorCode::kUnavailable, "down");
+    return {};
+  }
+  [[nodiscard]] bool wants_status() const override { return peer_.wants_status; }
   void interrupt() override {}
   [[nodiscard]] std::size_t batch_max() const override { return 10; }
   [[nodiscard]] Duration linger() const override { return peer_.linger; }
@@ -256,6 +264,21 @@ TEST_F(SpooledSinkTest, ThePeerComesBack) {
   std::vector<std::string> want;
   for (int i = 0; i < 100; ++i) want.push_back("RUN/gate-1/" + std::to_string(i));
   EXPECT_EQ(peer_.keys, want) << "in order, each once: the peer takes a batch whole or not at all";
+}
+
+TEST_F(SpooledSinkTest, APeerThatIsBackIsNoTroubleThoughNothingWaits) {
+  peer_.wants_status = true;
+  peer_.set_down(true);
+  const auto sink = open_sink("RUN");
+  ASSERT_TRUE(sink->write_status({}));
+  while (sink->spool().last_error.empty()) std::this_thread::yield();
+  EXPECT_EQ(sink->spool().last_error, "down");
+  peer_.set_down(false);
+  while (!sink->spool().last_error.empty()) {  // hangs where it is not taken back
+    ASSERT_TRUE(sink->write_status({}));
+    std::this_thread::sleep_for(1ms);
+  }
+  sink->finish();
 }
 
 TEST_F(SpooledSinkTest, AnswersWaitForCompanyAndAlarmsDoNot) {

@@ -176,7 +176,8 @@ void SpooledSink::run() {
     bool has_failed = false;
     if (status && outlet_->wants_status()) {
       const Result<void> shown = outlet_->show(*status);
-      if (!shown) note(shown);
+      // A peer that can be shown something is not gone; whether it takes what waits is seen below.
+      if (!shown || alarms_->waiting() + answers_->waiting() == 0) note(shown);
       has_failed = !shown;
     }
     const std::optional<bool> delivered = has_failed ? std::nullopt : deliver_some();

@@ -1,0 +1,58 @@
+#include "framemill/server/metrics_page.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace framemill {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+std::string page_of(const RunReport& report) {
+  return metrics_page(report, RunFigures{}, AlarmBoard(1), ServerFigures{});
+}
+
+TEST(MetricsPage, ShowsTheTroubleOfASpooledSink) {
+  RunReport report;
+  report.sinks.push_back({.name = "mqtt",
+                          .written = 1000,
+                          .last_error = {},
+                          .spool = {.waiting = 900,
+                                    .waiting_bytes = 12'345,
+                                    .delivered = 5,
+                                    .dropped = 95,
+                                    .retries = 7,
+                                    .last_error = "refused"}});
+  const std::string page = page_of(report);
+  EXPECT_THAT(page, HasSubstr("framemill_sink_failing{sink=\"mqtt\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_sink_spooled_bytes{sink=\"mqtt\"} 12345\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_sink_spooled_messages{sink=\"mqtt\"} 900\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_sink_delivered_total{sink=\"mqtt\"} 5\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_sink_dropped_total{sink=\"mqtt\"} 95\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_sink_retries_total{sink=\"mqtt\"} 7\n"));
+  report.sinks[0].spool.last_error.clear();
+  EXPECT_THAT(page_of(report), HasSubstr("framemill_sink_failing{sink=\"mqtt\"} 0\n"));
+}
+
+TEST(MetricsPage, KnowsLatenciesBeyondEverySlo) {
+  RunReport report;
+  LatencyHistogram& latency =
+      report.removed[static_cast<std::size_t>(Priority::kNormal)].latency[0];
+  for (const Duration one : {3s, 8s, 45s, 70s}) latency.record(one);
+  const std::string page = page_of(report);
+  const auto bucket = [](std::string_view bound, int count) {
+    return HasSubstr(
+        "framemill_answer_latency_seconds_bucket{priority=\"normal\",origin=\"inferred\",le=\"" +
+        std::string(bound) + "\"} " + std::to_string(count) + "\n");
+  };
+  EXPECT_THAT(page, bucket("2", 0));
+  EXPECT_THAT(page, bucket("5", 1));
+  EXPECT_THAT(page, bucket("10", 2));
+  EXPECT_THAT(page, bucket("30", 2));
+  EXPECT_THAT(page, bucket("60", 3));
+  EXPECT_THAT(page, bucket("120", 4));
+}
+
+}  // namespace
+}  // namespace framemill
