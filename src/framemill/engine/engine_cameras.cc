@@ -336,8 +336,8 @@ Result<void> Engine::State::change(const CameraSettings& settings_of_camera) {
                       .is_audited = camera.policy == PolicyKind::kAdaptive,
                       .group = static_cast<std::uint32_t>(camera.model)});
   scheduler->add_camera(scheduled(camera));
-  alarms->forget_camera(old->index);
   watch(camera);
+  alarms->forget_camera(old->index);  // where that failed
   {
     const MutexLock lock(mu);
     start_session(camera, Duration::zero());
