@@ -204,6 +204,7 @@ void Engine::State::start_session(Camera& camera, Duration start_delay) {
   session.max_answers = engine.max_answers;
   session.is_fast = is_fast;
   session.start_delay = start_delay;
+  session.is_paused = camera.is_paused;
   const bool is_beside_critical =
       from.priority != Priority::kCritical &&
       std::ranges::any_of(settings.cameras, [](const CameraSettings& other) {
@@ -332,6 +333,7 @@ Result<void> Engine::State::change(const CameraSettings& settings_of_camera) {
   Result<std::unique_ptr<Camera>> made = make_camera(settings_of_camera, old->session->position());
   CHECK(made.has_value());  // check_change() has seen its classes
   Camera& camera = **made;
+  camera.is_paused = old->session->is_paused();  // whoever paused it did so for a reason
   audits->add_camera({.ledger = camera.ledger,
                       .is_audited = camera.policy == PolicyKind::kAdaptive,
                       .group = static_cast<std::uint32_t>(camera.model)});

@@ -214,6 +214,22 @@ TEST(LiveCameras, PausedOnesAreSilentUntilTheyAreResumed) {
   run.finish();
 }
 
+TEST(LiveCameras, APausedOneStaysPausedOverAChange) {
+  LiveEngine run({synthetic("first"), synthetic("other")});
+  run.wait_for_answers("first", 2);
+  ASSERT_TRUE(run->pause_camera("first"));
+  const auto state = [&] { return run->report().cameras[0].status.state; };
+  run.wait_for([&] { return state() == CameraState::kPaused; });
+  ASSERT_TRUE(run->change_camera(synthetic("first", 25)));
+  const std::int64_t answers = run.answers_of("first");
+  run.wait_for_answers("other", 10);
+  EXPECT_EQ(state(), CameraState::kPaused);
+  EXPECT_EQ(run.answers_of("first"), answers);
+  ASSERT_TRUE(run->resume_camera("first"));
+  run.wait_for_answers("first", 2);
+  run.finish();
+}
+
 TEST(LiveCameras, OneThatHasEndedIsStartedAnew) {
   CameraSettings ends = synthetic("ends");
   ends.url = "synthetic://?size=64x64&rate=50&objects=1&frames=5";

@@ -29,6 +29,7 @@ struct Engine::State {
     std::size_t model = 0;
     PolicyKind policy = PolicyKind::kFull;
     CameraPosition first;
+    bool is_paused = false;                  ///< from its start on
     AnswerLedger* ledger = nullptr;          ///< one of `ledgers`
     std::unique_ptr<CameraSession> session;  ///< null before start()
     /// What was counted under its id by indices before this one; null: nothing.
