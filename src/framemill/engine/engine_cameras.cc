@@ -418,6 +418,8 @@ void Engine::State::keep_house() {
       if (is_finishing) return;
       const std::unique_ptr<CameraCounts> counts = next->ledger->retire();
       CHECK(counts != nullptr);
+      at_rest.inferences.resize(settings.models.size());
+      at_rest.add(next->settings.priority, next->model, *counts);
       add_counts(next->source_before, next->session->status().source);
       if (next->counts_before) counts->merge(*next->counts_before);
       const auto successor = std::ranges::find_if(
@@ -430,11 +432,7 @@ void Engine::State::keep_house() {
       } else {
         if (!removed) removed = std::make_unique<Removed>();
         if (!retired.front().is_replaced) ++removed->cameras;
-        const auto priority = static_cast<std::size_t>(next->settings.priority);
-        removed->counts[priority].merge(*counts);
-        removed->inferences.resize(settings.models.size());
-        for (std::size_t i = 0; i < counts->inferences.size(); ++i)
-          removed->inferences[next->model][i] += counts->inferences[i];
+        removed->counts.merge(*counts);
         add_counts(removed->source, next->source_before);
       }
       audits->remove_camera(next->index);
