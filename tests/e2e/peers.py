@@ -137,7 +137,11 @@ class Receiver:
 
     def messages(self):
         """All that was taken, in the order of arrival; with batches, too."""
-        return [json.loads(line) for status, _, body, _ in list(self.requests) if status < 300 for line in body.splitlines()]
+        bodies = {}  # as for an idempotent receiver, only the first of each key
+        for status, headers, body, _ in list(self.requests):
+            if status < 300:
+                bodies.setdefault(headers["Idempotency-Key"], body)
+        return [json.loads(line) for body in bodies.values() for line in body.splitlines()]
 
     def stop(self):
         self.server.shutdown()

@@ -154,6 +154,7 @@ int run_command(const std::vector<std::string>& args) {
       [&config] {
         if (config) config->ask("SIGHUP");
       });
+  if (server) server->open_databases();
   engine->start();
   if (server) {
     ConfigActions actions;

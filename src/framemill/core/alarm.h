@@ -29,10 +29,12 @@ struct AlarmEvent {
   std::string kind;                   ///< "presence", "line_crossing", "camera_down", ...
   std::string message;                ///< for people: "2 persons in zone dock"
   WallTime at;                        ///< of this change; for a raise, capture time of its frame
+  WallTime raised_at;                 ///< `at` of the raise
   std::optional<std::int64_t> seq;    ///< of the sampled frame that raised it; none without one
   std::string run;                    ///< the run that raised it, which `seq` counts in
   std::string by;                     ///< who acknowledged; empty: nobody, or the rule itself
   std::string picture_path;           ///< JPEG at the raise; empty: none
+  bool is_retold = false;  ///< made by an earlier run, where it did not arrive everywhere
 };
 
 [[nodiscard]] constexpr std::string_view to_string(AlarmSeverity severity) {

@@ -65,6 +65,7 @@ CameraSession::CameraSession(CameraSessionOptions options, SourceFactory factory
       seq_(options_.first.seq),
       epoch_(options_.first.epoch),
       backoff_(std::hash<std::string>{}(options_.id)),
+      is_pause_wanted_(options_.is_paused),
       thread_([this] {
         run();
         has_left_ = true;
@@ -128,6 +129,11 @@ bool CameraSession::redirect(bool is_paused, bool is_restarted) {
 bool CameraSession::pause() { return redirect(true, false); }
 bool CameraSession::resume() { return redirect(false, false); }
 bool CameraSession::restart() { return redirect(false, true); }
+
+bool CameraSession::is_paused() const {
+  const MutexLock lock(mu_);
+  return is_pause_wanted_;
+}
 
 CameraPosition CameraSession::position() const {
   const MutexLock lock(mu_);

@@ -56,6 +56,7 @@ struct CameraSessionOptions {
   SourceOptions source;
   bool is_reconnecting = true;  ///< live sources; files end instead
   Duration start_delay{0};      ///< the source is opened so much later
+  bool is_paused = false;       ///< it starts as after pause()
   Duration frozen_after = std::chrono::seconds(30);
   std::int64_t max_frames = 0;   ///< delivered; 0: no limit
   std::int64_t max_answers = 0;  ///< sampled; 0: no limit
@@ -96,6 +97,8 @@ class CameraSession {
   [[nodiscard]] bool restart() EXCLUDES(mu_);
   /// Whether the source has let go and the thread is at its end.
   [[nodiscard]] bool has_left() const { return has_left_; }
+  /// Whether pause() holds.
+  [[nodiscard]] bool is_paused() const EXCLUDES(mu_);
   /// After request_stop(): returns once the source has let go. By the owner, once.
   void join() { thread_.join(); }
   /// After request_stop() and wait_until_quiet().
@@ -146,7 +149,7 @@ class CameraSession {
   mutable Mutex mu_;
   CondVar stopping_;
   bool is_handing_over_ GUARDED_BY(mu_) = false;
-  bool is_pause_wanted_ GUARDED_BY(mu_) = false;
+  bool is_pause_wanted_ GUARDED_BY(mu_);
   bool is_restart_wanted_ GUARDED_BY(mu_) = false;
   bool has_ended_ GUARDED_BY(mu_) = false;          ///< the thread opens nothing any more
   std::shared_ptr<Source> source_ GUARDED_BY(mu_);  ///< for interrupt()

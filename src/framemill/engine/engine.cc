@@ -640,7 +640,7 @@ std::vector<std::shared_ptr<const Detector>> Engine::models() const {
 }
 
 CameraReport Engine::State::report_of(const Camera& camera, const SchedulerStatus& status,
-                                      ReportDetail detail) const {
+                                      ReportDetail detail, PartedCounts& parted) const {
   CameraReport report;
   report.id = camera.settings.id;
   report.index = camera.index;
@@ -658,6 +658,7 @@ CameraReport Engine::State::report_of(const Camera& camera, const SchedulerStatu
   report.rung = pool->detector(ladders[camera.model][rung]).facts().name;
   if (camera.session) report.status = camera.session->status();
   report.counts = camera.ledger->counts();
+  parted.add(camera.settings.priority, camera.model, report.counts);
   add_counts(report.status.source, camera.source_before);
   if (camera.counts_before) report.counts.merge(*camera.counts_before);
   if (camera.policy == PolicyKind::kAdaptive) {
@@ -710,8 +711,10 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
     for (const std::size_t rung : ladders[i]) rungs.push_back(pool->detector(rung).facts().name);
   }
   report.environment = environment;
+  report.parted = at_rest;
+  report.parted.inferences.resize(settings.models.size());
   for (const auto& camera : cameras) {
-    report.cameras.push_back(report_of(*camera, status, detail));
+    report.cameras.push_back(report_of(*camera, status, detail, report.parted));
     if (camera->policy == PolicyKind::kAdaptive && !report.fidelity) {
       report.fidelity = detail == ReportDetail::kFull ? audits->total() : audits->point_total();
     }
@@ -719,21 +722,17 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   if (removed) {
     report.removed_cameras = removed->cameras;
     report.removed = removed->counts;
-    report.removed_inferences = removed->inferences;
     report.removed_source = removed->source;
   }
   for (const Retired& old : retired) {
-    CameraReport of_index = report_of(*old.camera, status, ReportDetail::kQuick);
+    CameraReport of_index = report_of(*old.camera, status, ReportDetail::kQuick, report.parted);
     const auto successor = std::ranges::find(report.cameras, of_index.id, &CameraReport::id);
     if (old.is_replaced && successor != report.cameras.end()) {
       successor->counts.merge(of_index.counts);
       add_counts(successor->status.source, of_index.status.source);
     } else {
       ++report.removed_cameras;
-      report.removed[static_cast<std::size_t>(of_index.priority)].merge(of_index.counts);
-      report.removed_inferences.resize(settings.models.size());
-      for (std::size_t i = 0; i < of_index.counts.inferences.size(); ++i)
-        report.removed_inferences[old.camera->model][i] += of_index.counts.inferences[i];
+      report.removed.merge(of_index.counts);
       add_counts(report.removed_source, of_index.status.source);
     }
   }
@@ -743,7 +742,7 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
     const std::string path = settings.output.snapshot_dir + "/" + camera.id + ".jpg";
     if (std::filesystem::exists(path)) report.snapshots.push_back(path);
   }
-  report.total.merge(report.removed_total());
+  report.total.merge(report.removed);
   for (const auto& sink : sinks) report.sinks.push_back(sink->counts());
   if (trace) report.trace = trace->counts();
   report.is_stopped_early = is_stopped_early;
@@ -751,14 +750,15 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   return report;
 }
 
-CameraCounts RunReport::removed_total() const {
-  CameraCounts sum;
-  for (const CameraCounts& counts : removed) sum.merge(counts);
-  return sum;
+void PartedCounts::add(Priority priority, std::size_t model, const CameraCounts& counts) {
+  auto& of_priority = latency[static_cast<std::size_t>(priority)];
+  for (std::size_t i = 0; i < of_priority.size(); ++i) of_priority[i].merge(counts.latency[i]);
+  for (std::size_t i = 0; i < counts.inferences.size(); ++i)
+    inferences[model][i] += counts.inferences[i];
 }
 
 bool RunReport::is_conserved() const {
-  return removed_total().is_conserved() && std::ranges::all_of(cameras, [](const CameraReport& c) {
+  return removed.is_conserved() && std::ranges::all_of(cameras, [](const CameraReport& c) {
            return c.counts.is_conserved();
          });
 }

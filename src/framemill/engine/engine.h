@@ -50,6 +50,17 @@ struct CameraReport {
 /// What a file is that breaks off after some of its pictures.
 enum class CutFiles { kAreFailures, kAreTaken };
 
+/// Counts of all cameras, changed and removed ones included, by what each was when they were made:
+/// its sums never fall, whatever becomes of a camera.
+struct PartedCounts {
+  std::array<std::array<LatencyHistogram, 3>, 3> latency;  ///< by Priority and Origin
+  /// By model as configured, and purpose.
+  std::vector<std::array<std::int64_t, kInferencePurposeNames.size()>> inferences;
+
+  /// `counts` of a camera of this priority and model.
+  void add(Priority priority, std::size_t model, const CameraCounts& counts);
+};
+
 /// A run as it stands; final after Engine::finish().
 struct RunReport {
   std::string run_id;
@@ -73,14 +84,13 @@ struct RunReport {
   Environment environment;
   std::vector<CameraReport> cameras;  ///< of the run as it is now
   std::int64_t removed_cameras = 0;
-  std::array<CameraCounts, 3> removed;  ///< of those, by Priority; part of the total
-  /// Of those, inferences by purpose, by model; empty without any.
-  std::vector<std::array<std::int64_t, kInferencePurposeNames.size()>> removed_inferences;
+  CameraCounts removed;         ///< of those; part of the total
   SourceCounts removed_source;  ///< likewise
   std::vector<SinkCounts> sinks;
   std::optional<TraceCounts> trace;    ///< where one was asked for
   std::vector<std::string> snapshots;  ///< newest picture of each camera that has one
   CameraCounts total;
+  PartedCounts parted;
   std::optional<FidelityFigure> fidelity;  ///< over the adaptive cameras; none without one
   std::optional<FidelityTargetReport> fidelity_target;  ///< where one is to be held
   bool is_stopped_early = false;                        ///< by a signal or a sink that died
@@ -88,8 +98,6 @@ struct RunReport {
   /// finish(), end the process instead.
   bool is_device_hung = false;
 
-  /// Of all cameras that were removed.
-  [[nodiscard]] CameraCounts removed_total() const;
   /// captured = sum of the outcomes + in flight, for each camera and those that were removed.
   [[nodiscard]] bool is_conserved() const;
   /// Why the exit status is 1, one line each; empty: all done.

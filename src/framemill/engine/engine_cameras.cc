@@ -204,6 +204,7 @@ void Engine::State::start_session(Camera& camera, Duration start_delay) {
   session.max_answers = engine.max_answers;
   session.is_fast = is_fast;
   session.start_delay = start_delay;
+  session.is_paused = camera.is_paused;
   const bool is_beside_critical =
       from.priority != Priority::kCritical &&
       std::ranges::any_of(settings.cameras, [](const CameraSettings& other) {
@@ -332,12 +333,13 @@ Result<void> Engine::State::change(const CameraSettings& settings_of_camera) {
   Result<std::unique_ptr<Camera>> made = make_camera(settings_of_camera, old->session->position());
   CHECK(made.has_value());  // check_change() has seen its classes
   Camera& camera = **made;
+  camera.is_paused = old->session->is_paused();  // whoever paused it did so for a reason
   audits->add_camera({.ledger = camera.ledger,
                       .is_audited = camera.policy == PolicyKind::kAdaptive,
                       .group = static_cast<std::uint32_t>(camera.model)});
   scheduler->add_camera(scheduled(camera));
-  alarms->forget_camera(old->index);
   watch(camera);
+  alarms->forget_camera(old->index);  // where that failed
   {
     const MutexLock lock(mu);
     start_session(camera, Duration::zero());
@@ -416,6 +418,8 @@ void Engine::State::keep_house() {
       if (is_finishing) return;
       const std::unique_ptr<CameraCounts> counts = next->ledger->retire();
       CHECK(counts != nullptr);
+      at_rest.inferences.resize(settings.models.size());
+      at_rest.add(next->settings.priority, next->model, *counts);
       add_counts(next->source_before, next->session->status().source);
       if (next->counts_before) counts->merge(*next->counts_before);
       const auto successor = std::ranges::find_if(
@@ -428,11 +432,7 @@ void Engine::State::keep_house() {
       } else {
         if (!removed) removed = std::make_unique<Removed>();
         if (!retired.front().is_replaced) ++removed->cameras;
-        const auto priority = static_cast<std::size_t>(next->settings.priority);
-        removed->counts[priority].merge(*counts);
-        removed->inferences.resize(settings.models.size());
-        for (std::size_t i = 0; i < counts->inferences.size(); ++i)
-          removed->inferences[next->model][i] += counts->inferences[i];
+        removed->counts.merge(*counts);
         add_counts(removed->source, next->source_before);
       }
       audits->remove_camera(next->index);

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <set>
 #include <thread>
 
@@ -34,18 +35,22 @@ CameraSettings synthetic(const std::string& id, double rate_hz = 50) {
 /// A run of synthetic cameras at a fake model.
 class LiveEngine {
  public:
-  explicit LiveEngine(std::vector<CameraSettings> cameras, PolicyKind policy = PolicyKind::kFull) {
-    settings_.models.push_back({.name = "objects", .path = "fake.onnx"});
+  explicit LiveEngine(std::vector<CameraSettings> cameras, PolicyKind policy = PolicyKind::kFull,
+                      const std::vector<std::string>& models = {"objects"}) {
+    for (const std::string& model : models)
+      settings_.models.push_back({.name = model, .path = "fake.onnx"});
     settings_.cameras = std::move(cameras);
     settings_.engine.policy = policy;
     settings_.engine.pace = Pace::kLive;
     settings_.engine.batch = "1";
-    Result<std::unique_ptr<Detector>> detector =
-        Detector::create(create_fake_backend({.input = {64, 64}, .parallel_requests = 2}, control_),
-                         {.labels = {{"thing"}}});
-    CHECK(detector.has_value());
     EngineHooks hooks;
-    hooks.models.push_back(std::move(*detector));
+    for (std::size_t i = 0; i < models.size(); ++i) {
+      Result<std::unique_ptr<Detector>> detector = Detector::create(
+          create_fake_backend({.input = {64, 64}, .parallel_requests = 2}, control_),
+          {.labels = {{"thing"}}});
+      CHECK(detector.has_value());
+      hooks.models.push_back(std::move(*detector));
+    }
     hooks.on_answer = [this](const Answer& answer) {
       const std::lock_guard lock(mu_);
       answers_.push_back(answer);
@@ -129,10 +134,10 @@ TEST(LiveCameras, OneComesAndGoesAndItsCountsStay) {
   report = run->report();
   EXPECT_EQ(report.cameras.size(), 1U);
   EXPECT_EQ(report.removed_cameras, 1);
-  EXPECT_GE(report.removed_total().answered(), 5);
+  EXPECT_GE(report.removed.answered(), 5);
   EXPECT_TRUE(report.is_conserved());
   report = run.finish();
-  EXPECT_EQ(report.removed_total().sampled(), run.answers_of("second"));
+  EXPECT_EQ(report.removed.sampled(), run.answers_of("second"));
 }
 
 TEST(LiveCameras, AChangeGoesOnUnderTheSameId) {
@@ -154,6 +159,32 @@ TEST(LiveCameras, AChangeGoesOnUnderTheSameId) {
   EXPECT_EQ(report.cameras[0].counts.sampled(), run.answers_of("first"));
   EXPECT_EQ(report.removed_cameras, 0);
   EXPECT_GE(run.lines()["first"].back().stamp.epoch, 1);
+}
+
+TEST(LiveCameras, SumsByModelAndPriorityNeverFall) {
+  LiveEngine run({synthetic("first"), synthetic("other")}, PolicyKind::kFull, {"one", "two"});
+  const auto inferences = [](const RunReport& report, std::size_t model) {
+    return std::accumulate(report.parted.inferences[model].begin(),
+                           report.parted.inferences[model].end(), std::int64_t{0});
+  };
+  const auto answers = [](const RunReport& report, Priority priority) {
+    return report.parted.latency[static_cast<std::size_t>(priority)][0].count();
+  };
+  run.wait_for_answers("first", 20);
+  CameraSettings changed = synthetic("first");
+  changed.model = "two";
+  changed.priority = Priority::kCritical;
+  const RunReport before = run->report();
+  ASSERT_TRUE(run->change_camera(changed));
+  run.wait_for_answers("first", 5);
+  ASSERT_TRUE(run->remove_camera("first"));
+  const RunReport after = run.finish();
+  EXPECT_GE(inferences(after, 0), inferences(before, 0));
+  EXPECT_GE(answers(after, Priority::kNormal), answers(before, Priority::kNormal));
+  EXPECT_GE(answers(after, Priority::kCritical), 5);
+  const std::int64_t later = run.answers_of("first") - 20;  // as such at most
+  EXPECT_LE(static_cast<std::int64_t>(answers(after, Priority::kCritical)), later);
+  EXPECT_LE(inferences(after, 1), later);
 }
 
 TEST(LiveCameras, ARunWithOneCameraOutlivesItsChanges) {
@@ -214,6 +245,22 @@ TEST(LiveCameras, PausedOnesAreSilentUntilTheyAreResumed) {
   run.finish();
 }
 
+TEST(LiveCameras, APausedOneStaysPausedOverAChange) {
+  LiveEngine run({synthetic("first"), synthetic("other")});
+  run.wait_for_answers("first", 2);
+  ASSERT_TRUE(run->pause_camera("first"));
+  const auto state = [&] { return run->report().cameras[0].status.state; };
+  run.wait_for([&] { return state() == CameraState::kPaused; });
+  ASSERT_TRUE(run->change_camera(synthetic("first", 25)));
+  const std::int64_t answers = run.answers_of("first");
+  run.wait_for_answers("other", 10);
+  EXPECT_EQ(state(), CameraState::kPaused);
+  EXPECT_EQ(run.answers_of("first"), answers);
+  ASSERT_TRUE(run->resume_camera("first"));
+  run.wait_for_answers("first", 2);
+  run.finish();
+}
+
 TEST(LiveCameras, OneThatHasEndedIsStartedAnew) {
   CameraSettings ends = synthetic("ends");
   ends.url = "synthetic://?size=64x64&rate=50&objects=1&frames=5";
@@ -271,10 +318,10 @@ TEST(LiveCameras, FramesAtAHangingModelAreStillCounted) {
   ASSERT_TRUE(run->add_camera(synthetic("other")));
   ASSERT_TRUE(run->remove_camera("first"));
   RunReport report = run->report();
-  EXPECT_EQ(report.removed_total().in_flight, 2);
+  EXPECT_EQ(report.removed.in_flight, 2);
   EXPECT_TRUE(report.is_conserved());
   run.control_->hang = false;
-  run.wait_for([&] { return run->report().removed_total().in_flight == 0; });
+  run.wait_for([&] { return run->report().removed.in_flight == 0; });
   run.finish();
 }
 

@@ -29,6 +29,7 @@ struct Engine::State {
     std::size_t model = 0;
     PolicyKind policy = PolicyKind::kFull;
     CameraPosition first;
+    bool is_paused = false;                  ///< from its start on
     AnswerLedger* ledger = nullptr;          ///< one of `ledgers`
     std::unique_ptr<CameraSession> session;  ///< null before start()
     /// What was counted under its id by indices before this one; null: nothing.
@@ -43,8 +44,7 @@ struct Engine::State {
   /// Cameras that are gone, all together.
   struct Removed {
     std::int64_t cameras = 0;
-    std::array<CameraCounts, 3> counts;  ///< by Priority
-    std::vector<std::array<std::int64_t, kInferencePurposeNames.size()>> inferences;  ///< by model
+    CameraCounts counts;
     SourceCounts source;
   };
 
@@ -80,6 +80,7 @@ struct Engine::State {
   std::optional<RunReport> final_report GUARDED_BY(mu);
   std::vector<Retired> retired GUARDED_BY(mu);
   std::unique_ptr<Removed> removed GUARDED_BY(mu);  ///< null: none
+  PartedCounts at_rest GUARDED_BY(mu);              ///< of all indices that are at rest
   /// Of ids that are not in use: where their frames had got to.
   std::map<CameraId, CameraPosition> last_positions GUARDED_BY(mu);
 
@@ -176,8 +177,9 @@ struct Engine::State {
   void join() EXCLUDES(mu);
 
   RunReport make_report(ReportDetail detail) const REQUIRES(mu);
-  CameraReport report_of(const Camera& camera, const SchedulerStatus& status,
-                         ReportDetail detail) const REQUIRES(mu);
+  /// Adds to `parted` what this index has counted.
+  CameraReport report_of(const Camera& camera, const SchedulerStatus& status, ReportDetail detail,
+                         PartedCounts& parted) const REQUIRES(mu);
 };
 
 }  // namespace framemill

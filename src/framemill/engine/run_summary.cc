@@ -77,7 +77,7 @@ std::string to_summary_json(const RunReport& report) {
   json["total"]["fidelity"] = fidelity_json(report.fidelity);
   json["total"]["inference_s"] = rounded(to_seconds(report.inference_time));
   if (report.removed_cameras > 0) {
-    json["removed"] = counts_json(report.removed_total());
+    json["removed"] = counts_json(report.removed);
     json["removed"]["cameras"] = report.removed_cameras;
     json["removed"]["source"] = source_json(report.removed_source);
   }

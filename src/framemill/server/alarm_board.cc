@@ -39,7 +39,13 @@ AlarmView AlarmBoard::take(const AlarmEvent& event) {
   const auto [entry, is_new] = alarms_.try_emplace(event.alarm_id);
   AlarmView& alarm = entry->second;
   if (is_new) {
+    // Of an alarm of an earlier run this may be the first that is heard.
     alarm.raised = event;
+    alarm.raised.state = AlarmState::kRaised;
+    alarm.raised.at = event.raised_at;
+    alarm.raised.by.clear();
+  }
+  if (is_new && event.state == AlarmState::kRaised && !event.is_retold) {
     Series series{event.camera_id, event.rule, event.severity};
     if (!raised_.contains(series) && raised_.size() >= kSeriesMax)
       series = {"other", "other", event.severity};

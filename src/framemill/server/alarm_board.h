@@ -36,7 +36,8 @@ class AlarmBoard {
 
   explicit AlarmBoard(std::size_t alarms_max) : alarms_max_(alarms_max) {}
 
-  /// What the rules said; events of an alarm come in order, repetitions do no harm.
+  /// What the rules said; events of an alarm come in order, repetitions do no harm. Only raises of
+  /// this run are counted.
   AlarmView take(const AlarmEvent& event) EXCLUDES(mu_);
   /// The rules' own record, over all runs. Both outlive the last call of the board.
   struct Book {
@@ -65,7 +66,7 @@ class AlarmBoard {
   /// rules; kUnavailable where no rules are there.
   Result<AlarmView> acknowledge(const std::string& alarm_id, const std::string& by) EXCLUDES(mu_);
 
-  /// Raises so far, by camera, rule and severity.
+  /// Raises of this run so far, by camera, rule and severity.
   using Series = std::tuple<std::string, std::string, AlarmSeverity>;
   [[nodiscard]] std::map<Series, std::int64_t> raised_counts() const EXCLUDES(mu_);
 

@@ -140,6 +140,23 @@ TEST(AlarmBoard, FollowsAnAlarmThroughItsLife) {
   EXPECT_EQ(board.raised_counts().begin()->second, 1);
 }
 
+TEST(AlarmBoard, WhatAnEarlierRunRaisedIsNoRaiseOfThisOne) {
+  AlarmBoard board(100);
+  AlarmEvent cleared = event_of("01", AlarmState::kCleared);
+  cleared.raised_at = WallTime(std::chrono::seconds(100));
+  cleared.at = WallTime(std::chrono::seconds(500));
+  const AlarmView view = board.take(cleared);  // before anything else is known of it
+  EXPECT_EQ(view.raised.at, cleared.raised_at);
+  EXPECT_EQ(view.raised.state, AlarmState::kRaised);
+  EXPECT_EQ(view.state, AlarmState::kCleared);
+  EXPECT_EQ(view.cleared_at, std::optional(cleared.at));
+  AlarmEvent retold = event_of("02", AlarmState::kRaised);
+  retold.is_retold = true;
+  board.take(retold);
+  EXPECT_EQ(board.open_counts()["gate-1"], 1);
+  EXPECT_TRUE(board.raised_counts().empty());
+}
+
 TEST(AlarmBoard, AsksTheRulesToAcknowledge) {
   AlarmBoard board(100);
   board.take(event_of("01", AlarmState::kRaised));

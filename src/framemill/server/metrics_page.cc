@@ -42,14 +42,12 @@ void write_frames(PrometheusText& page, const RunReport& report) {
 
 void write_latency(PrometheusText& page, const RunReport& report) {
   page.family("framemill_answer_latency_seconds", Type::kHistogram,
-              "From the capture of a frame to the hand-over of its answer; cameras that were "
-              "removed included.");
+              "From the capture of a frame to the hand-over of its answer, by what the "
+              "camera's priority was then; cameras that were removed included.");
   for (const Priority priority : kPriorities) {
     for (std::size_t origin = 0; origin < kOrigins.size(); ++origin) {
-      LatencyHistogram latency = report.removed[static_cast<std::size_t>(priority)].latency[origin];
-      for (const CameraReport& camera : report.cameras) {
-        if (camera.priority == priority) latency.merge(camera.counts.latency[origin]);
-      }
+      const LatencyHistogram& latency =
+          report.parted.latency[static_cast<std::size_t>(priority)][origin];
       if (latency.count() == 0) continue;
       page.histogram({{"priority", to_string(priority)}, {"origin", to_string(kOrigins[origin])}},
                      latency, kLatencyBounds);
@@ -114,14 +112,9 @@ void write_inferences(PrometheusText& page, const RunReport& report) {
     std::array<std::int64_t, kInferencePurposeNames.size()> counts{};
   };
   std::map<std::string, Series> models;
-  for (std::size_t i = 0; i < report.models.size(); ++i)
-    models[report.model_names[i]] = {report.models[i].name, report.models[i].device, {}};
-  for (std::size_t i = 0; i < report.removed_inferences.size(); ++i)
-    models[report.model_names[i]].counts = report.removed_inferences[i];
-  for (const CameraReport& camera : report.cameras) {
-    Series& series = models[camera.model];
-    for (std::size_t i = 0; i < series.counts.size(); ++i)
-      series.counts[i] += camera.counts.inferences[i];
+  for (std::size_t i = 0; i < report.models.size(); ++i) {
+    models[report.model_names[i]] = {report.models[i].name, report.models[i].device,
+                                     report.parted.inferences[i]};
   }
   page.family("framemill_inferences_total", Type::kCounter,
               "Inferences, by what they were for; the variant is that of the model itself.");

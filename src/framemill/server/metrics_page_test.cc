@@ -37,8 +37,7 @@ TEST(MetricsPage, ShowsTheTroubleOfASpooledSink) {
 
 TEST(MetricsPage, KnowsLatenciesBeyondEverySlo) {
   RunReport report;
-  LatencyHistogram& latency =
-      report.removed[static_cast<std::size_t>(Priority::kNormal)].latency[0];
+  LatencyHistogram& latency = report.parted.latency[static_cast<std::size_t>(Priority::kNormal)][0];
   for (const Duration one : {3s, 8s, 45s, 70s}) latency.record(one);
   const std::string page = page_of(report);
   const auto bucket = [](std::string_view bound, int count) {

@@ -224,11 +224,12 @@ void RunServer::take_alarm(const AlarmEvent& event) {
                     fmt::format("{}: {}", to_string(event.state), event.message), event.by);
 }
 
+void RunServer::open_databases() { state_->open_databases(); }
+
 void RunServer::attach(
     Engine& engine, CameraSettings defaults, ConfigActions config,
     std::function<Result<void>(const std::string&, const std::string&)> acknowledge_alarm) {
   State& s = *state_;
-  s.open_databases();
   if (acknowledge_alarm) s.alarms.set_acknowledge(std::move(acknowledge_alarm));
   s.alarms.attach(
       {.list = [&engine](const AlarmQuery& query) { return engine.alarms().list(query); },

@@ -17,7 +17,8 @@ namespace framemill {
 
 /// What a run shows over HTTP: API, stream, metrics and dashboard. Listens before there is an
 /// engine, so that a taken port is told at once and readiness can be asked while models load.
-///   create() ─► EngineHooks::on_answer = take_answer ─► attach(engine) ─► ... ─► stop()
+///   create() ─► EngineHooks::on_answer = take_answer ─► open_databases() ─► Engine::start()
+///            ─► attach(engine) ─► ... ─► stop()
 /// The engine's part of the work is take_answer(): two short locks and a copy without picture.
 /// Thread-safety: take_answer() and take_alarm() from any thread, the others from one.
 class RunServer {
@@ -39,6 +40,9 @@ class RunServer {
 
   void take_answer(const Answer& answer);
   void take_alarm(const AlarmEvent& event);
+  /// Those of the engine's sinks, where answers and events are kept. After Engine::create(), which
+  /// makes their tables, and before its start(), whose first events are kept, too.
+  void open_databases();
   /// The run begins. `engine` outlives stop(), and so does what `config` uses.
   void attach(Engine& engine, CameraSettings defaults, ConfigActions config,
               std::function<Result<void>(const std::string& alarm_id, const std::string& by)>

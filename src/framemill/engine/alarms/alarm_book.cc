@@ -78,6 +78,7 @@ AlarmEvent event_of(const Alarm& alarm, AlarmState state, WallTime at, const std
   event.kind = alarm.kind;
   event.message = alarm.message;
   event.at = at;
+  event.raised_at = alarm.raised_at;
   event.seq = alarm.seq;
   event.run = alarm.run;
   event.by = by;
@@ -137,10 +138,11 @@ Result<void> AlarmBook::load() {
   if (!last) return fail(last.error());
   confirmed_ = saved_confirmed_ = *confirmed;
   last_number_ = std::max(*last, *confirmed);
-  Statement rows = database_->prepare(
-      "SELECT e.number,e.state,e.at_ms,e.by," + std::string("a.id,a.severity,a.camera,a.rule,") +
-      "a.kind,a.message,a.seq,a.picture,a.run FROM events e JOIN alarms a ON a.id=e.alarm_id "
-      "WHERE e.number>? ORDER BY e.number");
+  Statement rows = database_->prepare("SELECT e.number,e.state,e.at_ms,e.by," +
+                                      std::string("a.id,a.severity,a.camera,a.rule,") +
+                                      "a.kind,a.message,a.seq,a.picture,a.run,a.raised_ms FROM "
+                                      "events e JOIN alarms a ON a.id=e.alarm_id "
+                                      "WHERE e.number>? ORDER BY e.number");
   rows.bind(0, confirmed_);
   while (true) {
     const Result<bool> has_row = rows.step();
@@ -156,8 +158,11 @@ Result<void> AlarmBook::load() {
     alarm.seq = rows.optional_integer(10);
     alarm.picture_path = rows.text(11);
     alarm.run = rows.text(12);
-    fresh_.push_back({rows.integer(0), event_of(alarm, static_cast<AlarmState>(rows.integer(1)),
+    alarm.raised_at = from_milliseconds(rows.integer(13));
+    NumberedEvent& one = fresh_.emplace_back(
+        NumberedEvent{rows.integer(0), event_of(alarm, static_cast<AlarmState>(rows.integer(1)),
                                                 from_milliseconds(rows.integer(2)), rows.text(3))});
+    one.event.is_retold = true;
   }
 }
 

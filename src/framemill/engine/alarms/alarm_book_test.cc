@@ -107,6 +107,23 @@ TEST_F(AlarmBookTest, SurvivesARestart) {
   EXPECT_THAT(states(book->take_events()), ElementsAre("a cleared"));
 }
 
+TEST_F(AlarmBookTest, EventsSayWhenTheAlarmWasRaisedAndWhetherTheyAreRetold) {
+  {
+    const auto book = open();
+    book->raise(raise("a"));
+    const std::vector<NumberedEvent> events = book->take_events();
+    EXPECT_EQ(events[0].event.raised_at, at(0s));
+    EXPECT_FALSE(events[0].event.is_retold);
+  }
+  const auto book = open();
+  book->clear("gate-1", "a", at(9s));
+  const std::vector<NumberedEvent> events = book->take_events();
+  ASSERT_EQ(events.size(), 2U);
+  EXPECT_TRUE(events[0].event.is_retold);
+  EXPECT_FALSE(events[1].event.is_retold);
+  for (const NumberedEvent& one : events) EXPECT_EQ(one.event.raised_at, at(0s));
+}
+
 TEST_F(AlarmBookTest, ListsPagesNewestFirst) {
   const auto book = open();
   for (int i = 0; i < 10; ++i) {

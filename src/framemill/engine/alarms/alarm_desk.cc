@@ -35,6 +35,16 @@ CameraRules::Options rules_of(const CameraSettings& camera, std::vector<std::str
 
 }  // namespace
 
+std::map<std::string, bool> AlarmDesk::Watch::retire() {
+  std::map<std::string, bool> raised;
+  const MutexLock lock(mu);
+  if (!rules) return raised;
+  for (std::size_t i = 0; i < rules->rules().size(); ++i)
+    raised[rules->rules()[i].id] = rules->figure(i).is_raised;
+  rules.reset();
+  return raised;
+}
+
 AlarmDesk::AlarmDesk(AlarmDeskOptions options, const Clock& clock, AlarmDeskHooks hooks)
     : options_(std::move(options)), clock_(clock), hooks_(std::move(hooks)), posts_(kPostsMax) {}
 
@@ -87,16 +97,33 @@ Result<std::shared_ptr<AlarmDesk::Watch>> AlarmDesk::make_watch(CameraIndex inde
   watch->index = index;
   watch->id = std::move(id);
   watch->labels = options.labels;
+  for (const RuleSettings& rule : options.rules) watch->rule_ids.insert(rule.id);
   if (!options.rules.empty()) {
     const Result<AlarmBook*> book = open_book();
     if (!book) return fail(book.error());
     for (const RuleSettings& rule : options.rules)
       options.is_raised.push_back((*book)->is_raised(watch->id, rule.id));
   }
+  if (const Result<CameraRules> rules = CameraRules::create(options); !rules)
+    return fail(rules.error());
+  std::shared_ptr<Watch> old;
+  {
+    const MutexLock lock(mu_);
+    for (const auto& [other_index, other] : watches_)
+      if (!watch->id.empty() && other->id == watch->id) old = other;
+    watch->life = old ? old->life : ++lives_;
+  }
+  if (old) {
+    // What it decided may still wait to be written: the book does not know it yet.
+    const std::map<std::string, bool> raised = old->retire();
+    for (std::size_t i = 0; i < options.rules.size(); ++i)
+      if (const auto known = raised.find(options.rules[i].id); known != raised.end())
+        options.is_raised[i] = known->second;
+  }
   watch->has_object_rules = std::ranges::any_of(
       options.rules, [](const RuleSettings& rule) { return is_object_rule(*rule.kind); });
   Result<CameraRules> rules = CameraRules::create(std::move(options));
-  if (!rules) return fail(rules.error());
+  CHECK(rules.has_value());  // as above
   watch->wants_fidelity = rules->wants_fidelity();
   const MutexLock lock(watch->mu);
   watch->rules.emplace(*std::move(rules));
@@ -124,7 +151,9 @@ Result<void> AlarmDesk::set_camera(CameraIndex index, const CameraSettings& came
       make_watch(index, rules_of(camera, std::move(labels)), camera.id);
   if (!watch) return fail(watch.error().at(fmt::format("cameras[{}]", camera.id)));
   {
+    const MutexLock handling(handling_mu_);
     const MutexLock lock(mu_);
+    std::erase_if(watches_, [&](const auto& entry) { return entry.second->id == camera.id; });
     watches_[index] = *watch;
   }
   if (AlarmBook* const all = book()) {
@@ -142,6 +171,7 @@ Result<void> AlarmDesk::set_camera(CameraIndex index, const CameraSettings& came
 void AlarmDesk::remove_camera(CameraIndex index) {
   std::shared_ptr<Watch> watch;
   {
+    const MutexLock handling(handling_mu_);
     const MutexLock lock(mu_);
     const auto found = watches_.find(index);
     if (found == watches_.end()) return;
@@ -159,6 +189,14 @@ std::shared_ptr<AlarmDesk::Watch> AlarmDesk::find_watch(CameraIndex index) const
   const MutexLock lock(mu_);
   const auto found = watches_.find(index);
   return found == watches_.end() ? nullptr : found->second;
+}
+
+bool AlarmDesk::is_current(const Post& post) const {
+  const MutexLock lock(mu_);
+  if (post.watch == run_watch_) return true;
+  return std::ranges::any_of(watches_, [&](const auto& entry) {
+    return entry.second->life == post.watch->life && entry.second->rule_ids.contains(post.rule.id);
+  });
 }
 
 bool AlarmDesk::has_object_rules(CameraIndex index) const {
@@ -193,6 +231,7 @@ void AlarmDesk::take(const Answer& answer) {
                                  ? answer.stamp.captured_mono
                                  : TimePoint(answer.stamp.captured_at.time_since_epoch());
   const MutexLock lock(watch->mu);
+  if (!watch->rules) return;
   std::vector<RuleChange> changes = watch->rules->take(answer, captured);
   if (!changes.empty()) post(watch, *watch->rules, std::move(changes), &answer);
 }
@@ -232,7 +271,8 @@ void AlarmDesk::handle(const Post& post) {
   if (!post.watch || all == nullptr) return;
   const RuleSettings& rule = post.rule;
   if (!post.change.is_raised) {
-    all->clear(post.watch->id, rule.id, post.change.at);
+    const MutexLock handling(handling_mu_);
+    if (is_current(post)) all->clear(post.watch->id, rule.id, post.change.at);
     return;
   }
   AlarmBook::Raise raise;
@@ -247,7 +287,12 @@ void AlarmDesk::handle(const Post& post) {
   raise.at = post.change.at;
   raise.seq = post.change.seq;
   if (post.answer && !all->is_raised(raise.camera_id, rule.id)) take_picture(post, raise);
-  if (!all->raise(raise)) {
+  bool is_new = false;
+  {
+    const MutexLock handling(handling_mu_);
+    is_new = is_current(post) && all->raise(raise);
+  }
+  if (!is_new) {
     if (!raise.picture_path.empty() && pictures_) pictures_->remove(raise.id);
     return;
   }
@@ -328,6 +373,7 @@ void AlarmDesk::look_around() {
         posts;  // handled by this thread, but not under the lock that answers wait for
     {
       const MutexLock lock(watch->mu);
+      if (!watch->rules) return;
       const std::vector<RuleSettings>& rules = watch->rules->rules();
       if (options_.is_live) {
         for (RuleChange& change : watch->rules->note(condition, now, wall_now))

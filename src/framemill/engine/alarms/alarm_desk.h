@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -57,9 +58,10 @@ class AlarmDesk {
   AlarmDesk(const AlarmDesk&) = delete;
   ~AlarmDesk();
 
-  /// Watches a camera by its rules from now on, in place of what it was watched by before. Alarms
-  /// of rules that it no longer has are cleared. `labels`: of its model. Errors: kInvalidArgument
-  /// (a class that the model does not have); those of AlarmBook::create().
+  /// Watches a camera by its rules from now on, in place of what its id was watched by before,
+  /// which hands on which of its rules are raised. Alarms of rules that it no longer has are
+  /// cleared. `labels`: of its model. Errors: kInvalidArgument (a class that the model does not
+  /// have); those of AlarmBook::create().
   Result<void> set_camera(CameraIndex index, const CameraSettings& camera,
                           std::vector<std::string> labels) EXCLUDES(mu_);
   /// Whether set_camera() would take its rules. Errors: kInvalidArgument.
@@ -101,13 +103,18 @@ class AlarmDesk {
  private:
   /// The rules of one camera, and a lock of their own: cameras do not wait for each other.
   struct Watch {
+    /// Which of its rules are raised, as far as it has got; it decides nothing any more.
+    std::map<std::string, bool> retire() EXCLUDES(mu);
+
     CameraIndex index = 0;
     CameraId id;
+    std::int64_t life = 0;  ///< the same from watch to watch while the camera stays
+    std::set<std::string> rule_ids;
     std::vector<std::string> labels;
     bool wants_fidelity = false;
     bool has_object_rules = false;
     Mutex mu;
-    std::optional<CameraRules> rules GUARDED_BY(mu);
+    std::optional<CameraRules> rules GUARDED_BY(mu);  ///< empty once retired
   };
   /// What a change needs to be written, drawn and told.
   struct Post {
@@ -126,6 +133,8 @@ class AlarmDesk {
   void post(const std::shared_ptr<Watch>& watch, const CameraRules& rules,
             std::vector<RuleChange>&& changes, const Answer* answer);
   std::shared_ptr<Watch> find_watch(CameraIndex index) const EXCLUDES(mu_);
+  /// Whether the camera and the rule of `post` are still there.
+  [[nodiscard]] bool is_current(const Post& post) const EXCLUDES(mu_);
   void run();
   void handle(const Post& post);
   void take_picture(const Post& post, AlarmBook::Raise& raise);
@@ -144,7 +153,11 @@ class AlarmDesk {
   std::optional<TimePoint> tidy_due_, fidelity_due_;
   std::optional<PictureStore> pictures_;
 
+  /// Held while a change is written, and while watches come and go: what is written is current.
+  /// Before mu_, and not together with a watch's.
+  Mutex handling_mu_;
   mutable Mutex mu_;
+  std::int64_t lives_ GUARDED_BY(mu_) = 0;
   std::unique_ptr<AlarmBook> book_ GUARDED_BY(mu_);  ///< once made it stays
   std::map<CameraIndex, std::shared_ptr<Watch>> watches_ GUARDED_BY(mu_);
   std::shared_ptr<Watch> run_watch_ GUARDED_BY(mu_);  ///< rules of the whole run; may be null

@@ -33,6 +33,7 @@ class AlarmDeskTest : public testing::Test {
       const MutexLock lock(mu_);
       events_.push_back(event);
       changed_.notify_all();
+      while (is_held_) changed_.wait(mu_);
     };
     hooks.settled = [this, is_settling] {
       const MutexLock lock(mu_);
@@ -47,10 +48,10 @@ class AlarmDeskTest : public testing::Test {
     return std::move(*desk);
   }
 
-  void answer(AlarmDesk& desk, bool has_person) {
+  void answer(AlarmDesk& desk, bool has_person, CameraIndex camera = 3) {
     clock_.advance(100ms);
     Answer answer;
-    answer.camera = 3;
+    answer.camera = camera;
     answer.stamp.seq = seq_++;
     answer.stamp.captured_at = clock_.wall_now();
     answer.stamp.captured_mono = clock_.now();
@@ -70,6 +71,32 @@ class AlarmDeskTest : public testing::Test {
     const MutexLock lock(mu_);
     while (events_.size() < events) changed_.wait(mu_);
   }
+  /// A second camera, raised or not; and the desk's thread stands still behind an event of the
+  /// first one.
+  std::unique_ptr<AlarmDesk> open_held(bool is_yard_raised = false) {
+    std::unique_ptr<AlarmDesk> desk = open();
+    yard_ = camera_;
+    yard_.id = "yard";
+    EXPECT_TRUE(desk->set_camera(4, yard_, {"person"}));
+    answer(*desk, is_yard_raised, 4);
+    if (is_yard_raised) wait_for(1);
+    hold(true);
+    answer(*desk, true);
+    wait_for(is_yard_raised ? 2 : 1);
+    return desk;
+  }
+  void hold(bool is_held) {
+    const MutexLock lock(mu_);
+    is_held_ = is_held;
+    changed_.notify_all();
+  }
+  static std::vector<std::string> alarms_of(const AlarmDesk& desk, const CameraId& camera) {
+    std::vector<std::string> list;
+    const Result<std::vector<Alarm>> alarms = desk.list({});
+    for (const Alarm& alarm : *alarms)
+      if (alarm.camera_id == camera) list.emplace_back(to_string(alarm.state));
+    return list;
+  }
   std::vector<std::string> states() {
     const MutexLock lock(mu_);
     std::vector<std::string> list;
@@ -79,9 +106,10 @@ class AlarmDeskTest : public testing::Test {
 
   const TempFolder folder_;
   ManualClock clock_;
-  CameraSettings camera_;
+  CameraSettings camera_, yard_;
   std::int64_t seq_ = 0;
   Mutex mu_;
+  bool is_held_ GUARDED_BY(mu_) = false;
   CondVar changed_;
   std::vector<AlarmEvent> events_ GUARDED_BY(mu_);
 };
@@ -153,6 +181,46 @@ TEST_F(AlarmDeskTest, ARuleThatIsGoneClearsItsAlarm) {
   ASSERT_TRUE(desk->set_camera(3, camera_, {"person"}));
   wait_for(2);
   EXPECT_THAT(states(), ElementsAre("raised", "cleared"));
+}
+
+TEST_F(AlarmDeskTest, ARaiseDoesNotOutliveItsCamera) {
+  const auto desk = open_held();
+  answer(*desk, true, 4);
+  desk->remove_camera(4);
+  hold(false);
+  desk->stop();
+  EXPECT_THAT(alarms_of(*desk, "yard"), ElementsAre());
+  EXPECT_THAT(alarms_of(*desk, "gate-1"), ElementsAre("raised"));
+}
+
+TEST_F(AlarmDeskTest, ARaiseDoesNotOutliveItsRule) {
+  const auto desk = open_held();
+  answer(*desk, true, 4);
+  yard_.rules[0].id = "another";
+  ASSERT_TRUE(desk->set_camera(5, yard_, {"person"}));
+  hold(false);
+  desk->stop();
+  EXPECT_THAT(alarms_of(*desk, "yard"), ElementsAre());
+}
+
+TEST_F(AlarmDeskTest, AChangedCameraClearsWhatWasJustRaised) {
+  const auto desk = open_held();
+  answer(*desk, true, 4);
+  ASSERT_TRUE(desk->set_camera(5, yard_, {"person"}));
+  answer(*desk, false, 5);
+  hold(false);
+  desk->stop();
+  EXPECT_THAT(alarms_of(*desk, "yard"), ElementsAre("cleared"));
+}
+
+TEST_F(AlarmDeskTest, AChangedCameraRaisesWhatWasJustCleared) {
+  const auto desk = open_held(true);
+  answer(*desk, false, 4);
+  ASSERT_TRUE(desk->set_camera(5, yard_, {"person"}));
+  answer(*desk, true, 5);
+  hold(false);
+  desk->stop();
+  EXPECT_THAT(alarms_of(*desk, "yard"), ElementsAre("raised", "cleared"));
 }
 
 TEST_F(AlarmDeskTest, AWrongClassIsRefusedWithItsPlace) {

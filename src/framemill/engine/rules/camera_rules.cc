@@ -51,17 +51,17 @@ Result<CameraRules> CameraRules::create(Options options) {
     if (!schedule) return fail(schedule.error());
     // How long an object stays is what dwell itself measures.
     const Duration hold = *rule.kind == RuleKind::kDwell ? Duration(0) : hold_for(rule);
-    Entry entry{
-        .schedule = *std::move(schedule),
-        .gate = AlarmGate(hold, clear_after(rule), i < o.is_raised.size() && o.is_raised[i]),
-        .objects = {},
-        .is_beyond = i < o.is_raised.size() && o.is_raised[i],
-        .figure = {}};
+    const bool is_raised = i < o.is_raised.size() && o.is_raised[i];
+    Entry entry{.schedule = *std::move(schedule),
+                .gate = AlarmGate(hold, clear_after(rule), is_raised),
+                .objects = {},
+                .is_beyond = is_raised,
+                .figure = {}};
     if (is_object_rule(*rule.kind)) {
       Result<std::vector<bool>> wanted = wanted_classes(rule, o.labels);
       if (!wanted) return fail(wanted.error());
       entry.objects.emplace(rule, find_area(o.zones, rule.zone), find_area(o.lines, rule.line),
-                            *std::move(wanted), o.labels);
+                            *std::move(wanted), o.labels, is_raised);
     }
     rules.entries_.push_back(std::move(entry));
   }

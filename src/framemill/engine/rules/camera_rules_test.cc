@@ -312,6 +312,64 @@ TEST(CameraRules, ARaisedAlarmOfTheRunBeforeIsNotRaisedAgain) {
   EXPECT_EQ(world.answer(1s, {}), "-0");
 }
 
+TEST(CameraRules, DwellOfTheRunBeforeIsClearedWhenTheObjectGoes) {
+  RuleSettings dwell = in_zone(RuleKind::kDwell);
+  dwell.hold_for = 120s;
+  World world({dwell}, {true});
+  EXPECT_EQ(world.answer(0s, {}), "") << "not seen in the very first answer";
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(world.answer(100ms, {object(75, 50)}), "") << i;
+  EXPECT_EQ(world.answer(100ms, {object(25, 50)}), "");
+  EXPECT_EQ(world.answer(1s, {object(25, 50)}), "-0");
+  EXPECT_EQ(world.answer(1s, {object(75, 50)}), "") << "the next stay begins anew";
+}
+
+TEST(CameraRules, DwellOfTheRunBeforeIsClearedWhereNobodyStays) {
+  RuleSettings dwell = in_zone(RuleKind::kDwell);
+  dwell.hold_for = 120s;
+  World world({dwell}, {true});
+  EXPECT_EQ(world.answer(0s, {}), "");
+  EXPECT_EQ(world.answer(1s, {}), "");
+  EXPECT_EQ(world.answer(100ms, {object(75, 50)}), "") << "came later: it has not dwelt";
+  EXPECT_EQ(world.answer(1s, {object(75, 50)}), "-0");
+}
+
+TEST(CameraRules, CountOfTheRunBeforeKeepsItsHysteresis) {
+  RuleSettings count = in_zone(RuleKind::kCount);
+  count.over = 2;
+  count.hysteresis = 1;
+  World world({count}, {true});
+  const std::vector<Detection> two{object(75, 50, 1), object(85, 50, 2)};
+  EXPECT_EQ(world.answer(0s, two), "");
+  EXPECT_EQ(world.answer(2s, two), "") << "gone at 1 only";
+  EXPECT_EQ(world.answer(1s, {object(75, 50)}), "");
+  EXPECT_EQ(world.answer(1s, {object(75, 50)}), "-0");
+}
+
+TEST(CameraRules, RateOfTheRunBeforeHoldsUntilAWindowIsSeen) {
+  RuleSettings few = in_zone(RuleKind::kRate), many = few;
+  few.window = many.window = 10s;
+  few.under = 12;
+  many.over = 12;
+  World quiet({few, many}, {true, true});
+  EXPECT_EQ(quiet.answer(0s, {}), "");
+  for (int i = 1; i < 11; ++i) ASSERT_EQ(quiet.answer(1s, {}), "") << i;
+  EXPECT_EQ(quiet.answer(1s, {}), "-1") << "too many no more; still too few";
+  World busy({few, many}, {true, true});
+  std::string changes;
+  for (int i = 0; i < 30; ++i) changes += busy.answer(1s, {object(75, 50, i)});
+  EXPECT_EQ(changes, "-0") << "enough have come before the window is over; still too many";
+}
+
+TEST(CameraRules, DefectOfTheRunBeforeHoldsUntilEnoughAnswersWereSeen) {
+  RuleSettings defect = in_zone(RuleKind::kDefect);
+  defect.frames = 2;
+  defect.of = 10;
+  defect.clear_after = 0s;
+  World world({defect}, {true});
+  for (int i = 0; i < 8; ++i) ASSERT_EQ(world.answer(100ms, {}), "") << i;
+  EXPECT_EQ(world.answer(100ms, {}), "-0");
+}
+
 TEST(CameraRules, OutsideOfTheScheduleNothingHolds) {
   RuleSettings settings = in_zone(RuleKind::kPresence);
   settings.schedule = {"mon 06:00-22:00"};

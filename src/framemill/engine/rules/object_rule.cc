@@ -23,8 +23,12 @@ constexpr std::int64_t kBlinkAnswers = 2;
 }  // namespace
 
 ObjectRule::ObjectRule(RuleSettings rule, const ZoneSettings* zone, const LineSettings* line,
-                       std::vector<bool> wanted, std::vector<std::string> labels)
-    : rule_(std::move(rule)), wanted_(std::move(wanted)), labels_(std::move(labels)) {
+                       std::vector<bool> wanted, std::vector<std::string> labels, bool is_raised)
+    : rule_(std::move(rule)),
+      wanted_(std::move(wanted)),
+      labels_(std::move(labels)),
+      is_restored_(is_raised),
+      is_beyond_(is_raised) {
   if (zone != nullptr) zone_ = zone->points;
   has_line_ = line != nullptr;
   if (line != nullptr) line_ = *line;
@@ -34,7 +38,8 @@ void ObjectRule::rest() {
   tracks_.clear();
   recent_.clear();
   arrivals_.clear();
-  rate_since_ = Duration(-1);
+  since_ = Duration(-1);
+  is_restored_ = false;
   is_beyond_ = false;
 }
 
@@ -52,6 +57,7 @@ std::vector<ObjectRule::Seen> ObjectRule::pick(const Answer& answer) const {
 
 RuleVerdict ObjectRule::look(const Answer& answer, Duration watched) {
   ++looks_;
+  if (since_ < Duration::zero()) since_ = watched;
   const std::vector<Seen> all = pick(answer);
   std::vector<Seen> inside;
   std::ranges::copy_if(all, std::back_inserter(inside), &Seen::is_inside);
@@ -139,7 +145,9 @@ RuleVerdict ObjectRule::look_for_defect(const std::vector<Seen>& seen) {
   const auto hits = static_cast<std::size_t>(std::ranges::count(recent_, true));
   RuleVerdict verdict;
   verdict.value = static_cast<double>(hits);
-  verdict.does_hold = hits >= frames;
+  // What was seen before the start may have been hits.
+  const std::size_t unseen = is_restored_ ? of - recent_.size() : 0;
+  verdict.does_hold = hits + unseen >= frames;
   if (verdict.does_hold)
     verdict.message = fmt::format("{} in {} of the last {} answers",
                                   seen.empty() ? describe(0, {}) : describe(seen.size(), seen),
@@ -149,6 +157,9 @@ RuleVerdict ObjectRule::look_for_defect(const std::vector<Seen>& seen) {
 
 RuleVerdict ObjectRule::look_for_dwell(const std::vector<Seen>& seen, Duration watched) {
   const Duration most = hold_for(rule_);
+  // With the alarm open, who is there within a blink of the start has stayed all the time.
+  const bool is_of_before =
+      is_restored_ && (watched - since_ <= kBlinkMax || looks_ <= kBlinkAnswers);
   Duration longest{0};
   const Detection* longest_of = nullptr;
   for (const Seen& one : seen) {
@@ -156,7 +167,8 @@ RuleVerdict ObjectRule::look_for_dwell(const std::vector<Seen>& seen, Duration w
     Track& track = tracks_[one.detection->track];
     const bool has_blinked =
         watched - track.last_seen > kBlinkMax && looks_ - track.last_look > kBlinkAnswers;
-    if (one.is_inside && (!track.is_inside || has_blinked)) track.inside_since = watched;
+    if (one.is_inside && (!track.is_inside || has_blinked))
+      track.inside_since = is_of_before ? watched - most : watched;
     track.is_inside = one.is_inside;
     see(one, watched);
     const Duration stay = watched - track.inside_since;
@@ -167,8 +179,9 @@ RuleVerdict ObjectRule::look_for_dwell(const std::vector<Seen>& seen, Duration w
   }
   RuleVerdict verdict;
   verdict.value = to_seconds(longest);
-  verdict.does_hold = longest_of != nullptr && longest >= most;
-  if (verdict.does_hold) {
+  const bool has_dwelt = longest_of != nullptr && longest >= most;
+  verdict.does_hold = has_dwelt || is_of_before;
+  if (has_dwelt) {
     const auto label = static_cast<std::size_t>(longest_of->class_id);
     verdict.message =
         fmt::format("{} stays{} for {:.0f} s", label < labels_.size() ? labels_[label] : "object",
@@ -212,7 +225,6 @@ std::int64_t ObjectRule::count_arrivals(const std::vector<Seen>& seen, Duration 
 
 RuleVerdict ObjectRule::look_at_rate(std::int64_t events, Duration watched) {
   const Duration window = rate_window(rule_);
-  if (rate_since_ < Duration::zero()) rate_since_ = watched;
   arrivals_.insert(arrivals_.end(), static_cast<std::size_t>(events), watched);
   while (!arrivals_.empty() && watched - arrivals_.front() >= window) arrivals_.pop_front();
   RuleVerdict verdict;
@@ -220,10 +232,16 @@ RuleVerdict ObjectRule::look_at_rate(std::int64_t events, Duration watched) {
   const double per_minute = static_cast<double>(arrivals_.size()) * 60 / to_seconds(window);
   verdict.value = per_minute;
   const Threshold threshold = threshold_of(rule_);
-  // Too few is only known after a whole window; too many as soon as they are there.
-  const bool is_known = threshold.is_over || watched - rate_since_ >= window;
   const double limit = is_beyond_ ? threshold.clear_limit : threshold.limit;
-  is_beyond_ = is_known && (threshold.is_over ? per_minute > limit : per_minute < limit);
+  const bool is_past_limit = threshold.is_over ? per_minute > limit : per_minute < limit;
+  // Too few is only known after a whole window; too many as soon as they are there. An alarm from
+  // before the start goes on for as long as the part of the window that was not seen may bear it.
+  const bool is_whole = watched - since_ >= window;
+  if (is_whole) is_restored_ = false;
+  if (is_restored_)
+    is_beyond_ = threshold.is_over || is_past_limit;
+  else
+    is_beyond_ = (threshold.is_over || is_whole) && is_past_limit;
   verdict.does_hold = is_beyond_;
   if (is_beyond_)
     verdict.message =

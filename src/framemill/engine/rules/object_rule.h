@@ -28,9 +28,10 @@ struct RuleVerdict {
 class ObjectRule {
  public:
   /// `zone` and `line` null: the whole picture, no line. `wanted`: class ids; empty: all.
-  /// `labels`: the model's, for messages. All but the rule's settings are copied.
+  /// `labels`: the model's, for messages. All but the rule's settings are copied. `is_raised`: its
+  /// alarm is open from before; the rule holds until it has seen enough to know that it does not.
   ObjectRule(RuleSettings rule, const ZoneSettings* zone, const LineSettings* line,
-             std::vector<bool> wanted, std::vector<std::string> labels);
+             std::vector<bool> wanted, std::vector<std::string> labels, bool is_raised);
 
   /// An answer with detections (origin not none). `watched`: how long the camera has been watched,
   /// gaps left out; never goes back. `is_new_scene`: tracks of before mean nothing any more.
@@ -81,8 +82,9 @@ class ObjectRule {
   std::map<std::int64_t, Track> tracks_;
   std::deque<bool> recent_;        ///< defect: newest last
   std::deque<Duration> arrivals_;  ///< rate: within the window
-  Duration rate_since_{-1};        ///< rate: when counting began; < 0: not yet
-  bool is_beyond_ = false;         ///< of a threshold, with hysteresis
+  Duration since_{-1};             ///< when it began to look; < 0: not yet
+  bool is_restored_;               ///< the alarm was open before it began to look
+  bool is_beyond_;                 ///< of a threshold, with hysteresis
 };
 
 }  // namespace framemill

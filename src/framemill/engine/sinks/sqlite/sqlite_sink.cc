@@ -169,7 +169,7 @@ Result<void> SqliteSink::insert(const Answer& answer) {
   const Result<std::int64_t> run = number_of("runs", options_.run_id);
   if (!run) return fail(run.error());
   const std::int64_t at_ms = to_milliseconds(answer.stamp.captured_at);
-  newest_ms_ = std::max(newest_ms_, at_ms);
+  last_ms_ = at_ms;
   const bool is_answered = answer.origin != Origin::kNone;
   const auto objects = static_cast<std::int64_t>(answer.detections.size());
   Statement& row = statements_->answer;
@@ -219,7 +219,7 @@ Result<void> SqliteSink::insert(const AlarmEvent& event) {
       .bind(9, event.seq)
       .bind(10, std::string_view(event.by))
       .bind(11, std::string_view(event.picture_path));
-  newest_ms_ = std::max(newest_ms_, to_milliseconds(event.at));
+  last_ms_ = to_milliseconds(event.at);
   return statements_->alarm.run();
 }
 
@@ -252,9 +252,9 @@ Result<std::int64_t> SqliteSink::delete_before(std::int64_t before_ms, std::int6
 
 Result<bool> SqliteSink::delete_some() {
   std::int64_t deleted = 0;
-  if (options_.keep > Duration::zero() && newest_ms_ > 0) {
+  if (options_.keep > Duration::zero() && last_ms_ > 0) {
     const std::int64_t before =
-        newest_ms_ - std::chrono::duration_cast<std::chrono::milliseconds>(options_.keep).count();
+        last_ms_ - std::chrono::duration_cast<std::chrono::milliseconds>(options_.keep).count();
     const Result<std::int64_t> gone = delete_before(before, kRowsAtOnce);
     if (!gone) return fail(gone.error());
     deleted += *gone;
@@ -280,7 +280,7 @@ Result<bool> SqliteSink::delete_some() {
           "FROM cameras c) WHERE m IS NOT NULL");
       if (!answers) return fail(answers.error());
       // A hundredth of the time that is kept, at least a second.
-      const std::int64_t step = std::max<std::int64_t>(1000, (newest_ms_ - *answers) / 100);
+      const std::int64_t step = std::max<std::int64_t>(1000, (last_ms_ - *answers) / 100);
       const Result<std::int64_t> gone = delete_before(*answers + step, kRowsAtOnce);
       if (!gone) return fail(gone.error());
       deleted += *gone;

@@ -63,7 +63,9 @@ class SqliteSink final : public ResultSink {
   std::vector<std::variant<Answer, AlarmEvent>> pending_;
   std::map<std::string, std::int64_t> numbers_;  ///< "cameras/gate-1", once committed
   std::int64_t run_number_ = 0;
-  std::int64_t newest_ms_ = 0;
+  /// Of the row written last: "now" for what is too old. Not the newest ever: a wall clock may have
+  /// been in the future for a while.
+  std::int64_t last_ms_ = 0;
   std::int64_t inserts_until_tidy_ = 0;
 };
 

@@ -82,6 +82,19 @@ TEST_F(SqliteSinkTest, DeletesByAge) {
   EXPECT_EQ(count("SELECT min(at_ms) FROM answers"), 1939'000);
 }
 
+TEST_F(SqliteSinkTest, AClockThatWasInTheFutureDeletesNothingOnceItIsRight) {
+  const auto sink = open({.keep = 60s});
+  ASSERT_TRUE(sink->write(answer(0, 0, 1'000'000s)));
+  ASSERT_TRUE(sink->flush());
+  for (int i = 1; i <= 5000; ++i) {  // so many that it tidies up
+    ASSERT_TRUE(sink->write(answer(0, i, 1000s + i * 10ms)));
+    if (i % 100 == 0) {
+      ASSERT_TRUE(sink->flush());
+    }
+  }
+  EXPECT_EQ(count("SELECT count(*) FROM answers"), 5001);
+}
+
 TEST_F(SqliteSinkTest, DeletesBySizeTheOldestOfAllCameras) {
   const auto sink = open({.bytes_max = 1'000'000});
   for (int i = 0; i < 20'000; ++i) {

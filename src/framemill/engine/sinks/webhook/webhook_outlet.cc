@@ -30,6 +30,11 @@ std::string hmac_sha256_hex(std::string_view key, std::string_view text) {
   return hex;
 }
 
+std::string idempotency_key(std::span<const Message> messages) {
+  if (messages.size() == 1) return messages.front().key;
+  return fmt::format("{}..{}/{}", messages.front().key, messages.back().key, messages.size());
+}
+
 WebhookOutlet::WebhookOutlet(WebhookOptions options)
     : options_(std::move(options)), handle_(std::make_unique<Handle>()) {}
 
@@ -90,7 +95,7 @@ Result<void> WebhookOutlet::deliver(std::span<const Message> messages) {
     headers = curl_slist_append(headers, line.c_str());
   };
   add(options_.batch > 1 ? "Content-Type: application/x-ndjson" : "Content-Type: application/json");
-  add("Idempotency-Key: " + messages.front().key);
+  add("Idempotency-Key: " + idempotency_key(messages));
   add("Expect:");
   if (!options_.secret.empty()) {
     const std::string now = std::to_string(std::time(nullptr));

@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 
 #include "framemill/base/clock.h"
 #include "framemill/engine/sinks/spool/outlet.h"
@@ -19,10 +21,10 @@ struct WebhookOptions {
 };
 
 /// An HTTP address that JSON is posted to; any 2xx means taken. Headers beside the usual ones:
-///   Idempotency-Key       the message's key; the same one may come again
+///   Idempotency-Key       see idempotency_key(); the same one, with the same body, may come again
 ///   Framemill-Signature   t=UNIX_SECONDS,v1=HEX: HMAC-SHA256 by the secret over
 ///   "UNIX_SECONDS.BODY"
-/// With batch > 1 the body is JSON lines, one message each, and the key that of the first.
+/// With batch > 1 the body is JSON lines, one message each.
 /// 400, 413, 415 and 422 refuse a message for good; everything else is tried again.
 class WebhookOutlet final : public Outlet {
  public:
@@ -41,6 +43,10 @@ class WebhookOutlet final : public Outlet {
   std::unique_ptr<Handle> handle_;
   std::atomic<bool> is_interrupted_{false};
 };
+
+/// Names what is in one request: the message's key, of several "FIRST..LAST/COUNT". A batch that is
+/// tried again may have grown meanwhile, and is another one then.
+[[nodiscard]] std::string idempotency_key(std::span<const Message> messages);
 
 /// HMAC-SHA256 of `text` in lower-case hex.
 [[nodiscard]] std::string hmac_sha256_hex(std::string_view key, std::string_view text);
