@@ -54,7 +54,8 @@ class MetricsTest(ServerTest):
         self.assertEqual(sum(captured.values()), total + in_flight)
         for camera in ("gate-1", "gate-2", "guest"):
             self.assertEqual({f'{{camera="{camera}",outcome="{outcome}"}}' for outcome in OUTCOMES} - set(before["framemill_frames_total"]), set())
-        # A camera that goes takes its own series along, and nothing from sums over all.
+        # A camera that changes or goes takes its own series along, and nothing from sums over all.
+        self.assertEqual(self.ask("PATCH", "/api/v1/cameras/gate-2", {"priority": "critical"}).status, 200)
         self.assertEqual(self.ask("DELETE", "/api/v1/cameras/guest").status, 204)
         after, _ = parse(self.ask("GET", "/metrics").body.decode())
         self.assertNotIn('{camera="guest"}', after["framemill_camera_up"])
