@@ -230,22 +230,22 @@ void AlarmDesk::take(const Answer& answer) {
   const TimePoint captured = options_.is_live
                                  ? answer.stamp.captured_mono
                                  : TimePoint(answer.stamp.captured_at.time_since_epoch());
-  const MutexLock lock(watch->mu);
-  if (!watch->rules) return;
-  std::vector<RuleChange> changes = watch->rules->take(answer, captured);
-  if (!changes.empty()) post(watch, *watch->rules, std::move(changes), &answer);
-}
-
-void AlarmDesk::post(const std::shared_ptr<Watch>& watch, const CameraRules& rules,
-                     std::vector<RuleChange>&& changes, const Answer* answer) {
-  for (RuleChange& change : changes) {
-    Post post{.watch = watch, .rule = rules.rules()[change.rule], .change = change, .answer = {}};
-    if (answer != nullptr && answer->picture && change.is_raised &&
-        posts_.size() < kPicturesWaitingMax)
-      post.answer = *answer;
-    // Not one of them may get lost; false only where the run has ended.
-    (void)posts_.push(std::move(post));
+  std::vector<Post> posts;
+  {
+    const MutexLock lock(watch->mu);
+    if (!watch->rules) return;
+    for (const RuleChange& change : watch->rules->take(answer, captured)) {
+      Post& post = posts.emplace_back(Post{.watch = watch,
+                                           .rule = watch->rules->rules()[change.rule],
+                                           .change = change,
+                                           .answer = {}});
+      if (answer.picture && change.is_raised && posts_.size() < kPicturesWaitingMax)
+        post.answer = answer;
+    }
   }
+  // Not under the lock, which the thread that makes room in the queue takes, too. Not one of them
+  // may get lost; false only where the run has ended.
+  for (Post& post : posts) (void)posts_.push(std::move(post));
 }
 
 void AlarmDesk::run() {

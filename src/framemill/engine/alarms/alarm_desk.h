@@ -130,8 +130,6 @@ class AlarmDesk {
   AlarmBook* book() const EXCLUDES(mu_);
   Result<std::shared_ptr<Watch>> make_watch(CameraIndex index, CameraRules::Options options,
                                             CameraId id);
-  void post(const std::shared_ptr<Watch>& watch, const CameraRules& rules,
-            std::vector<RuleChange>&& changes, const Answer* answer);
   std::shared_ptr<Watch> find_watch(CameraIndex index) const EXCLUDES(mu_);
   /// Whether the camera and the rule of `post` are still there.
   [[nodiscard]] bool is_current(const Post& post) const EXCLUDES(mu_);

@@ -1,7 +1,9 @@
 #include "framemill/engine/alarms/alarm_desk.h"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -230,6 +232,22 @@ TEST_F(AlarmDeskTest, AWrongClassIsRefusedWithItsPlace) {
   ASSERT_FALSE(set);
   EXPECT_THAT(set.error().message(),
               testing::StartsWith("cameras[gate-1]: rules[intruder].classes"));
+}
+
+TEST_F(AlarmDeskTest, AFullQueueHoldsAnswersUpAndNothingForEver) {
+  const std::unique_ptr<AlarmDesk> desk = open_held();
+  std::atomic<bool> is_done{false};
+  std::thread publisher([&] {
+    for (int i = 0; i < 4400; ++i) answer(*desk, i % 2 == 0, 4);  // a change each
+    is_done = true;
+  });
+  std::this_thread::sleep_for(600ms);  // the queue is full, and it is time to look around
+  hold(false);
+  const auto give_up_at = std::chrono::steady_clock::now() + 100s;
+  while (!is_done && std::chrono::steady_clock::now() < give_up_at)
+    std::this_thread::sleep_for(10ms);
+  ASSERT_TRUE(is_done);
+  publisher.join();
 }
 
 }  // namespace
