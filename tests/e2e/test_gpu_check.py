@@ -14,6 +14,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+import framemill
 from framemill import BINARY, ROOT
 
 HAS_GPU = os.path.exists("/dev/nvidiactl")
@@ -69,7 +70,8 @@ class GpuCheckTest(unittest.TestCase):
         self.assertEqual({"infer", "letterbox", "detect"}, {p["what"] for p in bare["engine_points"]})
         pipeline = next(s for name, s in steps.items() if name.startswith("pipeline, full"))
         self.assertGreater(pipeline["inferences_per_s"], 1)
-        self.assertGreater(pipeline["engine_share"], .1)
+        if not framemill.IS_SLOW_BUILD:
+            self.assertGreater(pipeline["engine_share"], .1)
         page = (Path(self.folder.name) / "gpu_check.md").read_text()
         for step in steps:
             self.assertIn(f"| {step} | right |", page)
