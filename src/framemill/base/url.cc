@@ -81,6 +81,10 @@ std::string strip_credentials(std::string_view url) {
   return result;
 }
 
+bool is_camera_device(std::string_view path) {
+  return path.starts_with("/dev/video") || path.starts_with("/dev/v4l/");
+}
+
 std::string redact(std::string_view url) {
   std::string result = strip_credentials(url);
   if (find_scheme_end(url) == std::string_view::npos) return result;

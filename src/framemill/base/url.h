@@ -8,6 +8,9 @@ namespace framemill {
 /// The part of `url` before "://" in lower case; empty where there is none (a path).
 [[nodiscard]] std::string url_scheme(std::string_view url);
 
+/// Whether `path` names a Video4Linux device: /dev/videoN, or a stable name below /dev/v4l.
+[[nodiscard]] bool is_camera_device(std::string_view path);
+
 /// `url` without user name, password and the values of parameters that look like secrets, for logs
 /// and messages. Rather hides too much: where credentials were not percent-encoded, everything
 /// up to the last '@' goes. A text that is no URL comes back unchanged. Pure, any thread,

@@ -15,7 +15,7 @@ constexpr std::size_t kStemMax = 56;  // leaves room for "-" and a number within
 }
 
 bool is_file_path(std::string_view url) {
-  return url_scheme(url).empty() && !url.starts_with("/dev/video") && !url.starts_with("/dev/v4l/");
+  return url_scheme(url).empty() && !is_camera_device(url);
 }
 
 std::string suggest_camera_id(std::string_view url) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <memory>
 #include <numeric>
 #include <random>
@@ -91,6 +92,20 @@ class AnswerLedgerTest : public testing::Test {
     std::vector<std::int64_t> seqs;
     for (const Answer& answer : answers_) seqs.push_back(answer.stamp.seq);
     return seqs;
+  }
+  /// 25 frames of 100 ms, a snapshot each second.
+  void play_with_snapshots(const std::function<bool(int)>& is_answered) {
+    LedgerOptions options;
+    options.snapshot_every = 1s;
+    AnswerLedger& ledger = make(options);
+    for (int seq = 0; seq < 25; ++seq) {
+      ledger.enter(make_frame(seq, clock_.now(), seq == 0));
+      if (is_answered(seq))
+        ledger.settle_inferred(seq, {}, variant_);
+      else
+        ledger.settle_none(seq, DropReason::kSuperseded);
+      clock_.advance(100ms);
+    }
   }
 
   ManualClock clock_;
@@ -205,31 +220,13 @@ TEST_F(AnswerLedgerTest, CountsAreConservedAtEveryStep) {
 }
 
 TEST_F(AnswerLedgerTest, PicturesAreKeptOnlyWhenASnapshotIsDue) {
-  LedgerOptions options;
-  options.snapshot_every = 1s;
-  AnswerLedger& ledger = make(options);
-  for (int seq = 0; seq < 25; ++seq) {
-    ledger.enter(make_frame(seq, clock_.now(), seq == 0));
-    ledger.settle_inferred(seq, {}, variant_);
-    clock_.advance(100ms);
-  }
+  play_with_snapshots([](int) { return true; });
   EXPECT_EQ(std::ranges::count_if(answers_, [](const Answer& a) { return a.picture != nullptr; }),
             3);
 }
 
 TEST_F(AnswerLedgerTest, ASnapshotThatFallsOnAFrameWithoutAnswerIsTakenOfTheNext) {
-  LedgerOptions options;
-  options.snapshot_every = 1s;
-  AnswerLedger& ledger = make(options);
-  for (int seq = 0; seq < 25; ++seq) {
-    ledger.enter(make_frame(seq, clock_.now(), seq == 0));
-    if (seq % 10 < 2) {
-      ledger.settle_none(seq, DropReason::kSuperseded);
-    } else {
-      ledger.settle_inferred(seq, {}, variant_);
-    }
-    clock_.advance(100ms);
-  }
+  play_with_snapshots([](int seq) { return seq % 10 >= 2; });
   EXPECT_EQ(std::ranges::count_if(
                 answers_,
                 [](const Answer& a) { return a.is_snapshot_due && a.origin == Origin::kInferred; }),

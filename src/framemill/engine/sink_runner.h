@@ -81,7 +81,9 @@ class SinkRunner {
   /// Tries until it works, the sink is dead, or patience after stop() ends; true where it worked.
   bool insist(const std::function<Result<void>()>& attempt);
   void note_error(const Error& error) EXCLUDES(mu_);
-  void note_success() { is_failing_ = is_dead_.load(); }
+  void note_success() {
+    if (is_failing_) is_failing_ = is_dead_.load();
+  }
 
   const std::unique_ptr<ResultSink> sink_;  // used by thread_ only
   const Options options_;

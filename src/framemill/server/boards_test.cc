@@ -212,14 +212,9 @@ TEST(AlarmBoard, AfterARestartAllIsThereThatTheBookHas) {
     return AlarmBook::Raise{.id = new_alarm_id(at),
                             .camera_id = camera,
                             .rule = "dock",
-                            .kind = "presence",
-                            .message = "1 person",
-                            .run = "RUN",
-                            .picture_path = {},
                             .severity = AlarmSeverity::kCritical,
                             .is_latched = is_latched,
-                            .at = at,
-                            .seq = 7};
+                            .at = at};
   };
   const AlarmBook::Raise latched = raise_of("gate-1", 0, true);
   constexpr int kLater = 600;

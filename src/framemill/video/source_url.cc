@@ -10,14 +10,6 @@
 #include "framemill/video/source.h"
 
 namespace framemill {
-namespace {
-
-bool is_camera_device(std::string_view path) {
-  return path.starts_with("/dev/video") || path.starts_with("/dev/v4l/");
-}
-
-}  // namespace
-
 Result<UrlKind> classify_url(std::string_view url) {
   if (url.empty())
     return fail(ErrorCode::kInvalidArgument,
