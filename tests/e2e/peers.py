@@ -67,6 +67,7 @@ class Subscriber:
 
     def __init__(self, port, topic="#", tls=None, name=""):
         self.messages = []
+        self.received_at = []  # of each message
         self.is_subscribed = threading.Event()
         self.client = paho.mqtt.client.Client(client_id=name, clean_session=not name)
         self.client.reconnect_delay_set(1, 2)
@@ -74,10 +75,14 @@ class Subscriber:
             self.client.tls_set(**tls)
         self.client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self.client.on_subscribe = lambda *_: self.is_subscribed.set()
-        self.client.on_message = lambda _, __, m: self.messages.append((m.topic, m.payload.decode(), bool(m.retain)))
+        self.client.on_message = lambda _, __, m: self.take(m)
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
         assert self.is_subscribed.wait(10)
+
+    def take(self, message):
+        self.received_at.append(time.time())
+        self.messages.append((message.topic, message.payload.decode(), bool(message.retain)))
 
     def stop(self):
         self.client.loop_stop()

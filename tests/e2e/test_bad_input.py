@@ -1,5 +1,6 @@
 """Every wrong input gets a message with place and remedy, the right exit status, and loses nothing accepted."""
 import json
+import pathlib
 import re
 import resource
 import signal
@@ -230,24 +231,56 @@ class BadInputTest(FramemillTest):
         self.assertLess(time.monotonic() - asked_at, 5)
         self.assertTrue(done.summary["stopped_early"])
 
-    def test_ctrl_c_twice_ends_at_once(self):
-        process = self.start_engine("--source", DEMO_CLIP, "--model", DEMO_MODEL, "--loop", "--rate", "10")
-        while not (self.results.exists() and self.results.stat().st_size):
-            self.assertIsNone(process.poll())
-            time.sleep(0.05)
+    def test_ctrl_c_twice_ends_at_once_and_loses_no_answer(self):
+        """A reader who does not read would hold the end up for two seconds."""
+        answers = self.folder / "answers.jsonl"
+        config = self.folder / "site.yaml"
+        config.write_text(f"models: {{m: {{path: {DEMO_MODEL}}}}}\nsinks:\n  - {{type: jsonl, path: '{answers}'}}\n  - {{type: jsonl, path: '-'}}\n"
+                          f"defaults: {{rate: 25}}\nengine: {{policy: hold, budget: 0.1}}\n"
+                          f"cameras:\n  - {{id: a, url: '{DEMO_CLIP}', loop: true}}\n  - {{id: b, url: '{DEMO_CLIP}', loop: true}}\n")
+        log = self.folder / "log"
+        with open(log, "wb") as output:
+            process = subprocess.Popen([framemill.BINARY, "run", str(config), "--listen", "off"], stdout=subprocess.PIPE, stderr=output)
+        self.addCleanup(self.end, process)
+        end = time.monotonic() + 60
+        while "does not read" not in log.read_text() and time.monotonic() < end:
+            time.sleep(0.1)
         process.send_signal(signal.SIGINT)
+        time.sleep(0.3)  # within a tenth of a second it would be the first one
+        asked_at = time.monotonic()
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=5)
-        # The first alone may have been enough, when both arrived as one.
-        self.assertIn(process.returncode, (0, 130))
+        process.wait(timeout=30)
+        if not framemill.IS_SLOW_BUILD:
+            self.assertLess(time.monotonic() - asked_at, 1)
+        self.assertEqual(process.returncode, 130)
+        self.assertIn("stopped at once; the summary was not written", log.read_text())
+        text = answers.read_text()
+        self.assertTrue(text.endswith("\n"))
+        lines = [json.loads(line) for line in text.splitlines()]
+        for camera in "ab":
+            seqs = [line["seq"] for line in lines if line["camera"] == camera]
+            self.assertEqual(seqs, list(range(len(seqs))))
+            self.assertGreater(len(seqs), 10)
 
-    def test_a_signal_during_start_ends_it(self):
+    def test_timeout_sends_its_signal_twice(self):
+        """To the process and to its group: the summary is written all the same."""
+        summary = self.folder / "s"
+        done = subprocess.run(["timeout", "3", framemill.BINARY, "run", "--source", str(DEMO_CLIP), "--loop", "--model", str(DEMO_MODEL), "--listen", "off",
+                               "--summary", str(summary)], capture_output=True, timeout=60, start_new_session=True)
+        self.assertTrue(json.loads(summary.read_text())["conserved"], done.stderr)
+        self.assertNotIn("stopped at once", done.stderr.decode())
+
+    def test_a_signal_while_the_models_load_ends_in_order(self):
         process = self.start_engine("--source", "rtsp://127.0.0.1:9/none", "--model", DEMO_MODEL)
-        time.sleep(0.3)
+        bit = 1 << (signal.SIGTERM - 1)
+        status = pathlib.Path(f"/proc/{process.pid}/status")
+        while not int(status.read_text().split("SigBlk:")[1].split()[0], 16) & bit:  # the program takes its signals from here on
+            self.assertIsNone(process.poll())
+            time.sleep(0.001)
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=10)
-        # By the engine, before there was one, or before the program had looked for signals at all.
-        self.assertIn(process.returncode, (0, 128 + signal.SIGTERM, -signal.SIGTERM))
+        process.wait(timeout=60)
+        self.assertEqual(process.returncode, 0, process.stderr.read())
+        self.assertTrue(json.loads(self.summary.read_text())["conserved"])
 
 
 if __name__ == "__main__":

@@ -565,10 +565,10 @@ int bench_command(const std::vector<std::string>& args) {
 
   const SystemClock clock;
   BenchStop stop;
-  SignalWatch signals("nothing was written");
+  SignalWatch signals({.loss = "nothing was written"});
   CompareProgress progress(stderr, isatty(STDERR_FILENO) != 0 ? CompareProgress::Style::kRedrawn
                                                               : CompareProgress::Style::kLines);
-  signals.watch([&stop] { stop.request_stop(); });
+  signals.watch({.stop = [&stop] { stop.request_stop(); }});
   auto bencher = std::make_unique<Bencher>(request, clock, stop, progress);
   const Result<DeviceProfile> profile = bencher->run();
   progress.clear();

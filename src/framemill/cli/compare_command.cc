@@ -404,8 +404,8 @@ int compare_command(const std::vector<std::string>& args) {
   }
   const SystemClock clock;
   StopSwitch stop;  // outlives the watch
-  SignalWatch signals("no comparison was made");
-  signals.watch([&stop] { stop.request_stop(); });
+  SignalWatch signals({.loss = "no comparison was made"});
+  signals.watch({.stop = [&stop] { stop.request_stop(); }});
   CompareProgress progress(stderr, isatty(STDERR_FILENO) != 0 ? CompareProgress::Style::kRedrawn
                                                               : CompareProgress::Style::kLines);
   Comparer comparer(*request, clock, stop, progress);

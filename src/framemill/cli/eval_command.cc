@@ -208,8 +208,8 @@ int eval_command(const std::vector<std::string>& args) {
   log_to_stderr("off");  // what fails is reported once, at the end
   const SystemClock clock;
   std::atomic<bool> is_stopped{false};
-  SignalWatch signals("nothing was written");
-  signals.watch([&is_stopped] { is_stopped = true; });
+  SignalWatch signals({.loss = "nothing was written"});
+  signals.watch({.stop = [&is_stopped] { is_stopped = true; }});
   CompareProgress progress(stderr, isatty(STDERR_FILENO) != 0 ? CompareProgress::Style::kRedrawn
                                                               : CompareProgress::Style::kLines);
   Evaluator evaluator(*request, clock, is_stopped, progress);

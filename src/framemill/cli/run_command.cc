@@ -27,6 +27,8 @@ namespace {
 
 /// For sources to let go once the summary is written.
 constexpr Duration kSourcePatience = std::chrono::milliseconds(800);
+constexpr Duration kStartPatience = std::chrono::seconds(4);        // of a signal, for the models
+constexpr Duration kLastPatience = std::chrono::milliseconds(500);  // for the sinks
 
 /// Redraws the table on a terminal twice a second, below the log.
 class LiveTable {
@@ -129,7 +131,9 @@ int run_command(const std::vector<std::string>& args) {
   std::unique_ptr<Engine> engine;
   std::unique_ptr<ConfigSync> config;  // outlives the watch
   const bool has_config = !options->config_path.empty();
-  SignalWatch signals("the summary was not written", has_config);
+  SignalWatch signals({.loss = "the summary was not written",
+                       .has_hangup = has_config,
+                       .start_patience = kStartPatience});
   {
     // First, so that a taken address is told at once, and readiness can be asked from now on.
     Result<std::unique_ptr<RunServer>> listening = make_server(*options, clock);
@@ -146,14 +150,16 @@ int run_command(const std::vector<std::string>& args) {
     engine = std::move(*created);
   }
   if (has_config) config = std::make_unique<ConfigSync>(args, *options, *engine, server.get());
-  signals.watch(
-      [&engine] {
-        spdlog::info("stopping; press Ctrl-C again to end at once");
-        engine->request_stop();
-      },
-      [&config] {
-        if (config) config->ask("SIGHUP");
-      });
+  signals.watch({.stop =
+                     [&engine] {
+                       spdlog::info("stopping; press Ctrl-C again to end at once");
+                       engine->request_stop();
+                     },
+                 .hasten = [&engine] { engine->empty_sinks(kLastPatience); },
+                 .reload =
+                     [&config] {
+                       if (config) config->ask("SIGHUP");
+                     }});
   if (server) server->open_databases();
   engine->start();
   if (server) {

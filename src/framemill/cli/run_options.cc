@@ -179,10 +179,12 @@ Result<SplitOption> split_option(std::string_view text, std::span<const std::str
     if (equals == std::string_view::npos) break;
     const std::string_view key = tail.substr(0, equals);
     if (std::ranges::find(keys, key) == keys.end()) {
-      // A URL may hold "a=1,b=2"; in a path it is more likely a slip.
+      // The query of a URL may hold "a=1,b=2"; elsewhere it is more likely a slip.
       const std::string_view meant = nearest_word(key, keys);
-      if (!url_scheme(text).empty() || meant.empty()) break;
-      return wrong(fmt::format(R"(unknown key {}; did you mean "{}"?)", quote(key), meant));
+      if (meant.empty() || text.find('?') != std::string_view::npos) break;
+      return wrong(fmt::format(
+          R"(unknown key {}; did you mean "{}"?{})", quote(key), meant,
+          url_scheme(text).empty() ? "" : " A configuration's `url` takes it as part of the URL"));
     }
     if (std::ranges::find(split.values, key, &std::pair<std::string, std::string>::first) !=
         split.values.end())

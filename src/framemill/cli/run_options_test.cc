@@ -126,6 +126,8 @@ TEST(ParseRunOptions, SaysWhatIsWrongAndWhatToDo) {
        "--summary: is written to by something"},
       {"--source a.mp4 --model m.onnx --snapshot d,every=0s", "--snapshot: every: must be longer"},
       {"--source a.mp4,evry=3 --model m.onnx", R"(unknown key "evry"; did you mean "every"?)"},
+      {"--source rtsp://h/1,evry=3 --model m.onnx",
+       R"(unknown key "evry"; did you mean "every"? A conf)"},
       {"--source a.mp4,every=3,every=4 --model m.onnx", "every stands twice"},
       {"--source a.mp4,every=x --model m.onnx", "every: \"x\" is not a whole number"},
       {"--source a.mp4,every=2,rate=3 --model m.onnx", "rate and every exclude each other"},

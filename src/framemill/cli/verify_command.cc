@@ -302,13 +302,13 @@ int verify_command(const std::vector<std::string>& arguments, std::ostream& out,
   const SystemClock clock;
   GroupMeter meter(prepared->priority_of_camera, kPriorities);
   std::unique_ptr<Engine> engine;  // outlives the watch
-  SignalWatch signals("nothing was measured");
+  SignalWatch signals({.loss = "nothing was measured"});
   Result<std::unique_ptr<Engine>> created =
       Engine::create(prepared->load.settings, clock,
                      {.on_answer = [&meter](const Answer& answer) { meter.add(answer); }});
   if (!created) return refuse(created.error());
   engine = *std::move(created);
-  signals.watch([&engine] { engine->request_stop(); });
+  signals.watch({.stop = [&engine] { engine->request_stop(); }});
   engine->start();
   const TimePoint begin = clock.now() + kWarmUp;
   meter.set_window(begin, begin + prepared->report.length);

@@ -423,6 +423,12 @@ RunReport Engine::finish() {
   return *s.final_report;
 }
 
+void Engine::empty_sinks(Duration patience) {
+  const auto give_up_at = std::chrono::steady_clock::now() + patience;
+  for (auto& sink : state_->sinks) sink->request_stop();
+  for (auto& sink : state_->sinks) (void)sink->wait_until_done(give_up_at);
+}
+
 bool Engine::join(Duration patience) {
   State& s = *state_;
   const auto give_up_at = std::chrono::steady_clock::now() + patience;

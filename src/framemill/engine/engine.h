@@ -157,6 +157,9 @@ class Engine {
   /// Stops the cameras, answers what was taken (within 3 s), empties the sinks, and reports. Waits
   /// for no source: some cannot be interrupted, such as one whose host name is being looked up.
   RunReport finish();
+  /// For an end without finish(): what has been answered so far gets to its sinks, as far as they
+  /// can within `patience`, and nothing after it. Any thread, as long as the engine lives.
+  void empty_sinks(Duration patience);
   /// After finish(): returns once all sources have let go. False where one has not within
   /// `patience`: destroying the engine would wait for it.
   [[nodiscard]] bool join(Duration patience);

@@ -1,5 +1,5 @@
-// What an engine at pace live does before its cameras start: each model runs until its times and its
-// best batch are known.
+// What an engine at pace live does before its cameras start: each model runs until its times and
+// its best batch are known.
 #include <algorithm>
 #include <future>
 #include <utility>

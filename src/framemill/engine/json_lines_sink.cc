@@ -82,6 +82,7 @@ Result<void> JsonLinesSink::make_room() {
 Result<void> JsonLinesSink::write(const Answer& answer) {
   if (Result<void> made = make_room(); !made) return made;
   append_answer_json(buffer_, answer, options_.run_id, cameras_[answer.camera]);
+  answer_ends_.push_back(buffer_.size());
   return {};
 }
 
@@ -115,6 +116,12 @@ std::size_t JsonLinesSink::cut_torn_line(std::size_t done) {
   return whole;
 }
 
+void JsonLinesSink::drop(std::size_t done) {
+  buffer_.erase(0, done);
+  std::erase_if(answer_ends_, [&](std::size_t end) { return end <= done; });
+  for (std::size_t& end : answer_ends_) end -= done;
+}
+
 Result<void> JsonLinesSink::flush() {
   std::size_t done = 0;
   int error = 0;
@@ -141,7 +148,7 @@ Result<void> JsonLinesSink::flush() {
     }
   }
   if (error != 0 && is_file_) done = cut_torn_line(done);
-  buffer_.erase(0, done);
+  drop(done);
   if (error == 0) {
     rotate();
     return {};

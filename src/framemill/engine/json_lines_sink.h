@@ -39,6 +39,9 @@ class JsonLinesSink final : public ResultSink {
   Result<void> write(const Answer& answer) override;
   Result<void> write_alarm(const AlarmEvent& event) override;
   Result<void> flush() override;
+  [[nodiscard]] std::optional<std::int64_t> held() const override {
+    return static_cast<std::int64_t>(answer_ends_.size());
+  }
   [[nodiscard]] bool wants_answers() const override { return options_.has_answers; }
   [[nodiscard]] bool wants_alarms() const override { return options_.has_alarms; }
 
@@ -49,12 +52,15 @@ class JsonLinesSink final : public ResultSink {
   void rotate();
   /// Takes back what of `done` bytes of the buffer is no whole line. Returns what stays.
   std::size_t cut_torn_line(std::size_t done);
+  /// Forgets the first `done` bytes of the buffer.
+  void drop(std::size_t done);
 
   int fd_;
   bool is_file_ = false;  ///< else a pipe, a terminal, a device
   const JsonLinesOptions options_;
   const CameraDirectory& cameras_;
-  std::string buffer_;  // taken, not yet written
+  std::string buffer_;                    // taken, not yet written
+  std::vector<std::size_t> answer_ends_;  // of the answers in it
   std::int64_t file_bytes_ = 0;
 };
 

@@ -80,7 +80,9 @@ TEST_F(JsonLinesSinkTest, AFullDiskLeavesWholeLinesAndTheRestFollows) {
   EXPECT_EQ(full.error().code(), ErrorCode::kResourceExhausted);
   ASSERT_FALSE(torn.empty());
   EXPECT_EQ(torn.back(), '\n') << torn;
+  EXPECT_EQ(sink->held(), 20 - std::ranges::count(torn, '\n'));
   ASSERT_TRUE(sink->flush());
+  EXPECT_EQ(sink->held(), 0);
   const std::string all = read_file(path);
   EXPECT_EQ(std::ranges::count(all, '\n'), 20);
   for (int seq = 0; seq < 20; ++seq)

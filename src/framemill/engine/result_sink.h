@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "framemill/base/result.h"
@@ -36,6 +37,9 @@ class ResultSink {
   virtual Result<void> write_status(const RunStatus&) { return {}; }
   /// Brings what was taken to its destination. Errors as write().
   virtual Result<void> flush() = 0;
+  /// How many of the answers it took have not got to their destination. Unset where it cannot tell:
+  /// then none has since the last flush() that worked. Called after a failure.
+  [[nodiscard]] virtual std::optional<std::int64_t> held() const { return std::nullopt; }
   /// The run ends: nothing more comes. May take a second or two.
   virtual void finish() {}
 

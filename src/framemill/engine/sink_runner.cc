@@ -1,5 +1,7 @@
 #include "framemill/engine/sink_runner.h"
 
+#include <algorithm>
+
 #include <spdlog/spdlog.h>
 
 #include "framemill/base/thread_name.h"
@@ -58,6 +60,14 @@ void SinkRunner::request_stop() {
   }
   stopping_.notify_all();
   queue_.close();
+}
+
+bool SinkRunner::wait_until_done(std::chrono::steady_clock::time_point give_up_at) {
+  const MutexLock lock(mu_);
+  while (!is_done_) {
+    if (stopping_.wait_until(mu_, give_up_at) == std::cv_status::timeout) break;
+  }
+  return is_done_;
 }
 
 void SinkRunner::stop() {
@@ -133,7 +143,9 @@ void SinkRunner::run() {
   const auto flush = [&] {
     if (answers == 0 && alarms == 0) return;
     const bool is_done = insist([this] { return sink_->flush(); });
-    (is_done ? written_ : lost_) += answers;
+    const std::int64_t kept_back = is_done ? 0 : std::min(sink_->held().value_or(answers), answers);
+    written_ += answers - kept_back;
+    lost_ += kept_back;
     // Alarms that did not get there stay unsettled, and so does what comes after them: the next run
     // offers them again.
     if (!is_done) is_alarm_missing_ = is_alarm_missing_ || alarms > 0;
@@ -180,6 +192,11 @@ void SinkRunner::run() {
   }
   flush();
   sink_->finish();
+  {
+    const MutexLock lock(mu_);
+    is_done_ = true;
+  }
+  stopping_.notify_all();
 }
 
 }  // namespace framemill

@@ -62,6 +62,8 @@ class SinkRunner {
   /// Refuses new answers and lets the thread end once it has written those that are queued. Returns
   /// at once; idempotent.
   void request_stop();
+  /// After request_stop(): whether all that was queued is dealt with by `give_up_at`.
+  bool wait_until_done(std::chrono::steady_clock::time_point give_up_at) EXCLUDES(mu_);
   /// request_stop(), and waits; the sink writes what it takes in time.
   void stop();
   [[nodiscard]] SinkCounts counts() const EXCLUDES(mu_);
@@ -102,8 +104,9 @@ class SinkRunner {
   std::atomic<bool> is_dead_{false};
   std::atomic<bool> is_failing_{false};
   mutable Mutex mu_;
-  CondVar stopping_;                        // wakes what waits: a retry, or answers that gather
+  CondVar stopping_;  // wakes what waits: a retry, answers that gather, for the end
   bool has_alarm_ GUARDED_BY(mu_) = false;  ///< came while answers gathered
+  bool is_done_ GUARDED_BY(mu_) = false;    ///< the thread has nothing left to do
   std::string last_error_ GUARDED_BY(mu_);
   std::thread thread_;  // last member: starts after everything it uses
 };

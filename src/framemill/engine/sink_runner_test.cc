@@ -4,6 +4,7 @@
 #include <future>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct Recorded {
   std::vector<std::size_t> answers_before_alarm;
   bool wants_alarms = true;
   bool is_refusing_alarms = false;
+  std::optional<std::int64_t> holds_back;  // each flush but this many answers, and fails
 };
 
 class RecordingSink final : public ResultSink {
@@ -50,10 +52,16 @@ class RecordingSink final : public ResultSink {
   bool wants_alarms() const override { return recorded_->wants_alarms; }
   Result<void> flush() override {
     const std::lock_guard lock(recorded_->mu);
-    for (const std::int64_t seq : recorded_->unflushed) recorded_->seqs.push_back(seq);
-    recorded_->unflushed.clear();
+    std::vector<std::int64_t>& unflushed = recorded_->unflushed;
+    const auto kept = static_cast<std::size_t>(recorded_->holds_back.value_or(0));
+    while (unflushed.size() > kept) {
+      recorded_->seqs.push_back(unflushed.front());
+      unflushed.erase(unflushed.begin());
+    }
+    if (recorded_->holds_back) return fail(ErrorCode::kResourceExhausted, "disk full");
     return {};
   }
+  std::optional<std::int64_t> held() const override { return recorded_->holds_back; }
 
  private:
   std::shared_ptr<Recorded> recorded_;
@@ -136,6 +144,37 @@ TEST(SinkRunner, GivesUpAfterTheTimeGiven) {
   dead.get_future().wait();
   runner.stop();
   EXPECT_EQ(runner.counts().lost, 1);
+}
+
+TEST(SinkRunner, WhatAFailingSinkGotRidOfIsNotLost) {
+  auto recorded = std::make_shared<Recorded>();
+  recorded->holds_back = 3;
+  SinkRunner runner(std::make_unique<RecordingSink>(recorded),
+                    {.retry_every = 1ms, .stop_patience = 20ms, .gather = 10s}, nullptr);
+  for (int i = 0; i < 10; ++i) runner.offer(answer(i));
+  runner.stop();
+  EXPECT_EQ(recorded->seqs.size(), 7U);
+  EXPECT_EQ(runner.counts().written, 7);
+  EXPECT_EQ(runner.counts().lost, 3);
+}
+
+TEST(SinkRunner, WaitsForItsEndAsLongAsAskedFor) {
+  auto recorded = std::make_shared<Recorded>();
+  SinkRunner good(std::make_unique<RecordingSink>(recorded), {.gather = 10s}, nullptr);
+  for (int i = 0; i < 10; ++i) good.offer(answer(i));
+  EXPECT_FALSE(good.wait_until_done(std::chrono::steady_clock::now() + 20ms)) << "nobody asked";
+  good.request_stop();
+  EXPECT_TRUE(good.wait_until_done(std::chrono::steady_clock::now() + 20s));
+  EXPECT_EQ(recorded->seqs.size(), 10U);
+
+  recorded->holds_back = 3;
+  SinkRunner stuck(std::make_unique<RecordingSink>(recorded),
+                   {.retry_every = 1ms, .stop_patience = 1min}, nullptr);
+  stuck.offer(answer(10));
+  stuck.request_stop();
+  EXPECT_FALSE(stuck.wait_until_done(std::chrono::steady_clock::now() + 20ms));
+  const std::lock_guard lock(recorded->mu);
+  recorded->holds_back.reset();
 }
 
 TEST(SinkRunner, PatienceAfterStopIsForAllThatIsLeft) {
