@@ -53,6 +53,10 @@ class StreamClient:
         return part
 
     def send_text(self, text):
+        self.socket.sendall(self.frame(text))
+
+    @staticmethod
+    def frame(text):
         payload = text.encode()
         mask = os.urandom(4)
         head = bytes([0x81])
@@ -62,7 +66,7 @@ class StreamClient:
             head += bytes([0x80 | 126]) + struct.pack(">H", len(payload))
         else:
             head += bytes([0x80 | 127]) + struct.pack(">Q", len(payload))
-        self.socket.sendall(head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload)))
+        return head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
 
     def subscribe(self, **message):
         self.send_text(json.dumps({"type": "subscribe", **message}))

@@ -3,6 +3,7 @@ import datetime
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import time
@@ -139,6 +140,20 @@ class CamerasTest(FramemillTest):
         self.assertLessEqual(attempts, 8)
         self.assertNotIn("wr0ng", done.stderr)
         self.assertIn("cam-1", done.stderr)
+
+    def test_a_peer_that_takes_the_connection_and_says_nothing(self):
+        silent = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(silent.close)
+        port = silent.getsockname()[1]
+        engine = self.start_engine("--source", f"rtsp://127.0.0.1:{port}/1,id=cam-1", "--source", "synthetic://?size=320x180&rate=10&objects=2,id=cam-2",
+                                   "--model", DEMO_MODEL, "--for", "14s", "--slo", "500ms")
+        engine.wait(timeout=120 if framemill.IS_SLOW_BUILD else 40)
+        done = self.finish_engine(engine)
+        self.assertIn("cam-1: ", done.stderr)
+        self.assertIn("no answer within 10", done.stderr)
+        silence, other = sorted(done.summary["cameras"], key=lambda c: c["camera"])
+        self.assertEqual((silence["captured"], silence["state"]), (0, "down"))
+        self.assertGreater(other["inferred"], 20 if framemill.IS_SLOW_BUILD else 100)
 
     def test_udp(self):
         sim = self.simulate("--clip", str(self.clip), "--count", "1")

@@ -443,6 +443,33 @@ class LimitsTest(ServerTest):
 
 
 class StreamTest(ServerTest):
+    def test_a_client_that_talks_without_end_takes_no_core(self):
+        """What it says faster than it may waits in its socket; others are answered meanwhile."""
+        self.start_server(self.synthetic("gate-1"))
+        stream = StreamClient(self.address)
+        self.addCleanup(stream.close)
+        flood = StreamClient.frame(json.dumps({"type": "subscribe", "cameras": ["x" * 10] * 15_000}))
+
+        def network_cpu_s():
+            for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+                if (task / "comm").read_text().strip() == "network":
+                    fields = (task / "stat").read_text().rpartition(")")[2].split()
+                    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+            raise AssertionError("no such thread")
+        before, end, slowest = network_cpu_s(), time.monotonic() + 4, 0
+        stream.socket.settimeout(0.2)
+        rest = flood
+        while time.monotonic() < end:
+            with contextlib.suppress(TimeoutError):
+                rest = rest[stream.socket.send(rest):] or flood
+            asked_at = time.monotonic()
+            self.assertEqual(self.ask("GET", "/healthz").status, 200)
+            slowest = max(slowest, time.monotonic() - asked_at)
+        if not framemill.IS_SLOW_BUILD:
+            self.assertLess(network_cpu_s() - before, 1)
+            self.assertLess(slowest, 1)
+        self.stop()
+
     def test_answers_and_figures_come_as_they_are_subscribed(self):
         self.start_server(self.synthetic("gate-1", "gate-2"))
         stream = StreamClient(self.address)

@@ -34,7 +34,7 @@ sinks:
         process = subprocess.Popen([BINARY, "run", str(config), "--for", "60s"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(self.end, process)
         wanted = {"cam gate-1", "scheduler", "pool", "alarms", "sink events.db", "sink a-file-wit", "sink webhook", "send webhook", "serve modbus", "network",
-                  "worker", "stream", "meter", "reloader", "signals", "housekeeper", "file watch"}
+                  "worker", "stream", "events", "meter", "reloader", "signals", "housekeeper", "file watch"}
         names = set()
         end = time.monotonic() + 60
         while wanted - names and time.monotonic() < end:

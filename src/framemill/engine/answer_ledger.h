@@ -45,7 +45,7 @@ struct CameraCounts {
   std::array<std::int64_t, kOutcomeCount> outcomes{};
   std::int64_t in_flight = 0;
   std::int64_t overdue = 0;  ///< answers published after their deadline
-  std::array<std::int64_t, kInferencePurposeNames.size()> inferences{};
+  InferenceCounts inferences{};
   std::array<LatencyHistogram, 3> latency;  ///< by Origin: inferred, propagated, reused
   Duration reorder_sum{0};                  ///< over the answers
   Duration motion_cpu{0};                   ///< thumbnails and carrying boxes

@@ -491,7 +491,7 @@ std::vector<DeviceReport> DevicePool::reports() const {
     add(*device.pool);
     for (const auto& pool : device.before) add(*pool);
     if (report.batches > 0) report.batch_mean = frames / static_cast<double>(report.batches);
-    report.inferences = device.inferences;
+    for (const InferenceCounts& counts : device.inferences) report.inferences.push_back({counts});
   }
   return reports;
 }

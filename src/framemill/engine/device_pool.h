@@ -43,8 +43,9 @@ struct DeviceReport {
   std::int64_t batches = 0;
   double batch_mean = 0;  ///< frames to a batch; 0 before the first
   Duration inference_time{0};
-  /// Finished, by model index and purpose.
-  std::vector<std::array<std::int64_t, kInferencePurposeNames.size()>> inferences;
+  /// Finished, by model and its rungs, best first. The pool knows no ladders: there each model has
+  /// one.
+  std::vector<std::vector<InferenceCounts>> inferences;
 };
 
 /// The devices behind one scheduler, a DetectorPool each, and what keeps them honest: a thread with
@@ -145,8 +146,8 @@ class DevicePool {
     int probes_failed = 0;       ///< in this outage
     std::thread loader;
     bool is_loading = false;
-    std::optional<TimePoint> loaded_at;  ///< last tried
-    std::vector<std::array<std::int64_t, kInferencePurposeNames.size()>> inferences;
+    std::optional<TimePoint> loaded_at;                 ///< last tried
+    std::vector<InferenceCounts> inferences;            // by model
     std::vector<std::shared_ptr<DetectorPool>> before;  ///< that were replaced
   };
   /// What is to be done once the lock is released.

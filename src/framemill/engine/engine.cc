@@ -521,14 +521,10 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   report.fidelity_target = audits->target();
   report.devices = pool->reports();
   for (DeviceReport& device : report.devices) {
-    // By model as configured: its rungs' are its own.
     const auto by_detector = std::exchange(device.inferences, {});
-    device.inferences.resize(settings.models.size());
-    for (std::size_t i = 0; i < ladders.size(); ++i) {
-      for (const std::size_t rung : ladders[i]) {
-        for (std::size_t k = 0; k < kInferencePurposeNames.size(); ++k)
-          device.inferences[i][k] += by_detector[rung][k];
-      }
+    for (const std::vector<std::size_t>& rungs : ladders) {
+      auto& of_model = device.inferences.emplace_back();
+      for (const std::size_t rung : rungs) of_model.push_back(by_detector[rung][0]);
     }
   }
   double frames = 0;

@@ -55,7 +55,7 @@ enum class CutFiles { kAreFailures, kAreTaken };
 struct PartedCounts {
   std::array<std::array<LatencyHistogram, 3>, 3> latency;  ///< by Priority and Origin
   /// By model as configured, and purpose.
-  std::vector<std::array<std::int64_t, kInferencePurposeNames.size()>> inferences;
+  std::vector<InferenceCounts> inferences;
 
   /// `counts` of a camera of this priority and model.
   void add(Priority priority, std::size_t model, const CameraCounts& counts);

@@ -16,4 +16,7 @@ enum class InferencePurpose : std::uint8_t {
 inline constexpr std::array<std::string_view, 4> kInferencePurposeNames{"primary", "audit",
                                                                         "forced", "discarded"};
 
+/// By purpose.
+using InferenceCounts = std::array<std::int64_t, kInferencePurposeNames.size()>;
+
 }  // namespace framemill

@@ -138,13 +138,21 @@ HttpResponse Api::handle(const HttpRequest& request) {
       request.method != "GET" && request.method != "HEAD" && request.method != "OPTIONS";
   if (is_change && response.status != 404 && response.status != 405) {
     std::string error;
+    std::vector<std::string> keys;
+    if (response.status < 300) {  // so they are settings, no rubbish
+      const Json body = Json::parse(request.body, nullptr, false);
+      if (body.is_object())
+        for (const auto& item : body.items()) keys.push_back(item.key());
+    }
     if (response.status >= 400 && response.body) {
       const Json body = Json::parse(*response.body, nullptr, false);
       if (body.is_object()) error = body.value("error", "");
     }
+    const std::string action = request.method + " " + request.path;
     parts_.audit.add({.who = who.name.empty() ? "nobody" : std::string_view(who.name),
                       .peer = request.peer,
-                      .action = request.method + " " + request.path,
+                      .action = action,
+                      .keys = std::move(keys),
                       .status = response.status,
                       .error = error});
   }

@@ -27,7 +27,10 @@ Result<std::unique_ptr<EventStore>> EventStore::open(const std::string& path, Du
   Result<std::unique_ptr<Database>> database = Database::open(path, {});
   if (!database) return fail(database.error());
   if (const Result<void> made = (*database)->run(kSchema); !made) return fail(made.error());
-  return std::unique_ptr<EventStore>(new EventStore(std::move(*database), keep));
+  Result<std::unique_ptr<Database>> reading = Database::open(path, {.is_read_only = true});
+  if (!reading) return fail(reading.error());
+  return std::unique_ptr<EventStore>(
+      new EventStore(std::move(*database), std::move(*reading), keep));
 }
 
 Result<std::int64_t> EventStore::last_id() {
@@ -60,14 +63,14 @@ Result<void> EventStore::tidy(const RunEvent& newest) {
 }
 
 Result<std::vector<RunEvent>> EventStore::newest(const RunEventQuery& query) {
-  const MutexLock lock(mu_);
+  const MutexLock lock(reading_mu_);
   std::string sql = "SELECT id, at_ms, kind, camera, text, by FROM events WHERE id<?1";
   if (!query.kind.empty()) sql += " AND kind=?2";
   if (!query.camera.empty()) sql += " AND camera=?3";
   if (query.since) sql += fmt::format(" AND at_ms>={}", to_milliseconds(*query.since));
   if (query.until) sql += fmt::format(" AND at_ms<{}", to_milliseconds(*query.until));
   sql += fmt::format(" ORDER BY id DESC LIMIT {}", query.limit);
-  Result<Statement> rows = database_->try_prepare(sql);
+  Result<Statement> rows = reading_->try_prepare(sql);
   if (!rows) return fail(rows.error());
   rows->bind(0, query.before.value_or(INT64_MAX));
   if (!query.kind.empty()) rows->bind(1, query.kind);

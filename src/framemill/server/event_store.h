@@ -26,17 +26,21 @@ class EventStore {
   [[nodiscard]] Result<std::int64_t> last_id() EXCLUDES(mu_);
   /// Errors: those of Database::run(); the event is then not kept.
   Result<void> add(const RunEvent& event) EXCLUDES(mu_);
-  [[nodiscard]] Result<std::vector<RunEvent>> newest(const RunEventQuery& query) EXCLUDES(mu_);
+  /// Does not wait for add().
+  [[nodiscard]] Result<std::vector<RunEvent>> newest(const RunEventQuery& query)
+      EXCLUDES(reading_mu_);
 
  private:
-  EventStore(std::unique_ptr<Database> database, Duration keep)
-      : keep_(keep), database_(std::move(database)) {}
+  EventStore(std::unique_ptr<Database> database, std::unique_ptr<Database> reading, Duration keep)
+      : keep_(keep), database_(std::move(database)), reading_(std::move(reading)) {}
   Result<void> tidy(const RunEvent& newest) REQUIRES(mu_);
 
   const Duration keep_;
   Mutex mu_;
   std::unique_ptr<Database> database_ GUARDED_BY(mu_);
   int adds_until_tidy_ GUARDED_BY(mu_) = 0;
+  Mutex reading_mu_;
+  std::unique_ptr<Database> reading_ GUARDED_BY(reading_mu_);
 };
 
 }  // namespace framemill

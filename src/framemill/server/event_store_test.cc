@@ -1,5 +1,9 @@
 #include "framemill/server/event_store.h"
 
+#include <algorithm>
+#include <chrono>
+#include <functional>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -63,6 +67,24 @@ TEST_F(EventStoreTest, OldEventsAreDeleted) {
   const std::vector<RunEvent> events = *store->newest({.limit = 10'000});
   EXPECT_EQ(events.front().id, 1001);
   EXPECT_GE(events.back().id, 901);
+}
+
+TEST_F(EventStoreTest, ADatabaseThatSomebodyElseHoldsMakesNobodyWait) {
+  ManualClock clock;
+  EventLog log(clock, 10);
+  log.attach(open());
+  log.add("alarm", "gate-1", "before");
+  const auto other = *Database::open(folder_ / "events.db", {});
+  ASSERT_TRUE(other->run("BEGIN IMMEDIATE"));
+  const auto began = std::chrono::steady_clock::now();
+  for (int i = 0; i < 20; ++i) log.add("alarm", "gate-1", "meanwhile");
+  const EventLog::Page page = log.newest({.limit = 30});
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(2));
+  EXPECT_TRUE(page.is_from_store);
+  EXPECT_EQ(page.events.size(), 21U);
+  EXPECT_TRUE(std::ranges::is_sorted(page.events, std::greater<>(), &RunEvent::id));
+  EXPECT_THAT(ids(log.newest({.before = 20, .limit = 2}).events), ElementsAre(19, 18));
+  ASSERT_TRUE(other->run("COMMIT"));
 }
 
 TEST_F(EventStoreTest, WithoutItsDatabaseThereIsTheMemory) {

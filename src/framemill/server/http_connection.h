@@ -36,6 +36,11 @@ inline constexpr Duration kRateDelay = std::chrono::milliseconds(250);
 inline constexpr std::size_t kLingerBytes = 1024 * 1024;
 inline constexpr Duration kLingerTime = std::chrono::seconds(1);
 
+/// How much a client of a stream may say: messages, and bytes. What comes faster waits in its
+/// socket.
+inline constexpr Duration kMessagePause = std::chrono::milliseconds(20);
+inline constexpr std::int64_t kMessageBytesPerSecond = 256 * 1024;
+
 /// "Application/JSON; charset=utf-8" as "application/json".
 [[nodiscard]] inline std::string lower_type(std::string_view content_type) {
   std::string type(content_type.substr(0, content_type.find(';')));
@@ -54,7 +59,8 @@ class HttpSocket : public std::enable_shared_from_this<HttpSocket<Stream>> {
         ticket_(std::move(ticket)),
         channel_(std::move(answer.channel)),
         protocol_(std::move(answer.protocol)),
-        socket_(std::move(stream)) {
+        socket_(std::move(stream)),
+        pause_(state.network) {
     ++state_.sockets;
   }
   HttpSocket(const HttpSocket&) = delete;
@@ -104,9 +110,14 @@ class HttpSocket : public std::enable_shared_from_this<HttpSocket<Stream>> {
       if (error) return self->close();
       const auto bytes = self->buffer_.data();
       self->channel_->on_message({static_cast<const char*>(bytes.data()), bytes.size()});
+      const Duration pause =
+          kMessagePause + Duration(std::chrono::seconds(bytes.size())) / kMessageBytesPerSecond;
       self->buffer_.consume(bytes.size());
       self->pump();
-      self->read();
+      self->pause_.expires_after(pause);
+      self->pause_.async_wait([self](BeastError over) {
+        if (!over) self->read();
+      });
     });
   }
 
@@ -135,6 +146,7 @@ class HttpSocket : public std::enable_shared_from_this<HttpSocket<Stream>> {
   const std::shared_ptr<SocketChannel> channel_;
   const std::string protocol_;
   websocket::stream<Stream> socket_;
+  net::steady_timer pause_;
   beast::flat_buffer buffer_;
   std::shared_ptr<const std::string> sending_;
   bool is_writing_ = false;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
 
 #include "framemill/metrics/prometheus_text.h"
 
@@ -89,43 +88,37 @@ void write_cameras(PrometheusText& page, const RunReport& report) {
   }
 }
 
-/// Behind one scheduler a camera's frames go to any device, so these are counted by the devices:
-/// as what they were sent, whether their result came in time or not.
+/// A camera's frames go to any device and rung, so these are counted by the devices: as what they
+/// were sent, whether their result came in time or not.
 void write_inferences_of_devices(PrometheusText& page, const RunReport& report) {
   for (const DeviceReport& device : report.devices) {
     for (std::size_t model = 0; model < device.inferences.size(); ++model) {
-      for (std::size_t i = 0; i < kInferencePurposeNames.size(); ++i) {
-        page.sample({{"model", report.model_names[model]},
-                     {"variant", report.models[model].name},
-                     {"device", device.name},
-                     {"purpose", kInferencePurposeNames[i]}},
-                    static_cast<double>(device.inferences[model][i]));
+      for (std::size_t rung = 0; rung < device.inferences[model].size(); ++rung) {
+        for (std::size_t i = 0; i < kInferencePurposeNames.size(); ++i) {
+          page.sample({{"model", report.model_names[model]},
+                       {"variant", report.ladders[model][rung]},
+                       {"device", device.name},
+                       {"purpose", kInferencePurposeNames[i]}},
+                      static_cast<double>(device.inferences[model][rung][i]));
+        }
       }
     }
   }
 }
 
 void write_inferences(PrometheusText& page, const RunReport& report) {
-  // By model, not by rung: which rung ran is in the answers.
-  struct Series {
-    std::string variant, device;
-    std::array<std::int64_t, kInferencePurposeNames.size()> counts{};
-  };
-  std::map<std::string, Series> models;
-  for (std::size_t i = 0; i < report.models.size(); ++i) {
-    models[report.model_names[i]] = {report.models[i].name, report.models[i].device,
-                                     report.parted.inferences[i]};
-  }
   page.family("framemill_inferences_total", Type::kCounter,
-              "Inferences, by what they were for; the variant is that of the model itself.");
-  if (report.devices.size() > 1) return write_inferences_of_devices(page, report);
-  for (const auto& [model, series] : models) {
-    for (std::size_t i = 0; i < series.counts.size(); ++i) {
-      page.sample({{"model", model},
-                   {"variant", series.variant},
-                   {"device", series.device},
+              "Inferences, by what they were for; the variant is the rung of the model's ladder.");
+  const bool has_ladder =
+      std::ranges::any_of(report.ladders, [](const auto& rungs) { return rungs.size() > 1; });
+  if (has_ladder || report.devices.size() > 1) return write_inferences_of_devices(page, report);
+  for (std::size_t model = 0; model < report.models.size(); ++model) {
+    for (std::size_t i = 0; i < kInferencePurposeNames.size(); ++i) {
+      page.sample({{"model", report.model_names[model]},
+                   {"variant", report.models[model].name},
+                   {"device", report.models[model].device},
                    {"purpose", kInferencePurposeNames[i]}},
-                  static_cast<double>(series.counts[i]));
+                  static_cast<double>(report.parted.inferences[model][i]));
     }
   }
 }

@@ -35,6 +35,26 @@ TEST(MetricsPage, ShowsTheTroubleOfASpooledSink) {
   EXPECT_THAT(page_of(report), HasSubstr("framemill_sink_failing{sink=\"mqtt\"} 0\n"));
 }
 
+TEST(MetricsPage, InferencesAreToldByRungAndDevice) {
+  RunReport report;
+  report.model_names = {"objects"};
+  report.models.resize(1);
+  report.ladders = {{"large", "small"}};
+  report.devices.resize(1);
+  report.devices[0].name = "cpu";
+  report.devices[0].inferences = {{{10, 1, 2, 0}, {30, 0, 4, 0}}};
+  const std::string page = page_of(report);
+  const auto line = [](std::string_view variant, std::string_view purpose, int count) {
+    return HasSubstr("framemill_inferences_total{model=\"objects\",variant=\"" +
+                     std::string(variant) + "\",device=\"cpu\",purpose=\"" + std::string(purpose) +
+                     "\"} " + std::to_string(count) + "\n");
+  };
+  EXPECT_THAT(page, line("large", "primary", 10));
+  EXPECT_THAT(page, line("large", "audit", 1));
+  EXPECT_THAT(page, line("small", "primary", 30));
+  EXPECT_THAT(page, line("small", "forced", 4));
+}
+
 TEST(MetricsPage, KnowsLatenciesBeyondEverySlo) {
   RunReport report;
   LatencyHistogram& latency = report.parted.latency[static_cast<std::size_t>(Priority::kNormal)][0];

@@ -1,6 +1,7 @@
 #include "framemill/server/run_meter.h"
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
 #include <fmt/format.h>
@@ -217,8 +218,10 @@ void RunMeter::look() {
     Look::Device& entry = now.devices.emplace_back();
     entry.inference_s = to_seconds(device.inference_time);
     entry.batches = static_cast<double>(device.batches);
-    for (const auto& purposes : device.inferences)
-      for (const std::int64_t count : purposes) entry.inferences += static_cast<double>(count);
+    for (const auto& rungs : device.inferences) {
+      for (const InferenceCounts& counts : rungs)
+        entry.inferences += std::accumulate(counts.begin(), counts.end(), 0.0);
+    }
   }
   for (const CameraReport& camera : report.cameras) now.cameras[camera.id] = counts_of(camera);
   CameraReport all;

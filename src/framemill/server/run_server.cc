@@ -246,6 +246,9 @@ void RunServer::set_defaults(const CameraSettings& defaults) {
 
 void RunServer::note_reload(const Result<CameraChanges>& changes, std::string_view by) {
   State& s = *state_;
+  const std::string error = changes ? std::string() : changes.error().message();
+  s.audit->add(
+      {.who = by, .peer = {}, .action = "reload", .status = changes ? 200 : 400, .error = error});
   if (!changes) {
     s.add_event("config_refused", "", changes.error().message(), by);
     return;
