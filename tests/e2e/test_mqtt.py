@@ -1,5 +1,6 @@
 """What the MQTT sink leaves at the broker: of cameras and rules that are there, and of no others."""
 import json
+import os
 import signal
 import unittest
 
@@ -57,6 +58,32 @@ class MqttTest(PlantTest):
         engine.send_signal(signal.SIGINT)  # a camera that came twice has lines that no summary adds up
         engine.communicate(timeout=30)
         self.assertEqual(engine.returncode, 0)
+
+    def test_what_the_broker_may_not_take_waits_until_it_may(self):
+        """MQTT 5 acknowledges a refused message like any other, but with a reason."""
+        self.broker.stop()
+        rights = self.folder / "rights"
+        some = "topic read #\ntopic write plant/status\ntopic write plant/cameras/#\ntopic write plant/alarms/#\n"
+        rights.write_text(some)
+        self.broker = Broker(self.folder, extra=f"acl_file {rights}" + ("\nuser root" if os.getuid() == 0 else ""))
+        self.broker.start()
+        self.addCleanup(self.broker.stop)
+        subscriber = Subscriber(self.broker.port)
+        self.addCleanup(subscriber.stop)
+        log = self.folder / "log"
+        engine = self.start_engine(self.config(self.sink(more=", version: 5, send: all")), log=log)
+        wait_until(lambda: "Not authorized" in log.read_text(), PATIENCE, "it is told")
+        self.assertIn("see the rights of this client", log.read_text())
+        wait_until(lambda: subscriber.json("plant/cameras/line/state"), PATIENCE, "what may be shown is shown")
+        self.assertEqual(subscriber.json("plant/answers/"), [])
+        rights.write_text(some + "topic write plant/answers/#\n")
+        self.broker.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(subscriber.json("plant/answers/line")) > 20, PATIENCE, "now they come")
+        wait_until(lambda: {a["seq"] for a in subscriber.json("plant/answers/line")} >= set(range(20)), PATIENCE, "from the first one on")
+        done = self.finish_engine(engine)
+        (mqtt,) = (sink for sink in done.summary["sinks"] if sink["sink"] == "mqtt")
+        self.assertEqual((mqtt["lost"], mqtt["spool"]["dropped"]), (0, 0))
+        self.assertGreater(mqtt["spool"]["retries"], 0)
 
     def test_what_went_between_two_runs_is_cleared(self):
         engine = self.start_engine(self.config(self.sink(), extra=EXTRA))

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include <MQTTClient.h>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include "framemill/base/mutex.h"
@@ -82,10 +84,20 @@ struct MqttOutlet::Client {
     if (open.erase(token) == 0) early.insert(token);
     changed.notify_all();
   }
+  void refuse(int code) {
+    const MutexLock lock(mu);
+    if (refusal == 0) refusal = code;
+  }
+  /// Why the broker did not take one of the messages since the last call; 0: it took all.
+  int take_refusal() {
+    const MutexLock lock(mu);
+    return std::exchange(refusal, 0);
+  }
   void forget() {
     const MutexLock lock(mu);
     open.clear();
     early.clear();
+    refusal = 0;
   }
 
   MQTTClient handle = nullptr;
@@ -95,6 +107,7 @@ struct MqttOutlet::Client {
   CondVar changed;
   std::set<MQTTClient_deliveryToken> open GUARDED_BY(mu);   ///< published, not yet acknowledged
   std::set<MQTTClient_deliveryToken> early GUARDED_BY(mu);  ///< acknowledged before add()
+  int refusal GUARDED_BY(mu) = 0;                           ///< reason code, MQTT 5 only
 };
 
 MqttOutlet::MqttOutlet(MqttOptions options)
@@ -136,6 +149,15 @@ Result<std::unique_ptr<MqttOutlet>> MqttOutlet::create(MqttOptions options) {
       [](void* client, MQTTClient_deliveryToken token) {
         static_cast<Client*>(client)->acknowledge(token);
       });
+  // An acknowledgement may say that the message was not taken. Called before the one above.
+  if (outlet->options_.is_version_5) {
+    MQTTClient_setPublished(
+        outlet->client_->handle, outlet->client_.get(),
+        [](void* client, int, int, MQTTProperties*, enum MQTTReasonCodes reason) {
+          if (reason >= MQTTREASONCODE_UNSPECIFIED_ERROR)
+            static_cast<Client*>(client)->refuse(reason);
+        });
+  }
   return outlet;
 }
 
@@ -208,7 +230,9 @@ Result<void> MqttOutlet::connect() {
     return fail(ErrorCode::kUnavailable,
                 fmt::format("{}: no connection{}{}", place(), reason.empty() ? "" : ": ", reason));
   if (Result<void> said = publish(status_topic, "online", true); !said) return said;
-  return wait_for_all();
+  if (Result<void> done = wait_for_all(); !done) return done;
+  tell_refusal();
+  return {};
 }
 
 Result<void> MqttOutlet::publish(const std::string& topic, std::string_view payload,
@@ -232,6 +256,7 @@ Result<void> MqttOutlet::publish(const std::string& topic, std::string_view payl
   }
   if (code != MQTTCLIENT_SUCCESS) {
     client_->is_lost = true;
+    if (const Result<void> taken = check_taken(); !taken) return fail(taken.error());
     return fail(ErrorCode::kUnavailable,
                 fmt::format("{}: the connection broke ({})", place(), code));
   }
@@ -241,6 +266,8 @@ Result<void> MqttOutlet::publish(const std::string& topic, std::string_view payl
 
 Failure MqttOutlet::not_acknowledged() {
   client_->is_lost = true;  // a new connection: what was acknowledged is not known
+  // Some brokers break the connection after it.
+  if (const Result<void> taken = check_taken(); !taken) return fail(taken.error());
   return fail(ErrorCode::kUnavailable, fmt::format("{}: does not acknowledge", place()));
 }
 
@@ -279,7 +306,22 @@ Result<void> MqttOutlet::deliver(std::span<const Message> messages) {
                       false);
     if (!sent) return sent;
   }
-  return wait_for_all();
+  if (Result<void> done = wait_for_all(); !done) return done;
+  return check_taken();
+}
+
+Result<void> MqttOutlet::check_taken() {
+  const int reason = client_->take_refusal();
+  if (reason == 0) return {};
+  // Rights and quotas may be given; what is wrong with a message stays wrong.
+  const bool is_for_good = reason == MQTTREASONCODE_TOPIC_NAME_INVALID ||
+                           reason == MQTTREASONCODE_PACKET_TOO_LARGE ||
+                           reason == MQTTREASONCODE_PAYLOAD_FORMAT_INVALID;
+  return fail(is_for_good ? ErrorCode::kInvalidArgument : ErrorCode::kUnavailable,
+              fmt::format("{}: does not take messages below {}: {}; see the rights of this client "
+                          "there",
+                          place(), options_.topic,
+                          MQTTReasonCode_toString(static_cast<MQTTReasonCodes>(reason))));
 }
 
 Result<void> MqttOutlet::show(const RunStatus& status) {
@@ -289,7 +331,16 @@ Result<void> MqttOutlet::show(const RunStatus& status) {
     if (Result<void> announced = announce(status); !announced) return announced;
   }
   if (Result<void> shown = show_cameras(status); !shown) return shown;
-  return clear_unwanted(status);
+  if (Result<void> cleared = clear_unwanted(status); !cleared) return cleared;
+  tell_refusal();
+  return {};
+}
+
+/// Answers and alarms are delivered all the same where only the state of cameras is refused.
+void MqttOutlet::tell_refusal() {
+  const Result<void> taken = check_taken();
+  if (!taken && !is_refusal_told_) spdlog::warn("{}", taken.error().message());
+  is_refusal_told_ |= !taken;
 }
 
 Result<void> MqttOutlet::show_cameras(const RunStatus& status) {

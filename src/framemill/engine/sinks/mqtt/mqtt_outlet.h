@@ -58,6 +58,10 @@ class MqttOutlet final : public Outlet {
   Result<void> show_cameras(const RunStatus& status);
   Result<void> clear_unwanted(const RunStatus& status);
   Failure not_acknowledged();
+  /// Whether the broker took what it has acknowledged since the last look; with MQTT 3.1.1 it
+  /// cannot say otherwise. Errors: kUnavailable (rights, quota), kInvalidArgument.
+  Result<void> check_taken();
+  void tell_refusal();
   Result<void> announce(const RunStatus& status);
   [[nodiscard]] std::string place() const;
 
@@ -72,6 +76,7 @@ class MqttOutlet final : public Outlet {
   // Since the connection was made.
   std::map<std::string, std::string> shown_;  ///< camera -> state
   std::set<std::string> announced_;           ///< objects of Home Assistant
+  bool is_refusal_told_ = false;              ///< of what is only shown; once a run
   RetainedTopics retained_;
 };
 

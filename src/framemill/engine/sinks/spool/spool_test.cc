@@ -163,6 +163,7 @@ struct Peer {
   bool is_down GUARDED_BY(mu) = false;
   bool wants_status = false;  ///< set before the sink is opened
   std::string refused GUARDED_BY(mu);
+  bool takes_answers GUARDED_BY(mu) = true;
   Duration linger{0};  ///< set before the sink is opened
 
   void wait_for(std::size_t count) {
@@ -180,6 +181,8 @@ class FakeOutlet final : public Outlet {
   Result<void> deliver(std::span<const Message> messages) override {
     const MutexLock lock(peer_.mu);
     if (peer_.is_down) return fail(ErrorCode::kUnavailable, "down");
+    if (!peer_.takes_answers && messages.front().kind == Message::Kind::kAnswer)
+      return fail(ErrorCode::kUnavailable, "no rights");
     for (const Message& message : messages)
       if (message.key == peer_.refused) return fail(ErrorCode::kInvalidArgument, "never");
     for (const Message& message : messages) peer_.keys.push_back(message.key);
@@ -307,6 +310,33 @@ TEST_F(SpooledSinkTest, AnswersWaitForCompanyAndAlarmsDoNot) {
   const MutexLock lock(peer_.mu);
   EXPECT_EQ(peer_.keys.size(), 13U);
   EXPECT_EQ(peer_.keys.back(), "RUN/gate-1/11");
+}
+
+TEST_F(SpooledSinkTest, TroubleWithAnswersIsNotOverBecauseAlarmsAreTaken) {
+  {
+    const MutexLock lock(peer_.mu);
+    peer_.takes_answers = false;
+  }
+  const auto sink = open_sink("RUN");
+  ASSERT_TRUE(sink->write(answer(0)));
+  ASSERT_TRUE(sink->flush());
+  while (sink->spool().retries == 0) std::this_thread::sleep_for(1ms);
+  AlarmEvent event;
+  event.alarm_id = "A";
+  ASSERT_TRUE(sink->write_alarm(event));
+  ASSERT_TRUE(sink->flush());
+  peer_.wait_for(1);
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(sink->spool().last_error, "no rights");
+    std::this_thread::sleep_for(1ms);
+  }
+  {
+    const MutexLock lock(peer_.mu);
+    peer_.takes_answers = true;
+  }
+  peer_.wait_for(2);
+  sink->finish();
+  EXPECT_EQ(sink->spool().last_error, "");
 }
 
 TEST_F(SpooledSinkTest, ARefusedMessageHoldsNothingUp) {

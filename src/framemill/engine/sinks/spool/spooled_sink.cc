@@ -99,15 +99,18 @@ SpoolCounts SpooledSink::spool() const {
   return counts;
 }
 
-void SpooledSink::note(const Result<void>& result) {
+void SpooledSink::note(What what, const Result<void>& result) {
   bool is_new = false, is_over = false;
   {
     const MutexLock lock(mu_);
-    const std::string error = result ? std::string() : result.error().message();
     if (!result) ++counts_.retries;
+    errors_[static_cast<std::size_t>(what)] = result ? std::string() : result.error().message();
+    if (result) errors_[static_cast<std::size_t>(What::kStatus)].clear();  // it is there
+    if (result && what == What::kStatus) errors_ = {};
+    const auto error = std::ranges::find_if(errors_, [](const auto& e) { return !e.empty(); });
     is_new = !result && counts_.last_error.empty();
-    is_over = result && !counts_.last_error.empty();
-    counts_.last_error = error;
+    is_over = error == errors_.end() && !counts_.last_error.empty();
+    counts_.last_error = error == errors_.end() ? std::string() : *error;
   }
   if (is_new)
     spdlog::warn("{}: {}; what is meant for it waits on disk", options_.name,
@@ -149,7 +152,7 @@ std::optional<bool> SpooledSink::deliver_some() {
         delivered = {};
       }
     }
-    note(delivered);
+    note(spool == alarms_.get() ? What::kAlarms : What::kAnswers, delivered);
     if (!delivered) return false;
     spool->commit();
     if (spool == answers_.get())
@@ -177,7 +180,7 @@ void SpooledSink::run() {
     if (status && outlet_->wants_status()) {
       const Result<void> shown = outlet_->show(*status);
       // A peer that can be shown something is not gone; whether it takes what waits is seen below.
-      if (!shown || alarms_->waiting() + answers_->waiting() == 0) note(shown);
+      if (!shown || alarms_->waiting() + answers_->waiting() == 0) note(What::kStatus, shown);
       has_failed = !shown;
     }
     const std::optional<bool> delivered = has_failed ? std::nullopt : deliver_some();

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <memory>
 #include <random>
 #include <string>
@@ -56,7 +58,10 @@ class SpooledSink final : public ResultSink {
   std::optional<bool> deliver_some();
   /// Whether answers may still wait for company: there are few, and the last ones left just now.
   [[nodiscard]] bool may_linger() EXCLUDES(mu_);
-  void note(const Result<void>& result);
+  enum class What : std::uint8_t { kAlarms, kAnswers, kStatus };
+  /// A peer may take the one and not the other. The status is noted where it failed, or where
+  /// nothing waits.
+  void note(What what, const Result<void>& result) EXCLUDES(mu_);
   void stop() EXCLUDES(mu_);
 
   const SpooledSinkOptions options_;
@@ -76,7 +81,8 @@ class SpooledSink final : public ResultSink {
   bool is_done_ GUARDED_BY(mu_) = false;
   std::shared_ptr<const RunStatus> status_ GUARDED_BY(mu_);  ///< the newest, not yet shown
   SpoolCounts counts_ GUARDED_BY(mu_);
-  std::thread thread_;  // last member
+  std::array<std::string, 3> errors_ GUARDED_BY(mu_);  ///< of the last attempt; by What
+  std::thread thread_;                                 // last member
 };
 
 }  // namespace framemill
