@@ -78,7 +78,7 @@ engine: {{policy: full, pace: live}}
         urllib.request.urlopen(request, timeout=30).close()
 
     def open_page(self, path="/", **options):
-        context = self.browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+        context = self.browser.new_context(**{"viewport": {"width": 1280, "height": 800}, **options})
         self.addCleanup(context.close)
         page = context.new_page()
         page.set_default_timeout(WAIT_MS)

@@ -7,6 +7,39 @@ import urllib.request
 import browser
 from browser import BrowserTest, expect
 
+# Of each piece of text that is seen: the contrast with what is behind it (WCAG 2.2), and whether it belongs to something that is switched off.
+CONTRAST = """() => {
+  const parse = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return [n[0], n[1], n[2], n.length > 3 ? n[3] : 1]; };
+  const light = ([r, g, b]) => [r, g, b].map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; })
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (element) => {
+    let over = [0, 0, 0, 0];
+    for (let one = element; one; one = one.parentElement) {
+      const style = getComputedStyle(one);
+      if (style.backgroundImage !== "none") return null;
+      const [r, g, b, a] = parse(style.backgroundColor);
+      over = [r, g, b].map((v, i) => over[i] * over[3] + v * a * (1 - over[3])).concat(over[3] + a * (1 - over[3]));
+      over = over.slice(0, 3).map((v) => (over[3] ? v / over[3] : 0)).concat(over[3]);
+      if (over[3] > 0.99) return over;
+    }
+    return over;
+  };
+  const found = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    const text = walker.currentNode.textContent.trim();
+    if (!text || !element.checkVisibility() || element.closest("canvas, svg, .stage, .tile .picture, option, script, style")) continue;
+    const back = behind(element);
+    if (!back) continue;
+    const style = getComputedStyle(element);
+    const a = light(parse(style.color)), b = light(back);
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    found.push({text: text.slice(0, 30), ratio: Math.round(ratio * 100) / 100, is_off: !!element.closest(":disabled")});
+  }
+  return found;
+}"""
+
 TOKEN = "admin-token-0123456789"
 
 
@@ -89,6 +122,67 @@ class DashboardTest(BrowserTest):
         row.get_by_role("button", name="Acknowledge").click()
         expect(page.locator(f"[data-alarm='{alarm}']")).not_to_have_attribute("data-state", "raised")
         self.assertIsNotNone(self.get(f"/api/v1/alarms/{alarm}")["acknowledged_at"])
+
+    def test_every_page_on_a_phone_and_in_both_colours(self):
+        """With alarms and a camera that is down, so that there is something in every colour."""
+        rules = "rules: [{id: many, kind: count, over: 0, severity: critical}, {id: some, kind: presence}]"
+        self.start_server(site=self.SITE.replace("loop: true", "loop: true, " + rules).replace("engine:", "  - {id: gate-2, url: 'rtsp://127.0.0.1:9/none'}\nengine:"))
+        backgrounds = {}
+        for scheme in ("light", "dark"):
+            for size in ({"width": 390, "height": 844}, {"width": 1280, "height": 800}):
+                page = self.open_page(color_scheme=scheme, **{"viewport": size})
+                for path in ("/", "/cameras/line-1", "/cameras/gate-2", "/alarms", "/fleet"):
+                    with self.subTest(scheme=scheme, width=size["width"], path=path):
+                        page.goto(self.address(path))
+                        page.locator("main").first.wait_for()
+                        expect(page.locator("header [role=status]")).to_have_text("Live")
+                        expect(page.locator("header nav .critical")).to_be_visible()
+                        page.wait_for_function("document.fonts.ready")
+                        wide = page.evaluate("document.scrollingElement.scrollWidth")
+                        self.assertLessEqual(wide, size["width"], "nothing sticks out to the side")
+                        backgrounds.setdefault(scheme, set()).add(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
+                        contrast = page.evaluate(CONTRAST)
+                        self.assertEqual([one for one in contrast if one["ratio"] < 4.5 and not one["is_off"]], [], "text can be read")
+        self.assertEqual([len(found) for found in backgrounds.values()], [1, 1])
+        self.assertNotEqual(backgrounds["light"], backgrounds["dark"])
+
+    def test_the_fleet_page_says_how_the_run_is_and_what_is_wrong(self):
+        self.start_server(site=self.SITE.replace("engine:", "  - {id: gate-2, url: 'rtsp://127.0.0.1:9/none'}\nengine:"))
+        page = self.open_page("/fleet")
+        expect(page.locator(".headroom .big")).to_contain_text("more camera")
+        expect(page.get_by_role("meter", name="Memory")).to_be_visible()
+        plan = self.get("/api/v1/plan")
+        expect(page.locator(".headroom")).to_contain_text(plan["explanation"][:20])
+        troubles = page.locator("section", has_text="Cameras that are not as they should be")
+        expect(troubles).to_contain_text("(1)")
+        expect(troubles).to_contain_text("No connection")
+        expect(troubles).to_contain_text("Check power, network and address")
+        troubles.get_by_role("link", name="gate-2").click()
+        page.wait_for_url("**/cameras/gate-2")
+        expect(page.locator("main")).to_contain_text("No connection")
+        expect(page.locator("main")).to_contain_text("refused")  # what the network said
+        page.goto(self.address("/"))
+        expect(page.locator("[data-camera=gate-2]")).to_contain_text("No connection")
+
+    def test_hundreds_of_cameras_are_found_by_search_and_by_keyboard(self):
+        cameras = "".join(f"  - {{id: hall-{n}, url: 'synthetic://?size=64x64&rate=1&objects=0', rate: 1}}\n" for n in range(300))
+        self.start_server(site=self.SITE.replace("engine:", cameras + "engine:").replace("policy: full", "policy: hold, budget: 0.05"))
+        page = self.open_page("/")
+        expect(page.locator(".pages")).to_contain_text("301 cameras")
+        self.assertLessEqual(page.locator("[data-camera]").count(), 60, "no more pictures than can be kept fresh")
+        page.keyboard.press("PageDown")
+        expect(page.locator(".pages")).to_contain_text("Page 2 of")
+        page.keyboard.press("/")
+        page.keyboard.type("hall-29")
+        expect(page.locator(".pages")).to_contain_text("11 cameras")  # 29 and 290 to 299
+        page.keyboard.press("Tab")
+        self.assertEqual(page.evaluate("document.activeElement.tagName"), "SELECT")
+        for _ in range(30):  # every tile is reached
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.closest('[data-camera]')?.dataset.camera") == "hall-29":
+                break
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/cameras/hall-29")
 
     def test_a_lost_server_is_told_at_once_and_regained_by_itself(self):
         process = self.start_server()
