@@ -33,6 +33,10 @@ namespace {
 
 /// How long finish() may take to answer what was taken; Ctrl-C must end within 5 s.
 constexpr Duration kDrainPatience = std::chrono::seconds(3);
+/// Opening a source and its first inference keep a core busy for about so long. Beside critical
+/// cameras the others are opened one after the other, within kOpeningsMax.
+constexpr Duration kOpeningCost = std::chrono::milliseconds(80);
+constexpr Duration kOpeningsMax = std::chrono::seconds(3);
 /// Live answers reach a sink together with those of so long: far less than an alarm may take, and a
 /// tenth of the wake-ups with hundreds of answers a second.
 constexpr Duration kSinkGather = std::chrono::milliseconds(40);
@@ -339,10 +343,13 @@ void Engine::start() {
   {
     const MutexLock lock(s.mu);
     s.scheduler = std::move(scheduler);
-    for (const auto& camera : s.cameras) {
-      const double period_s = 1 / sampled_rate_hz(camera->settings);
-      s.start_session(*camera, is_fast ? Duration::zero()
-                                       : from_seconds(start_phase(camera->index) * period_s));
+    const std::vector<Duration> openings = s.opening_times();
+    for (std::size_t i = 0; i < s.cameras.size(); ++i) {
+      State::Camera& camera = *s.cameras[i];
+      const double period_s = 1 / sampled_rate_hz(camera.settings);
+      s.start_session(camera,
+                      is_fast ? Duration::zero()
+                              : from_seconds(start_phase(camera.index) * period_s) + openings[i]);
     }
   }
   const bool has_rules = std::ranges::any_of(
@@ -364,6 +371,22 @@ void Engine::start() {
     }
     s.changed.notify_all();
   });
+}
+
+std::vector<Duration> Engine::State::opening_times() const {
+  std::vector<Duration> times(cameras.size(), Duration::zero());
+  const auto is_critical = [](const std::unique_ptr<Camera>& camera) {
+    return camera->settings.priority == Priority::kCritical;
+  };
+  const auto others =
+      static_cast<std::int64_t>(cameras.size()) - std::ranges::count_if(cameras, is_critical);
+  if (others == static_cast<std::int64_t>(cameras.size()) || others == 0) return times;
+  const Duration each =
+      std::min(kOpeningCost / std::max(1U, environment.cpu_count), kOpeningsMax / others);
+  Duration next = each;
+  for (std::size_t i = 0; i < cameras.size(); ++i)
+    if (!is_critical(cameras[i])) times[i] = std::exchange(next, next + each);
+  return times;
 }
 
 void Engine::wait() {

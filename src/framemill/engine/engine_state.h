@@ -117,6 +117,8 @@ struct Engine::State {
   Result<std::unique_ptr<Camera>> make_camera(const CameraSettings& camera,
                                               const CameraPosition& first);
   [[nodiscard]] ScheduledCamera scheduled(const Camera& camera) const;
+  /// From the start of the run, for each camera: beside critical ones the others wait their turn.
+  [[nodiscard]] std::vector<Duration> opening_times() const REQUIRES(mu);
   void start_session(Camera& camera, Duration start_delay);
   /// NVIDIA's decoder, null where there is none. The first call looks, and logs what is missing.
   [[nodiscard]] std::shared_ptr<const HardwareDecoder> hardware_decoder();
