@@ -22,11 +22,11 @@ bool is_inside(const std::vector<std::array<float, 2>>& polygon, float x, float 
   return inside;
 }
 
-ObjectStateOptions state_options(const LedgerOptions& options) {
+ObjectStateOptions state_options(const LedgerOptions& options, std::size_t ring_frames) {
   if (options.policy != PolicyKind::kAdaptive) {
     return {.motion = options.motion, .ring_frames = 1, .score_memory = 0};
   }
-  return {.motion = options.motion, .ring_frames = options.ring_frames};
+  return {.motion = options.motion, .ring_frames = ring_frames};
 }
 
 }  // namespace
@@ -50,11 +50,19 @@ AnswerLedger::AnswerLedger(LedgerOptions options, const Clock& clock, Publish pu
     : options_(std::move(options)),
       clock_(clock),
       publish_(std::move(publish)),
+      ring_frames_(options_.ring_frames),
       first_seq_(options_.first_seq),
       counts_(std::make_unique<CameraCounts>()),
-      frames_(std::make_unique<Frames>(state_options(options_))),
+      frames_(std::make_unique<Frames>(state_options(options_, ring_frames_))),
       reached_seq_(first_seq_ - 1),
       scene_seq_(first_seq_) {}
+
+void AnswerLedger::set_ring_frames(std::size_t frames) {
+  const MutexLock lock(mu_);
+  CHECK(counts_->captured == 0);
+  ring_frames_ = frames;
+  frames_ = std::make_unique<Frames>(state_options(options_, frames));
+}
 
 void AnswerLedger::count_sampled_out() {
   const MutexLock lock(mu_);
@@ -236,7 +244,7 @@ void AnswerLedger::reach(Entry& entry) {
   if (is_moving) counts_->motion_cpu += thread_cpu_time() - begin;
   reached_seq_ = entry.stamp.seq;
   frames_->recent.emplace_back(entry.stamp.seq, entry.stamp.frame_index);
-  while (frames_->recent.size() > options_.ring_frames) frames_->recent.pop_front();
+  while (frames_->recent.size() > ring_frames_) frames_->recent.pop_front();
 }
 
 std::optional<Correction> AnswerLedger::correct(std::int64_t seq,

@@ -77,6 +77,9 @@ class AnswerLedger {
   /// ledger.
   AnswerLedger(LedgerOptions options, const Clock& clock, Publish publish);
 
+  /// What LedgerOptions::ring_frames is from here on; before the first frame.
+  void set_ring_frames(std::size_t frames) EXCLUDES(mu_);
+
   /// A delivered frame that is not sampled.
   void count_sampled_out();
   /// A sampled frame; it is in flight until settled. Its stamp.seq must be the number of those
@@ -167,12 +170,13 @@ class AnswerLedger {
   std::optional<Correction> publish(Entry& entry) REQUIRES(mu_);
   void keep_wanted(std::vector<Detection>& detections, Size picture) const;
 
-  const LedgerOptions options_;
+  const LedgerOptions options_;  // but for ring_frames
   const Clock& clock_;
   const Publish publish_;
   std::atomic<bool> is_picture_wanted_{false};
 
   mutable Mutex mu_;
+  std::size_t ring_frames_ GUARDED_BY(mu_);
   std::int64_t first_seq_ GUARDED_BY(mu_);
   std::unique_ptr<CameraCounts> counts_ GUARDED_BY(mu_);  ///< null: retired
   std::unique_ptr<Frames> frames_ GUARDED_BY(mu_);        ///< likewise

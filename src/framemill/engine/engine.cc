@@ -328,7 +328,13 @@ void Engine::start() {
   options.inference_share = s.share;
   if (target) options.adaptive_share = target->share;
 
-  if (s.pace == Pace::kLive) s.prepare_models(options);  // nothing is due at pace fast
+  if (s.pace == Pace::kLive) {  // nothing is due at pace fast
+    s.prepare_models(options);
+    const MutexLock lock(s.mu);
+    for (const auto& camera : s.cameras) {
+      camera->ledger->set_ring_frames(s.ring_frames(camera->settings));
+    }
+  }
 
   s.started_at = s.clock.wall_now();
   s.started_mono = s.clock.now();

@@ -366,8 +366,8 @@ void LiveScheduler::run() {
 bool LiveScheduler::give_back(InferenceJob& job, std::optional<Held>& awaited) {
   look_at_devices();
   const CameraIndex camera = job.camera;
-  if (is_stopped_ || (is_adaptive(camera) && !awaited)) return false;
-  if (!dispatch_.give_back(clock_.now(), camera, job.seq)) return false;
+  if (is_stopped_ || !dispatch_.give_back(clock_.now(), camera, job.seq)) return false;
+  CHECK(awaited || !is_adaptive(camera));
   Held held;
   if (awaited) {
     held = std::move(*awaited);
@@ -409,6 +409,7 @@ void LiveScheduler::on_batch_done(DeviceIndex device, LaneIndex lane, BatchOutco
       if (is_adaptive(camera) && dispatch_.claim(camera, seq)) awaited = take(camera, seq);
       if (!has_succeeded && give_back(frame.job, awaited)) continue;
     }
+    const bool is_claimed = awaited.has_value();
     bool is_drawn = false;
     if (awaited && frame.job.rung > 0 && frame.detections && options_.audits != nullptr) {
       is_drawn = options_.audits->draw_inferred(awaited->audit_lane, std::move(awaited->job),
@@ -417,9 +418,13 @@ void LiveScheduler::on_batch_done(DeviceIndex device, LaneIndex lane, BatchOutco
     const std::optional<Correction> correction =
         settle_inferred(cameras_[camera], std::move(frame), is_drawn);
     if (!is_adaptive(camera)) continue;
-    if (correction) {
+    {
       const MutexLock lock(mu_);
-      dispatch_.learn(camera, correction->doubt, correction->counts);
+      if (correction) {
+        dispatch_.learn(camera, correction->doubt, correction->counts);
+      } else if (has_succeeded && !is_claimed) {  // discarded: what it owed is owed again
+        (void)dispatch_.give_back(clock_.now(), camera, seq);
+      }
     }
     if (correction && options_.audits != nullptr) options_.audits->learn(*correction);
     look_again(camera);

@@ -283,6 +283,7 @@ struct TickRun {
   FakeBackendOptions backend{};
   int frames = 80;
   std::vector<std::pair<CameraIndex, int>> cuts{};
+  std::size_t ring_frames = 8;
   bool is_failing = false;  ///< the backend, but for the first frames
 };
 
@@ -304,6 +305,7 @@ Ran run_ticks(const TickRun& run) {
   world.options_.inference_share = run.share;
   world.options_.answer_delay = run.answer_delay;
   world.options_.tick = run.tick;
+  for (const auto& ledger : world.ledgers_) ledger->set_ring_frames(run.ring_frames);
   TickScheduler scheduler(world.options_, *world.pool_);
   std::vector<std::thread> threads;
   for (CameraIndex camera = 0; camera < run.cameras; ++camera) {
@@ -442,6 +444,16 @@ TEST(TickSchedulerAdaptive, ResultsTooLateForTheRingAreDiscarded) {
   const Ran ran = run_ticks({.cameras = 1, .share = .5, .answer_delay = 3s, .frames = 60});
   EXPECT_GT(World::of(ran.total, InferencePurpose::kDiscarded), 0);
   for (const Line& line : ran.lines) EXPECT_EQ(line.origin, Origin::kNone) << line;
+}
+
+TEST(TickSchedulerAdaptive, ARingThatIsMadeForTheDelayDiscardsNothing) {
+  const Ran ran = run_ticks({.cameras = 2,
+                             .share = .5,
+                             .answer_delay = 900ms,
+                             .frames = 60,
+                             .ring_frames = ring_frames_for(900ms + 100ms, 10)});
+  EXPECT_EQ(World::of(ran.total, InferencePurpose::kDiscarded), 0);
+  EXPECT_GE(World::of(ran.total, Outcome::kPropagated), 2 * 49);
 }
 
 TEST(TickSchedulerAdaptive, ACutWithoutATokenIsInferredBeforeAnythingElse) {

@@ -25,6 +25,7 @@ TickScheduler::TickScheduler(FrameSchedulerOptions options, DevicePool& pool)
       pool_(pool),
       policy_(policy_options(options_)),
       is_cut_owed_(options_.cameras.size()),
+      owed_seq_(options_.cameras.size(), -1),
       queues_(options_.cameras.size()),
       batches_of_device_(pool.device_count()),
       thread_([this] { run(); }) {}
@@ -132,7 +133,7 @@ void TickScheduler::run() {
     left.swap(sent_);
   }
   for (Sent& sent : left) {
-    if (sent.result) use(std::move(*sent.result));
+    if (sent.result) use(std::move(*sent.result), sent.is_owed);
   }
   const MutexLock lock(mu_);
   while (batches_in_flight_ > 0 && !is_stopped_) changed_.wait(mu_);
@@ -146,6 +147,7 @@ void TickScheduler::use_results(double media_s) {
     std::optional<InferredFrame> result;  // none: the frame is given up
     LaneIndex lane = 0;
     InferenceJob job;
+    bool is_owed = false;
   };
   std::vector<Event> due;
   {
@@ -160,10 +162,10 @@ void TickScheduler::use_results(double media_s) {
       if (!sent.is_given_up && sent.give_up_at_s <= media_s &&
           sent.give_up_at_s < sent.usable_at_s) {
         sent.is_given_up = true;
-        due.push_back({sent.give_up_at_s, std::nullopt, sent.lane, sent.job});
+        due.push_back({sent.give_up_at_s, std::nullopt, sent.lane, sent.job, false});
       }
       if (sent.usable_at_s <= media_s && sent.result) {
-        due.push_back({sent.usable_at_s, std::move(sent.result), 0, {}});
+        due.push_back({sent.usable_at_s, std::move(sent.result), 0, {}, sent.is_owed});
         continue;
       }
       if (kept != i) sent_[kept] = std::move(sent);
@@ -175,7 +177,7 @@ void TickScheduler::use_results(double media_s) {
   std::ranges::stable_sort(due, {}, &Event::at_s);
   for (Event& event : due) {
     if (event.result) {
-      use(std::move(*event.result));
+      use(std::move(*event.result), event.is_owed);
     } else {
       const ScheduledCamera& camera = options_.cameras[event.job.camera];
       settle_carried(options_.audits, camera, event.lane, std::move(event.job),
@@ -184,16 +186,20 @@ void TickScheduler::use_results(double media_s) {
   }
 }
 
-void TickScheduler::use(InferredFrame&& frame) {
+void TickScheduler::use(InferredFrame&& frame, bool is_owed) {
   if (frame.job.purpose == InferencePurpose::kAudit) {
     options_.audits->settle(std::move(frame.job), std::move(frame.detections),
                             std::move(frame.variant));
     return;
   }
   const CameraIndex camera = frame.job.camera;
+  const std::int64_t seq = frame.job.seq;
   const std::optional<Correction> correction =
       settle_inferred(options_.cameras[camera], std::move(frame));
-  if (!correction) return;
+  if (!correction) {  // it failed, or came too late; a later scene may have been looked at since
+    if (is_owed && owed_seq_[camera] == seq) is_cut_owed_[camera] = true;
+    return;
+  }
   policy_.learn(camera, correction->doubt, correction->counts);
   if (options_.audits != nullptr) options_.audits->learn(*correction);
 }
@@ -247,6 +253,8 @@ void TickScheduler::decide(std::span<Waiting> frames, double media_s) {
         policy_.cause_of(sampled_[i]) != InferenceCause::kNeed) {
       frames[i].purpose = InferencePurpose::kForced;
     }
+    frames[i].is_owed = sampled_[i].is_scene_start;
+    if (frames[i].is_owed) owed_seq_[frames[i].camera] = frames[i].frame.stamp.seq;
     camera.ledger->note_sent(frames[i].frame.stamp.seq);
     to_infer.push_back(std::move(frames[i]));
   }
@@ -277,6 +285,7 @@ void TickScheduler::send(std::vector<Waiting>& frames) {
       if (camera.policy == PolicyKind::kAdaptive) {
         sent.push_back({.usable_at_s = stamp.pts_s + to_seconds(options_.answer_delay),
                         .give_up_at_s = stamp.pts_s + to_seconds(camera.slo - kGiveUpBefore),
+                        .is_owed = waiting.is_owed,
                         .lane = lane,
                         .job = jobs.back()});
       }

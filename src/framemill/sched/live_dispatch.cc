@@ -430,6 +430,7 @@ void LiveDispatch::give_up_late(TimePoint now, DispatchDecision& decision) {
     if (mailbox.awaited) {
       if (now >= mailbox.awaited->give_up_at) {
         decision.unserved.push_back({camera, mailbox.awaited->seq, false});
+        for (Waiting& sent : mailbox.sent) sent.is_given_up |= sent.seq == mailbox.awaited->seq;
         mailbox.awaited.reset();
         update_held(camera);
       } else {
@@ -500,8 +501,9 @@ bool LiveDispatch::give_back(TimePoint now, CameraIndex camera, std::int64_t seq
   if (found == mailbox.sent.end()) return false;
   Waiting frame = *found;
   mailbox.sent.erase(found);
-  owe_again(mailbox, frame);
-  if (mailbox.waiting || frame.is_returned || !devices_.is_served(frame.lane)) return false;
+  owe_again(camera, frame);
+  if (mailbox.waiting || frame.is_returned || frame.is_given_up) return false;
+  if (!devices_.is_served(frame.lane)) return false;
   const DispatchCamera& settings = options_.cameras[camera];
   const bool is_late = now + least_time(camera, frame.lane) > frame.captured_at + settings.slo;
   if (is_late && settings.policy != PolicyKind::kFull) return false;
@@ -513,12 +515,15 @@ bool LiveDispatch::give_back(TimePoint now, CameraIndex camera, std::int64_t seq
   return true;
 }
 
-void LiveDispatch::owe_again(Mailbox& mailbox, const Waiting& sent) {
+void LiveDispatch::owe_again(CameraIndex camera, const Waiting& sent) {
+  Mailbox& mailbox = mailboxes_[camera];
   mailbox.is_inference_owed |= sent.sampled.is_scene_start;
-  mailbox.is_start_owed |= sent.sampled.is_stream_start;
+  // The token that a start brings is spent where the model has run for nothing.
+  mailbox.is_start_owed |= sent.sampled.is_stream_start && !sent.is_given_up;
   if (!mailbox.waiting) return;
   mailbox.waiting->sampled.is_scene_start = mailbox.is_inference_owed;
   mailbox.waiting->sampled.is_stream_start = mailbox.is_start_owed;
+  renew_need(camera);
 }
 
 void LiveDispatch::learn_rung(CameraIndex camera, std::uint32_t rung,

@@ -155,8 +155,9 @@ class LiveDispatch {
   // A batch came back: its frames are claimed and learned from one by one, then complete().
   /// Adaptive: whether frame `seq` still waits for its answer; from here on it is not given up.
   [[nodiscard]] bool claim(CameraIndex camera, std::int64_t seq);
-  /// The frame's batch failed. True: it waits once more, since no newer one of its camera does, it
-  /// has not come back before, and there is time for an answer; else it is answered without one.
+  /// The frame's batch failed, or what it found came too late to be of use. What the frame owed is
+  /// owed again. True: it waits once more, since no newer one of its camera does, it has not come
+  /// back before, and there is time for an answer; else it is answered without one, or was before.
   /// Adaptive ones are claimed before.
   [[nodiscard]] bool give_back(TimePoint now, CameraIndex camera, std::int64_t seq);
   /// What the model said of the objects carried to a frame.
@@ -214,6 +215,7 @@ class LiveDispatch {
     SampledFrame sampled;
     double need = 0;           ///< adaptive: need_of(sampled), as it is now
     bool is_returned = false;  ///< by a batch that failed
+    bool is_given_up = false;  ///< at a model: it has its answer
   };
   /// An adaptive frame at a model that its answer waits for.
   struct Awaited {
@@ -275,7 +277,7 @@ class LiveDispatch {
   void give_up_needless(DispatchDecision& decision);
   void give_up(CameraIndex camera, DispatchDecision& decision);
   /// The newest of what still waits or comes next owes what `sent` did not bring.
-  void owe_again(Mailbox& mailbox, const Waiting& sent);
+  void owe_again(CameraIndex camera, const Waiting& sent);
   /// One adaptive frame of a camera at a time: what it brings decides about the next.
   [[nodiscard]] std::size_t in_flight_limit(CameraIndex camera) const {
     return is_adaptive(camera) ? 1 : in_flight_per_camera_;

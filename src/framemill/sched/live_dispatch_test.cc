@@ -421,6 +421,27 @@ TEST(LiveDispatch, TheFirstFrameOfASceneIsOwedAnInferenceUntilOneSucceeds) {
   EXPECT_TRUE(decision.batch.front().is_forced);
 }
 
+TEST(LiveDispatch, WhatADiscardedResultWasToBringIsOwedAgain) {
+  Tested tested(options_of(1, PolicyKind::kAdaptive, .1));
+  (void)tested.arrive(0, 0, 0ms);
+  ASSERT_TRUE(tested.decide(0ms).batch.front().is_forced);
+  ASSERT_EQ(tested.decide(195ms).unserved.size(), 1U);
+  (void)tested.arrive(0, 1, 200ms);
+  EXPECT_FALSE(tested.dispatch.claim(0, 0));
+  EXPECT_FALSE(tested.dispatch.give_back(at(210ms), 0, 0)) << "it has its answer";
+  tested.complete(0, 210ms);
+  const DispatchDecision again = tested.decide(210ms);
+  ASSERT_EQ(again.batch.size(), 1U) << "the frame that waits";
+  EXPECT_EQ(again.batch.front().seq, 1);
+  EXPECT_TRUE(again.batch.front().is_forced);
+  // The first one's token was its own, this one's is the burst: there is none left.
+  ASSERT_EQ(tested.decide(395ms).unserved.size(), 1U);
+  EXPECT_FALSE(tested.dispatch.give_back(at(400ms), 0, 1));
+  tested.complete(0, 400ms);
+  (void)tested.arrive(0, 2, 400ms);
+  EXPECT_TRUE(tested.decide(400ms).batch.empty()) << "not past the budget";
+}
+
 TEST(LiveDispatch, WithoutADeviceFramesAreGivenBackAtOnceAndSayWhy) {
   for (const PolicyKind policy : {PolicyKind::kFull, PolicyKind::kHold, PolicyKind::kAdaptive}) {
     Tested tested(options_of(2, policy));
