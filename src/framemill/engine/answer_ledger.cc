@@ -231,7 +231,8 @@ void AnswerLedger::reach(Entry& entry) {
   if (entry.is_reached) return;
   entry.is_reached = true;
   if (entry.is_stream_start) has_answer_ = false;
-  if (entry.is_stream_start || entry.is_scene_start) {
+  const bool is_resized = entry.picture_size.width > 0 && entry.picture_size != scene_size_;
+  if (entry.is_stream_start || entry.is_scene_start || is_resized) {
     frames_->state.begin_scene();
     scene_seq_ = entry.stamp.seq;
     frames_->recent.clear();

@@ -300,6 +300,9 @@ bool CameraSession::take(SourceFrame&& source_frame) {
     ledger_.enter(frame);
     ledger_.settle_none(seq, DropReason::kFailed);
   } else {
+    // Boxes known so far are in pixels of the old size.
+    const Size size = frame.picture->size;
+    is_next_scene_start_ |= std::exchange(picture_size_, size) != size;
     frame.is_stream_start = std::exchange(is_next_stream_start_, false);
     frame.is_scene_start = std::exchange(is_next_scene_start_, false);
     const Duration begin = thread_cpu_time();
