@@ -650,6 +650,19 @@ TEST(LiveSchedulerAdaptive, TheBudgetHoldsAndCriticalCamerasAreInferredAllTheSam
   EXPECT_GE(World::of(total, InferencePurpose::kForced), kFrames);
 }
 
+TEST(LiveSchedulerAdaptive, ARunEndsThoughItsLastFrameIsACutWithoutAToken) {
+  World world(1, PolicyKind::kAdaptive, {}, 200ms);
+  world.options_.inference_share = .05;
+  LiveScheduler scheduler(world.options_, *world.pool_, world.clock_);
+  for (int i = 0; i < 3; ++i) {
+    scheduler.offer(0, world.next_frame(0, i * 0.1, i == 2));
+    ASSERT_TRUE(wait_for([&] { return world.total().in_flight == 0; })) << i;
+  }
+  scheduler.end_camera(0);
+  scheduler.wait_until_done();
+  EXPECT_EQ(world.answers().back().origin, Origin::kPropagated);
+}
+
 TEST(LiveSchedulerAdaptive, AFailingBackendCostsNoAnswer) {
   World world(1, PolicyKind::kAdaptive, {});
   LiveScheduler scheduler(world.options_, *world.pool_, world.clock_);

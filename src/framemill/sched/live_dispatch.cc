@@ -193,6 +193,10 @@ std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, Time
   next_arrival_[camera] = period > Duration::zero() ? now + period : TimePoint::max();
   mailbox.is_inference_owed |= frame.sampled.is_scene_start;
   mailbox.is_start_owed |= frame.sampled.is_stream_start;
+  if (frame.sampled.is_stream_start) {
+    mailbox.stream_seq = frame.seq;
+    mailbox.is_known = false;
+  }
   SampledFrame sampled = frame.sampled;
   sampled.is_scene_start = mailbox.is_inference_owed;
   sampled.is_stream_start = mailbox.is_start_owed;
@@ -437,10 +441,13 @@ void LiveDispatch::give_up_late(TimePoint now, DispatchDecision& decision) {
         look_at(mailbox.awaited->give_up_at, decision.wake_at);
       }
     }
-    // For the budget, or behind the one above. Where nothing is known yet it waits for a slot until
-    // the next one takes its place: without an inference it has no answer anyway.
+    // For the budget, or behind the one above; a scene start then leaves the next frame what it
+    // owes. Where nothing is known yet it waits for a slot until the next one takes its place:
+    // without an inference it has no answer anyway.
     if (!mailbox.waiting) return;
-    if (!(mailbox.is_inference_owed && mailbox.in_flight == 0)) {
+    const bool is_answerless = mailbox.is_inference_owed && !mailbox.is_known;
+    const InferenceCause cause = inference_policy_.cause_of(mailbox.waiting->sampled);
+    if (!is_answerless || mailbox.in_flight > 0 || !inference_policy_.has_budget(cause)) {
       const TimePoint give_up_at = mailbox.waiting->captured_at + settings.slo - kGiveUpBefore;
       if (now >= give_up_at) return give_up(camera, decision);
       look_at(give_up_at, decision.wake_at);
@@ -561,7 +568,9 @@ void LiveDispatch::complete(TimePoint now, LaneIndex lane, std::size_t frames,
   for (const CameraIndex camera : cameras) {
     Mailbox& mailbox = mailboxes_[camera];
     --mailbox.in_flight;
-    if (mailbox.sent.size() > mailbox.in_flight) mailbox.sent.erase(mailbox.sent.begin());
+    if (mailbox.sent.size() <= mailbox.in_flight) continue;  // it was given back
+    mailbox.is_known |= service_time && mailbox.sent.front().seq >= mailbox.stream_seq;
+    mailbox.sent.erase(mailbox.sent.begin());
   }
   count_batch(now, -1);
 }

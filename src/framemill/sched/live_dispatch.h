@@ -231,6 +231,8 @@ class LiveDispatch {
     LaneIndex lane = 0;
     bool is_inference_owed = false;  ///< a scene has started and no frame of it was sent yet
     bool is_start_owed = false;      ///< the same for a stream
+    std::int64_t stream_seq = 0;     ///< its first frame
+    bool is_known = false;           ///< a model has looked at one of its frames
     std::int64_t offered = 0;        ///< in this window of the ladder
     SceneHistory scene;
     std::int64_t rung_changes = 0;

@@ -442,6 +442,67 @@ TEST(LiveDispatch, WhatADiscardedResultWasToBringIsOwedAgain) {
   EXPECT_TRUE(tested.decide(400ms).batch.empty()) << "not past the budget";
 }
 
+/// One camera at a budget of a twentieth, whose only token is spent: frames 0 and 1 were inferred.
+struct WithoutAToken : Tested {
+  WithoutAToken() : Tested(options_of(1, PolicyKind::kAdaptive, .05)) {
+    for (const std::int64_t seq : {0, 1}) {
+      EXPECT_EQ(arrive(0, seq, seq * 100ms), std::nullopt);
+      EXPECT_EQ(decide(seq * 100ms).batch.size(), 1U);
+      EXPECT_TRUE(dispatch.claim(0, seq));
+      complete(0, seq * 100ms + 30ms);
+    }
+  }
+};
+
+ArrivedFrame cut_of(CameraIndex camera, std::int64_t seq, TimePoint captured) {
+  ArrivedFrame frame = frame_of(camera, seq, captured);
+  frame.sampled.is_scene_start = true;
+  return frame;
+}
+
+TEST(LiveDispatch, ACutWithoutATokenIsAnsweredInTimeAndStaysOwed) {
+  WithoutAToken tested;
+  EXPECT_EQ(tested.dispatch.arrive(cut_of(0, 2, at(200ms)), at(200ms)), std::nullopt);
+  const DispatchDecision waiting = tested.decide(394ms);
+  EXPECT_TRUE(waiting.unserved.empty());
+  EXPECT_EQ(waiting.wake_at, at(395ms));
+  EXPECT_EQ(tested.decide(395ms).unserved, (std::vector<UnservedFrame>{{0, 2}}));
+  for (std::int64_t seq = 3;; ++seq) {  // a frame a second: none takes another one's place
+    ASSERT_LT(seq, 30);
+    (void)tested.arrive(0, seq, seq * 1s);
+    const DispatchDecision decision = tested.decide(seq * 1s);
+    if (decision.batch.empty()) {
+      EXPECT_EQ(tested.decide(seq * 1s + 195ms).unserved.size(), 1U);
+      continue;
+    }
+    EXPECT_TRUE(decision.batch.front().is_forced) << "the new scene's first look";
+    EXPECT_GT(seq, 15) << "as soon as there was a token";
+    break;
+  }
+}
+
+TEST(LiveDispatch, NothingIsLeftOfACameraThatEndsWithWhatHasNoToken) {
+  WithoutAToken tested;
+  (void)tested.dispatch.arrive(cut_of(0, 2, at(200ms)), at(200ms));
+  tested.dispatch.end_camera(0);
+  EXPECT_EQ(tested.decide(395ms).unserved.size(), 1U);
+  EXPECT_TRUE(tested.dispatch.is_drained());
+}
+
+TEST(LiveDispatch, ACutThatFindsNoSlotIsAnsweredInTime) {
+  Tested tested(options_of(2, PolicyKind::kAdaptive));
+  (void)tested.arrive(0, 0, 0ms);
+  ASSERT_EQ(tested.decide(0ms).batch.size(), 1U);
+  ASSERT_TRUE(tested.dispatch.claim(0, 0));
+  tested.complete(0, 30ms);
+  (void)tested.arrive(1, 0, 100ms);  // has the slot for long
+  ASSERT_EQ(tested.decide(100ms).batch.size(), 1U);
+  (void)tested.dispatch.arrive(cut_of(0, 1, at(100ms)), at(100ms));
+  EXPECT_TRUE(tested.decide(294ms).unserved.empty());
+  const DispatchDecision decision = tested.decide(295ms);
+  EXPECT_EQ(decision.unserved, (std::vector<UnservedFrame>{{0, 1}, {1, 0}}));
+}
+
 TEST(LiveDispatch, WithoutADeviceFramesAreGivenBackAtOnceAndSayWhy) {
   for (const PolicyKind policy : {PolicyKind::kFull, PolicyKind::kHold, PolicyKind::kAdaptive}) {
     Tested tested(options_of(2, policy));
