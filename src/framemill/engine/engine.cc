@@ -567,6 +567,7 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   report.batches_max = pool->batches_max();
   const SchedulerStatus status = scheduler ? scheduler->status() : SchedulerStatus{};
   report.batch_frames = status.batch_frames;
+  report.over_budget = status.over_budget;
   for (std::size_t i = 0; i < settings.models.size(); ++i) {
     report.models.push_back(pool->detector(i).facts());
     report.model_names.push_back(settings.models[i].name);

@@ -11,6 +11,9 @@
 namespace framemill {
 namespace {
 
+/// Words about a budget that is too small come no more often.
+constexpr Duration kBudgetQuiet = std::chrono::minutes(1);
+
 LiveDispatchOptions dispatch_options(const FrameSchedulerOptions& options, const DevicePool& pool) {
   LiveDispatchOptions dispatch{.inference = policy_options(options),
                                .knee_frames = options.knee_frames,
@@ -247,6 +250,7 @@ std::optional<TimePoint> LiveScheduler::decide(Sending& sending, std::vector<Hel
     audit = audit_cause(options_.audits->urgency(now));
   }
   update_rungs(now);
+  watch_budget(now);
   dispatch_.decide(now, audit, decision_);
   if (decision_.is_audit_wanted) {
     if (std::optional<std::pair<LaneIndex, InferenceJob>> taken = options_.audits->take()) {
@@ -290,6 +294,18 @@ void LiveScheduler::update_share(TimePoint now) {
   dispatch_.set_adaptive_share(options_.audits->update_share(now, share_managed));
 }
 
+void LiveScheduler::watch_budget(TimePoint now) {
+  const double over = dispatch_.over_budget();
+  if (over < over_budget_told_ + 1 || (budget_quiet_until_ && now < *budget_quiet_until_)) return;
+  over_budget_told_ = over;
+  budget_quiet_until_ = now + kBudgetQuiet;
+  spdlog::warn(
+      "budget: of the frames that come now it does not carry the critical cameras alone: they had "
+      "{:.0f} inferences beyond it so far, and the others get none; are cameras down, or slower "
+      "than their `rate`?",
+      over);
+}
+
 void LiveScheduler::update_rungs(TimePoint now) {
   if (!dispatch_.is_ladder_due(now)) return;
   std::vector<std::vector<LaneIndex>> lanes(options_.ladders.size());
@@ -314,7 +330,8 @@ void LiveScheduler::update_rungs(TimePoint now) {
 
 SchedulerStatus LiveScheduler::status() const {
   const MutexLock lock(mu_);
-  SchedulerStatus status{.batch_frames = dispatch_.knee_max()};
+  SchedulerStatus status{.batch_frames = dispatch_.knee_max(),
+                         .over_budget = dispatch_.over_budget()};
   status.needs.reserve(mailboxes_.size());
   for (const Mailbox& mailbox : mailboxes_) status.needs.push_back(mailbox.need);
   if (!dispatch_.has_ladder()) return status;

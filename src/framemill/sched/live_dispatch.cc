@@ -107,7 +107,7 @@ void LiveDispatch::update_camera_count() {
   // parallel requests that would leave the device idle.
   const std::size_t slots = std::max<std::size_t>(1, devices_.slots());
   in_flight_per_camera_ = (slots + cameras - 1) / cameras;
-  inference_policy_.set_camera_count(cameras);
+  inference_policy_.set_camera_count(cameras, critical_count_);
 }
 
 void LiveDispatch::add_camera(const DispatchCamera& camera) {

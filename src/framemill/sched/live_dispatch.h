@@ -191,6 +191,8 @@ class LiveDispatch {
   /// Of the device, as the ladder predicts it.
   [[nodiscard]] double occupancy() const { return ladder_ ? ladder_->occupancy() : 0; }
   [[nodiscard]] std::optional<std::int64_t> waiting(CameraIndex camera) const;
+  /// Inferences that critical cameras have had beyond the budget; see TokenBucket::forgiven().
+  [[nodiscard]] double over_budget() const { return inference_policy_.over_budget(); }
   /// What an inference on a frame of policy adaptive is expected to be worth now, see NeedModel.
   [[nodiscard]] double need(const SampledFrame& sampled) const {
     return inference_policy_.need(sampled);

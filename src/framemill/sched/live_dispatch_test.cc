@@ -303,6 +303,31 @@ TEST(LiveDispatch, AnAuditDoesNotTakeTheSlotOfACriticalCamera) {
   EXPECT_TRUE(tested.decide(125ms, InferenceCause::kDueAudit).is_audit_wanted);
 }
 
+TEST(LiveDispatch, AfterAnOutageTheOthersAreServedSoon) {
+  constexpr CameraIndex kCameras = 10;
+  LiveDispatchOptions options = options_of(kCameras, PolicyKind::kAdaptive, .15);
+  options.cameras[0].priority = options.inference.cameras[0].priority = Priority::kCritical;
+  options.batches_max = kCameras;
+  Tested tested(std::move(options));
+  int served = 0;
+  for (std::int64_t seq = 0; seq < 1100; ++seq) {
+    const Duration now = seq * 100ms;
+    const bool is_outage = seq >= 10 && seq < 1000;
+    for (CameraIndex camera = 0; camera < (is_outage ? 2 : kCameras); ++camera)
+      (void)tested.arrive(camera, seq, now);
+    while (true) {
+      const DispatchDecision decision = tested.decide(now);
+      if (decision.batch.empty()) break;
+      const CameraIndex camera = decision.batch.front().camera;
+      served += seq >= 1000 && camera > 0 ? 1 : 0;
+      EXPECT_TRUE(tested.dispatch.claim(camera, seq));
+      tested.complete(camera, now);
+    }
+  }
+  EXPECT_GT(tested.dispatch.over_budget(), 500) << "two cameras earn .3, one takes 1";
+  EXPECT_GE(served, 30) << "of the 50 that are left in 100 periods";
+}
+
 TEST(LiveDispatch, EveryFrameIsNamedExactlyOnce) {
   std::mt19937 rng(11);
   for (int round = 0; round < 60; ++round) {
