@@ -101,7 +101,8 @@ void AuditDesk::count_answer(const Answer& answer) {
   }
 }
 
-void AuditDesk::count_inference() {
+void AuditDesk::count_inference(CameraIndex camera) {
+  if (!cameras_[camera].is_audited) return;
   const MutexLock lock(mu_);
   plan_.count_inference();
 }

@@ -62,8 +62,9 @@ class AuditDesk {
 
   /// What was published; called for each answer of each camera.
   void count_answer(const Answer& answer) EXCLUDES(mu_);
-  /// An inference that is no audit has started.
-  void count_inference() EXCLUDES(mu_);
+  /// An inference on a frame of `camera`, that is no audit, has started: audits are a share of
+  /// those of the cameras that are audited.
+  void count_inference(CameraIndex camera) EXCLUDES(mu_);
   /// Drops audits that have waited too long, and renews the draw's probability four times a second.
   void tick(TimePoint now) EXCLUDES(mu_);
 

@@ -268,7 +268,7 @@ std::optional<TimePoint> LiveScheduler::decide(Sending& sending, std::vector<Hel
     Held held = take(sent.camera, sent.seq);
     held.job.rung = sent.rung;
     held.job.purpose = sent.is_forced ? InferencePurpose::kForced : InferencePurpose::kPrimary;
-    if (options_.audits != nullptr) options_.audits->count_inference();
+    if (options_.audits != nullptr) options_.audits->count_inference(sent.camera);
     // Under the lock, so for the one policy only that asks for it.
     if (camera.policy == PolicyKind::kSimilarity) camera.ledger->note_sent(sent.seq);
     sending.jobs.push_back(held.job);

@@ -248,7 +248,7 @@ void TickScheduler::decide(std::span<Waiting> frames, double media_s) {
                      at_media_time(media_s));
       continue;
     }
-    if (options_.audits != nullptr) options_.audits->count_inference();
+    if (options_.audits != nullptr) options_.audits->count_inference(frames[i].camera);
     if (camera.policy == PolicyKind::kAdaptive &&
         policy_.cause_of(sampled_[i]) != InferenceCause::kNeed) {
       frames[i].purpose = InferencePurpose::kForced;

@@ -52,7 +52,7 @@ class AuditPlan {
 
   explicit AuditPlan(const AuditOptions& options);
 
-  /// An inference which is no audit has started.
+  /// An inference which is no audit has started, of a camera whose answers are audited.
   void count_inference() { ++period_.inferences; }
   /// An inexact answer was published. Each once.
   [[nodiscard]] Verdict consider(CameraIndex camera, std::int64_t seq, TimePoint now);
