@@ -231,7 +231,8 @@ void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
   decision.is_audit_wanted = false;
   decision.wake_at.reset();
   update_batch(now);
-  if (audit == InferenceCause::kDueAudit && has_room_for_audit(audit, now)) {
+  if (audit == InferenceCause::kDueAudit && has_room_for_audit(audit, now) &&
+      !is_forced_waiting()) {
     decision.is_audit_wanted = true;
     decision.wake_at = now;
     return;
@@ -341,6 +342,18 @@ void LiveDispatch::send_chosen(TimePoint now, DispatchDecision& decision) {
 bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const {
   const std::size_t kept = critical_due_until(now) ? 1 : 0;
   return cause && devices_.free_slots() > kept && inference_policy_.has_budget(*cause);
+}
+
+bool LiveDispatch::is_forced_waiting() {
+  bool is_waiting = false;
+  for_each_of(&Held::waiting, [&](CameraIndex index, const Mailbox& mailbox) {
+    if (mailbox.in_flight >= in_flight_limit(index)) return;
+    is_waiting |= options_.cameras[index].priority == Priority::kCritical;
+    if (!is_adaptive(index)) return;
+    const InferenceCause cause = inference_policy_.cause_of(mailbox.waiting->sampled);
+    is_waiting |= cause != InferenceCause::kNeed && inference_policy_.has_budget(cause);
+  });
+  return is_waiting;
 }
 
 Duration LiveDispatch::longest_batch() const {

@@ -145,8 +145,7 @@ class LiveDispatch {
   void end_camera(CameraIndex camera);
 
   /// What to do now. A batch counts as sent. `audit`: kDueAudit or kAudit where one waits, else
-  /// none; a due one goes before everything else, the other where nothing else is sent. Overwrites
-  /// `decision`.
+  /// none; a due one goes before need, the other where nothing else is sent. Overwrites `decision`.
   void decide(TimePoint now, std::optional<InferenceCause> audit, DispatchDecision& decision);
   /// The audit that decide() asked for goes to `lane`, alone; `cause` as it was told then. Returns
   /// the device that it goes to.
@@ -259,6 +258,8 @@ class LiveDispatch {
   void update_held(CameraIndex camera);
   /// Whether a slot is free for an audit, and the budget has what it costs.
   [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const;
+  /// Whether a frame that goes before audits could be sent: a first one, a cut, a critical one.
+  [[nodiscard]] bool is_forced_waiting();
   /// The longest that a full batch of any model takes on the fastest device it has.
   [[nodiscard]] Duration longest_batch() const;
   /// What nearly every frame takes that has to wait until one of the slots, all busy with batches

@@ -141,7 +141,7 @@ TEST(LiveDispatch, ADueAuditGoesFirstAndAnotherFillsAFreeSlot) {
   EXPECT_EQ(tested.arrive(0, 0, 0ms), std::nullopt);
   EXPECT_FALSE(tested.decide(0ms, InferenceCause::kAudit).is_audit_wanted) << "need goes first";
   Tested other(options_of(1, PolicyKind::kAdaptive));
-  EXPECT_EQ(other.arrive(0, 0, 0ms), std::nullopt);
+  EXPECT_EQ(other.arrive(0, 1, 0ms), std::nullopt);
   const DispatchDecision due = other.decide(0ms, InferenceCause::kDueAudit);
   EXPECT_TRUE(due.is_audit_wanted);
   EXPECT_TRUE(due.batch.empty());
@@ -326,6 +326,23 @@ TEST(LiveDispatch, AfterAnOutageTheOthersAreServedSoon) {
   }
   EXPECT_GT(tested.dispatch.over_budget(), 500) << "two cameras earn .3, one takes 1";
   EXPECT_GE(served, 30) << "of the 50 that are left in 100 periods";
+}
+
+TEST(LiveDispatch, ADueAuditWaitsForWhatIsForced) {
+  for (const bool is_critical : {true, false}) {
+    LiveDispatchOptions options = options_of(2, PolicyKind::kAdaptive);
+    if (is_critical)
+      options.cameras[0].priority = options.inference.cameras[0].priority = Priority::kCritical;
+    Tested tested(std::move(options));
+    EXPECT_EQ(tested.arrive(0, is_critical ? 7 : 0, 0ms), std::nullopt);
+    const DispatchDecision decision = tested.decide(0ms, InferenceCause::kDueAudit);
+    EXPECT_FALSE(decision.is_audit_wanted);
+    ASSERT_EQ(decision.batch.size(), 1U) << "of the one slot";
+    EXPECT_EQ(decision.batch.front().camera, 0U);
+    tested.complete(0, 30ms);
+    EXPECT_EQ(tested.arrive(1, 3, 30ms), std::nullopt);
+    EXPECT_TRUE(tested.decide(30ms, InferenceCause::kDueAudit).is_audit_wanted) << "before need";
+  }
 }
 
 TEST(LiveDispatch, EveryFrameIsNamedExactlyOnce) {
