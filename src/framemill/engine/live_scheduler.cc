@@ -427,6 +427,12 @@ void LiveScheduler::on_batch_done(DeviceIndex device, LaneIndex lane, BatchOutco
       if (!has_succeeded && give_back(frame.job, awaited)) continue;
     }
     const bool is_claimed = awaited.has_value();
+    if (is_claimed && !has_succeeded) {  // like any other answer from the state it may be audited
+      settle_carried(options_.audits, cameras_[camera], awaited->audit_lane,
+                     std::move(awaited->job), clock_.now());
+      look_again(camera);
+      continue;
+    }
     bool is_drawn = false;
     if (awaited && frame.job.rung > 0 && frame.detections && options_.audits != nullptr) {
       is_drawn = options_.audits->draw_inferred(awaited->audit_lane, std::move(awaited->job),

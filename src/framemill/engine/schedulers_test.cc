@@ -49,6 +49,7 @@ class World {
       options.slo = slo;
       options.has_latency = is_live;
       ledgers_.push_back(std::make_unique<AnswerLedger>(options, clock_, [this](Answer&& answer) {
+        if (desk_ != nullptr) desk_->count_answer(answer);
         const std::lock_guard lock(mu_);
         answers_.push_back(std::move(answer));
       }));
@@ -74,6 +75,16 @@ class World {
       ledgers_[camera]->enter(frame);
     }
     return frame;
+  }
+
+  /// Answers are audited from here on, the first ones all.
+  AuditDesk& audit(AuditOptions options = {.share = .5, .first_share_inferred = .5}) {
+    std::vector<AuditDesk::Camera> cameras;
+    for (const auto& ledger : ledgers_)
+      cameras.push_back({.ledger = ledger.get(), .is_audited = true});
+    desk_ = std::make_unique<AuditDesk>(cameras, options);
+    options_.audits = desk_.get();
+    return *desk_;
   }
 
   bool is_adaptive(CameraIndex camera) const {
@@ -109,6 +120,7 @@ class World {
   std::vector<std::unique_ptr<AnswerLedger>> ledgers_;
   std::vector<std::int64_t> seqs_;
   std::vector<SyntheticPainter> scenes_;
+  std::unique_ptr<AuditDesk> desk_;
   std::mutex mu_;
   std::vector<Answer> answers_;       // guarded by mu_
   std::unique_ptr<DevicePool> pool_;  // last: its threads use the ledgers
@@ -480,6 +492,20 @@ TEST(TickSchedulerAdaptive, AFailingBackendCostsNoAnswer) {
   EXPECT_GT(World::of(ran.total, Outcome::kPropagated), 48);
 }
 
+TEST(TickSchedulerAdaptive, FramesWhoseInferenceFailedMayBeAudited) {
+  World world(1, PolicyKind::kAdaptive, {}, 200ms, false);
+  AuditDesk& desk = world.audit();
+  TickScheduler scheduler(world.options_, *world.pool_);
+  for (int i = 0; i < 30; ++i) {
+    if (i == 10) world.control_->fail_all = true;
+    scheduler.offer(0, world.next_frame(0, .1 * i));
+  }
+  scheduler.end_camera(0);
+  scheduler.wait_until_done();
+  EXPECT_GE(World::of(world.total(), Outcome::kPropagated), 18);
+  EXPECT_EQ(desk.total().state, FidelityState::kAuditsLost) << "they fail as well";
+}
+
 TEST(TickSchedulerAdaptive, StopInTheMiddleSettlesAll) {
   World world(3, PolicyKind::kAdaptive, {.parallel_requests = 2}, 200ms, false);
   world.options_.inference_share = .5;
@@ -674,6 +700,20 @@ TEST(LiveSchedulerAdaptive, AFailingBackendCostsNoAnswer) {
   }
   EXPECT_EQ(World::of(world.total(), Outcome::kInferred), 2);
   EXPECT_EQ(World::of(world.total(), Outcome::kPropagated), 1);
+  scheduler.stop(10s);
+}
+
+TEST(LiveSchedulerAdaptive, AFrameWhoseInferenceFailedMayBeAudited) {
+  World world(1, PolicyKind::kAdaptive, {});
+  AuditDesk& desk = world.audit();
+  LiveScheduler scheduler(world.options_, *world.pool_, world.clock_);
+  scheduler.offer(0, world.next_frame(0, 0));
+  ASSERT_TRUE(wait_for([&] { return world.total().in_flight == 0; }));
+  world.control_->fail_all = true;
+  scheduler.offer(0, world.next_frame(0, .1));
+  ASSERT_TRUE(wait_for([&] { return world.total().in_flight == 0; }));
+  const auto is_lost = [&] { return desk.total().state == FidelityState::kAuditsLost; };
+  EXPECT_TRUE(wait_for([&] { return desk.waiting() == 1 || is_lost(); }));
   scheduler.stop(10s);
 }
 

@@ -165,7 +165,10 @@ void TickScheduler::use_results(double media_s) {
         due.push_back({sent.give_up_at_s, std::nullopt, sent.lane, sent.job, false});
       }
       if (sent.usable_at_s <= media_s && sent.result) {
-        due.push_back({sent.usable_at_s, std::move(sent.result), 0, {}, sent.is_owed});
+        // A frame whose inference failed is answered like those that are given up.
+        if (!sent.is_given_up && !sent.result->detections) sent.result.reset();
+        due.push_back({sent.usable_at_s, std::move(sent.result), sent.lane, std::move(sent.job),
+                       sent.is_owed});
         continue;
       }
       if (kept != i) sent_[kept] = std::move(sent);
@@ -180,6 +183,7 @@ void TickScheduler::use_results(double media_s) {
       use(std::move(*event.result), event.is_owed);
     } else {
       const ScheduledCamera& camera = options_.cameras[event.job.camera];
+      if (event.is_owed) owe_again(event.job.camera, event.job.seq);
       settle_carried(options_.audits, camera, event.lane, std::move(event.job),
                      at_media_time(media_s));
     }
@@ -196,12 +200,17 @@ void TickScheduler::use(InferredFrame&& frame, bool is_owed) {
   const std::int64_t seq = frame.job.seq;
   const std::optional<Correction> correction =
       settle_inferred(options_.cameras[camera], std::move(frame));
-  if (!correction) {  // it failed, or came too late; a later scene may have been looked at since
-    if (is_owed && owed_seq_[camera] == seq) is_cut_owed_[camera] = true;
+  if (!correction) {
+    if (is_owed) owe_again(camera, seq);
     return;
   }
   policy_.learn(camera, correction->doubt, correction->counts);
   if (options_.audits != nullptr) options_.audits->learn(*correction);
+}
+
+void TickScheduler::owe_again(CameraIndex camera, std::int64_t seq) {
+  // A later scene may have been looked at since.
+  if (owed_seq_[camera] == seq) is_cut_owed_[camera] = true;
 }
 
 void TickScheduler::decide(std::span<Waiting> frames, double media_s) {

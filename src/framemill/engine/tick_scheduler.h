@@ -80,6 +80,8 @@ class TickScheduler final : public FrameScheduler {
   void use_results(double media_s) EXCLUDES(mu_);
   /// `is_owed`: nothing of the frame's scene is known without it.
   void use(InferredFrame&& frame, bool is_owed) EXCLUDES(mu_);
+  /// Frame `seq`, which was owed an inference, had none that is of use.
+  void owe_again(CameraIndex camera, std::int64_t seq);
   /// `is_last_try`: what failed is settled as such, not sent to a device once more.
   void run_batch(DeviceIndex device, LaneIndex lane, std::vector<InferenceJob> jobs,
                  bool is_last_try) EXCLUDES(mu_);
