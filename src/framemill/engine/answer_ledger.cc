@@ -192,6 +192,9 @@ std::optional<AgreementCounts> AnswerLedger::settle_audit(
 void AnswerLedger::drop_audit(std::int64_t seq) {
   const MutexLock lock(mu_);
   audited_.erase(seq);
+  const std::int64_t place = seq - first_seq_;
+  if (!frames_ || place < 0 || place >= static_cast<std::int64_t>(frames_->entries.size())) return;
+  frames_->entries[static_cast<std::size_t>(place)].is_audited = false;
 }
 
 void AnswerLedger::settle_none(std::int64_t seq, DropReason reason) {

@@ -60,7 +60,8 @@ class AuditDesk {
   /// `lane`; the ledger then has to keep it. Once for each.
   [[nodiscard]] bool draw_inferred(LaneIndex lane, InferenceJob job, TimePoint now) EXCLUDES(mu_);
 
-  /// What was published; called for each answer of each camera.
+  /// What was published; called for each answer of each camera. Only from then on its audit may
+  /// run: before, there is nothing to hold what it finds against.
   void count_answer(const Answer& answer) EXCLUDES(mu_);
   /// An inference on a frame of `camera`, that is no audit, has started: audits are a share of
   /// those of the cameras that are audited.

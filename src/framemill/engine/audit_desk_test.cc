@@ -21,7 +21,7 @@ class AuditDeskTest : public testing::Test {
   static constexpr CameraIndex kFull = 0;
   static constexpr CameraIndex kAdaptive = 1;
 
-  void make(double share) {
+  void make(const AuditOptions& options_of_audits) {
     std::vector<AuditDesk::Camera> cameras;
     for (const PolicyKind policy : {PolicyKind::kFull, PolicyKind::kAdaptive}) {
       LedgerOptions options;
@@ -33,7 +33,7 @@ class AuditDeskTest : public testing::Test {
       cameras.push_back(
           {.ledger = ledgers_.back().get(), .is_audited = policy == PolicyKind::kAdaptive});
     }
-    desk_ = std::make_unique<AuditDesk>(cameras, AuditOptions{.share = share});
+    desk_ = std::make_unique<AuditDesk>(cameras, options_of_audits);
   }
   AnswerLedger& ledger() { return *ledgers_[kAdaptive]; }
   /// The next frame of the adaptive camera.
@@ -65,6 +65,8 @@ class AuditDeskTest : public testing::Test {
         .inferences[static_cast<std::size_t>(InferencePurpose::kAudit)];
   }
 
+  static constexpr AuditOptions kAll{.share = .5, .first_share_inferred = .5};  ///< at first
+
   ManualClock clock_;
   const std::shared_ptr<const Picture> picture_ = make_grey_picture({64, 64}, 90);
   const std::vector<Detection> things_{{.score = .9F, .box = {10, 10, 50, 50}}};
@@ -74,7 +76,7 @@ class AuditDeskTest : public testing::Test {
 };
 
 TEST_F(AuditDeskTest, InferencesOfOtherPoliciesDrawNoAudits) {
-  make(.05);
+  make({.share = .05});
   int inferred = 0;
   for (int i = 0; i < 4000; ++i) {
     desk_->tick(clock_.now());
@@ -90,6 +92,42 @@ TEST_F(AuditDeskTest, InferencesOfOtherPoliciesDrawNoAudits) {
     clock_.advance(100ms);
   }
   EXPECT_NEAR(static_cast<double>(audits()), .05 / .95 * inferred, 12) << "of " << inferred;
+}
+
+TEST_F(AuditDeskTest, AnAuditWaitsUntilItsAnswerIsPublished) {
+  make(kAll);
+  for (int i = 0; i < 3; ++i) enter();
+  infer(0);
+  carry(2);  // behind frame 1, which is at the model
+  clock_.advance(1500ms);
+  EXPECT_EQ(desk_->waiting(), 0U);
+  EXPECT_EQ(desk_->urgency(clock_.now()), AuditDesk::Urgency::kNone);
+  EXPECT_FALSE(run_audit());
+  infer(1);
+  EXPECT_EQ(desk_->urgency(clock_.now()), AuditDesk::Urgency::kDue);
+  EXPECT_TRUE(run_audit());
+  EXPECT_EQ(desk_->total().audits, 1);
+}
+
+TEST_F(AuditDeskTest, AnAuditThatIsLostBeforeItsAnswerIsThereIsCounted) {
+  make(kAll);
+  for (int i = 0; i < 3; ++i) enter();
+  infer(0);
+  carry(2);
+  clock_.advance(3s);
+  desk_->tick(clock_.now());
+  infer(1);
+  EXPECT_FALSE(run_audit());
+  EXPECT_EQ(desk_->total().state, FidelityState::kAuditsLost);
+}
+
+TEST_F(AuditDeskTest, WhatHasNoAnswerIsNotAudited) {
+  make(kAll);
+  enter();
+  carry(0);  // nothing is known: late
+  EXPECT_FALSE(run_audit());
+  EXPECT_EQ(audits(), 0);
+  EXPECT_EQ(desk_->total().state, FidelityState::kKnown) << "nothing was lost either";
 }
 
 }  // namespace
