@@ -379,6 +379,26 @@ TEST(TickSchedulerAdaptive, NoWindowExceedsTheBudget) {
   }
 }
 
+TEST(TickSchedulerAdaptive, AuditsAreWithinTheBudgetToTheEnd) {
+  constexpr std::size_t kCameras = 20;
+  World world(kCameras, PolicyKind::kAdaptive, {}, 200ms, false);
+  world.options_.inference_share = .05;
+  world.audit({.share = .3});
+  TickScheduler scheduler(world.options_, *world.pool_);
+  std::vector<std::thread> threads;
+  for (CameraIndex camera = 0; camera < kCameras; ++camera) {
+    threads.emplace_back([&, camera] {
+      for (int i = 0; i < 40; ++i) scheduler.offer(camera, world.next_frame(camera, .1 * i));
+      scheduler.end_camera(camera);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  scheduler.wait_until_done();
+  const CameraCounts total = world.total();
+  EXPECT_GT(World::of(total, InferencePurpose::kAudit), 0);
+  EXPECT_LE(World::inferences(total), .05 * 40 * kCameras + kCameras / 10 + kCameras);
+}
+
 TEST(TickSchedulerAdaptive, WithoutABudgetItEqualsFull) {
   // `full` of the other tests sees a wall; here both see the same moving scenes.
   const Ran adaptive = run_ticks({.frames = 60, .cuts = {{2, 20}}});

@@ -124,7 +124,7 @@ void TickScheduler::run() {
       begin = end;
     }
   }
-  if (options_.audits != nullptr) send_audits(0, options_.audits->waiting());
+  if (options_.audits != nullptr) end_audits();
   use_results(std::numeric_limits<double>::infinity());
   std::vector<Sent> left;
   {
@@ -320,6 +320,12 @@ void TickScheduler::send_audits(double media_s, std::size_t count) {
     options_.audits->settle(std::move(jobs.front()),
                             fail(ErrorCode::kCancelled, "the run was stopped"));
   }
+}
+
+void TickScheduler::end_audits() {
+  const std::size_t waiting = options_.audits->waiting();
+  send_audits(0, policy_.choose({}, waiting, waiting, is_inferred_));
+  options_.audits->close();
 }
 
 std::optional<DeviceIndex> TickScheduler::free_device(LaneIndex lane) {

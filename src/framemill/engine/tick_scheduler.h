@@ -70,6 +70,8 @@ class TickScheduler final : public FrameScheduler {
   void send(std::vector<Waiting>& frames) EXCLUDES(mu_);
   /// Sends the `count` audits that have waited longest.
   void send_audits(double media_s, std::size_t count) EXCLUDES(mu_);
+  /// No more frames come: sends the audits for which there are tokens left, and drops the others.
+  void end_audits() EXCLUDES(mu_);
   /// The serving device with the lane that has most slots free; none: all are busy. Where none
   /// serves it is the first, which refuses the batch.
   [[nodiscard]] std::optional<DeviceIndex> free_device(LaneIndex lane) REQUIRES(mu_);
