@@ -61,6 +61,15 @@ std::vector<DispatchDevice> devices_of(const LiveDispatchOptions& options) {
   return {{options.batches_max, options.lane_knees, options.lane_times}};
 }
 
+/// Smoothed over some frames. A gap tells little of the rate, and counts as a few periods.
+Duration learned_period(Duration known, std::optional<TimePoint> last, TimePoint now) {
+  constexpr int kSmoothing = 8;
+  constexpr int kGapMax = 4;
+  if (!last) return known;
+  if (known == Duration::zero()) return now - *last;
+  return known + (std::min(now - *last, kGapMax * known) - known) / kSmoothing;
+}
+
 void look_at(TimePoint at, std::optional<TimePoint>& wake_at) {
   wake_at = wake_at ? std::min(*wake_at, at) : at;
 }
@@ -180,6 +189,16 @@ std::size_t LiveDispatch::knee_max() const {
   return lane_count() == 0 ? options_.knee_frames : std::max<std::size_t>(1, devices_.knee_max());
 }
 
+void LiveDispatch::expect_next(CameraIndex camera, TimePoint now) {
+  Mailbox& mailbox = mailboxes_[camera];
+  mailbox.period = options_.cameras[camera].period > Duration::zero()
+                       ? options_.cameras[camera].period
+                       : learned_period(mailbox.period, mailbox.arrived_at, now);
+  mailbox.arrived_at = now;
+  next_arrival_[camera] =
+      mailbox.period > Duration::zero() ? now + mailbox.period : TimePoint::max();
+}
+
 std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, TimePoint now) {
   const CameraIndex camera = frame.sampled.camera;
   CHECK(camera < mailboxes_.size() && frame.lane < lane_count());
@@ -189,8 +208,7 @@ std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, Time
     if (frame.edge_density) mailbox.scene.update(*frame.edge_density);
   }
   mailbox.lane = frame.lane;
-  const Duration period = options_.cameras[camera].period;
-  next_arrival_[camera] = period > Duration::zero() ? now + period : TimePoint::max();
+  expect_next(camera, now);
   mailbox.is_inference_owed |= frame.sampled.is_scene_start;
   mailbox.is_start_owed |= frame.sampled.is_stream_start;
   if (frame.sampled.is_stream_start) {
@@ -390,11 +408,10 @@ std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
     // Where there is time to wait for a batch that has just begun, nothing has to be kept: neither
     // is the slo over before the answer is there, nor does the next frame take the waiting one's
     // place.
-    const bool is_period_known = camera.period > Duration::zero();
     if (time_without_slot(times, behind_batch) + policy_.post_time <= camera.slo &&
-        (!is_period_known || behind_batch <= camera.period))
+        behind_batch <= mailbox.period)
       continue;
-    const Duration early = camera.period / kEarlyPart;
+    const Duration early = mailbox.period / kEarlyPart;
     const TimePoint from = next - early - behind_batch;
     const TimePoint to = next + early;
     if (now >= from && now < to) until = std::max(until.value_or(to), to);

@@ -30,7 +30,7 @@ struct DispatchCamera {
   PolicyKind policy = PolicyKind::kFull;
   Priority priority = Priority::kNormal;
   Duration slo{0};
-  Duration period{0};     ///< expected between sampled frames; 0: unknown
+  Duration period{0};     ///< expected between sampled frames; 0: to be learned from them
   std::size_t model = 0;  ///< index in `rungs_of_model`
   double weight = 1;      ///< of its model: how often it is served beside a camera of weight 1
 };
@@ -230,11 +230,13 @@ class LiveDispatch {
     std::optional<Awaited> awaited;
     std::optional<TimePoint> served_until;
     LaneIndex lane = 0;
-    bool is_inference_owed = false;  ///< a scene has started and no frame of it was sent yet
-    bool is_start_owed = false;      ///< the same for a stream
-    std::int64_t stream_seq = 0;     ///< its first frame
-    bool is_known = false;           ///< a model has looked at one of its frames
-    std::int64_t offered = 0;        ///< in this window of the ladder
+    std::optional<TimePoint> arrived_at;  ///< its last frame
+    Duration period{0};                   ///< as configured or learned; 0: not known yet
+    bool is_inference_owed = false;       ///< a scene has started and no frame of it was sent yet
+    bool is_start_owed = false;           ///< the same for a stream
+    std::int64_t stream_seq = 0;          ///< its first frame
+    bool is_known = false;                ///< a model has looked at one of its frames
+    std::int64_t offered = 0;             ///< in this window of the ladder
     SceneHistory scene;
     std::int64_t rung_changes = 0;
   };
@@ -256,6 +258,8 @@ class LiveDispatch {
   template <typename See>
   void for_each_of(std::uint64_t Held::*word, const See& see);
   void update_held(CameraIndex camera);
+  /// A frame has come: when the next one will.
+  void expect_next(CameraIndex camera, TimePoint now);
   /// Whether a slot is free for an audit, and the budget has what it costs.
   [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const;
   /// Whether a frame that goes before audits could be sent: a first one, a cut, a critical one.

@@ -181,6 +181,27 @@ TEST(LiveDispatch, ASlotIsKeptForACriticalCameraThatCannotWaitForABatch) {
   }
 }
 
+TEST(LiveDispatch, ThePeriodOfACameraThatSamplesEachNthFrameIsLearned) {
+  LiveDispatchOptions options = options_of(3, PolicyKind::kFull);
+  options.batches_max = 2;
+  options.cameras[0].priority = Priority::kCritical;
+  options.cameras[0].slo = 50ms;
+  options.cameras[0].period = 0ms;
+  Tested tested(std::move(options));
+  Duration now = 0ms;
+  for (std::int64_t seq = 0; seq < 40; ++seq, now += 100ms) {
+    if (seq == 1) now = 1ms;  // two at once, as when a source begins
+    if (seq == 20) now += 5s;
+    EXPECT_EQ(tested.arrive(0, seq, now), std::nullopt);
+    EXPECT_EQ(tested.decide(now).batch.size(), 1U);
+    tested.complete(0, now + 30ms);
+  }
+  (void)tested.arrive(1, 0, now - 20ms);
+  (void)tested.arrive(2, 0, now - 20ms);
+  EXPECT_EQ(tested.decide(now - 20ms).batch.size(), 1U) << "the other slot is for everybody";
+  EXPECT_TRUE(tested.decide(now - 20ms).batch.empty()) << "20 ms before it is due";
+}
+
 TEST(LiveDispatch, ASlotThatNoCriticalFrameTookGoesToTheOthers) {
   Tested tested = with_a_critical_camera(50ms);
   infer_first_frame(tested);
