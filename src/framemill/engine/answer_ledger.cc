@@ -256,7 +256,13 @@ std::optional<Correction> AnswerLedger::correct(std::int64_t seq,
   if (seq < scene_seq_) return std::nullopt;
   keep_wanted(detections, scene_size_);
   const auto frames_ago = static_cast<std::size_t>(reached_seq_ - seq);
-  const std::optional<Correction> correction = frames_->state.correct(frames_ago, detections);
+  Duration catch_up{0};
+  std::optional<Correction> correction;
+  {
+    const CpuSpan span(catch_up);
+    correction = frames_->state.correct(frames_ago, detections);
+  }
+  if (frames_ago > 0) counts_->motion_cpu += catch_up;  // else nothing was carried on
   if (!correction || !correction->is_state_changed) return correction;
   const auto frame =
       std::ranges::find(frames_->recent, seq, &std::pair<std::int64_t, std::int64_t>::first);

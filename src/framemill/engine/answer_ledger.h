@@ -48,7 +48,7 @@ struct CameraCounts {
   InferenceCounts inferences{};
   std::array<LatencyHistogram, 3> latency;  ///< by Origin: inferred, propagated, reused
   Duration reorder_sum{0};                  ///< over the answers
-  Duration motion_cpu{0};                   ///< thumbnails and carrying boxes
+  Duration motion_cpu{0};  ///< vectors (but for the decoder's part), thumbnails, carrying boxes
 
   [[nodiscard]] std::int64_t sampled() const {
     return captured - outcomes[static_cast<std::size_t>(Outcome::kSampledOut)];

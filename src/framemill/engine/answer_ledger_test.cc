@@ -357,6 +357,16 @@ TEST_F(AnswerLedgerTest, NoBoxOutlivesAChangeOfThePicturesSize) {
   }
 }
 
+TEST_F(AdaptiveLedgerTest, CarryingALateResultOnCountsAsMotion) {
+  make_adaptive();
+  enter(true);
+  infer(0);
+  for (int i = 0; i < 5; ++i) carry();
+  const Duration before = ledger_->counts().motion_cpu;
+  infer(1);
+  EXPECT_GT(ledger_->counts().motion_cpu, before);
+}
+
 TEST_F(AdaptiveLedgerTest, ALateResultCorrectsTheState) {
   make_adaptive();
   enter(true);

@@ -317,7 +317,7 @@ bool CameraSession::take(SourceFrame&& source_frame) {
       frame.edge_density = edge_density(motion ? motion->luma.front() : thumbnail_);
     }
     watch_picture(frame.is_scene_start);
-    ledger_.enter(frame, std::move(motion), thread_cpu_time() - begin);
+    ledger_.enter(frame, std::move(motion), thread_cpu_time() - begin + source_frame.motion_cpu);
     scheduler_.offer(options_.camera, std::move(frame));
   }
   return !is_last &&
