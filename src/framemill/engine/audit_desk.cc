@@ -49,14 +49,14 @@ void AuditDesk::remove_camera(CameraIndex camera) {
   book_.remove_camera(camera);
 }
 
-FidelityFigure AuditDesk::point_total() const {
+FidelityFigure AuditDesk::recent_total() const {
   const MutexLock lock(mu_);
-  return book_.point_total();
+  return book_.recent_total();
 }
 
-FidelityFigure AuditDesk::point_of_camera(CameraIndex camera) const {
+FidelityFigure AuditDesk::recent_of_camera(CameraIndex camera) const {
   const MutexLock lock(mu_);
-  return book_.point_of_camera(camera);
+  return book_.recent_of_camera(camera);
 }
 
 void AuditDesk::settle_carried(LaneIndex lane, InferenceJob job, TimePoint now) {

@@ -101,9 +101,10 @@ class AuditDesk {
   /// The share that would hold the fidelity, whatever the budget; empty without one to hold.
   [[nodiscard]] std::optional<double> share_wanted() const EXCLUDES(mu_);
 
-  /// Without the interval (low = high = value), which costs a millisecond each.
-  [[nodiscard]] FidelityFigure point_total() const EXCLUDES(mu_);
-  [[nodiscard]] FidelityFigure point_of_camera(CameraIndex camera) const EXCLUDES(mu_);
+  /// Of late, see FidelityAccount: for each second, and for alarms.
+  [[nodiscard]] FidelityFigure recent_total() const EXCLUDES(mu_);
+  [[nodiscard]] FidelityFigure recent_of_camera(CameraIndex camera) const EXCLUDES(mu_);
+  /// Of the whole run so far; a millisecond each.
   [[nodiscard]] FidelityFigure total() const EXCLUDES(mu_);
   [[nodiscard]] FidelityFigure of_camera(CameraIndex camera) const EXCLUDES(mu_);
   /// Empty without a fidelity to hold.

@@ -199,8 +199,10 @@ std::pair<RunStatus::Camera, CameraCondition> Engine::State::look_at(CameraIndex
     condition.is_frozen = state == CameraState::kFrozen;
   }
   if (wants_fidelity) {
-    const FidelityFigure figure = audits->of_camera(index);
-    if (figure.state == FidelityState::kKnown) condition.fidelity = facts.fidelity = figure.value;
+    const FidelityFigure figure = audits->recent_of_camera(index);
+    if (figure.state == FidelityState::kKnown) facts.fidelity = figure.value;
+    // Its group's figure would raise the alarms of all cameras at once, for the fault of any.
+    if (!figure.is_of_group) condition.fidelity = facts.fidelity;
   }
   return look;
 }
@@ -530,7 +532,7 @@ CameraReport Engine::State::report_of(const Camera& camera, const SchedulerStatu
   if (camera.counts_before) report.counts.merge(*camera.counts_before);
   if (camera.policy == PolicyKind::kAdaptive) {
     report.fidelity = detail == ReportDetail::kFull ? audits->of_camera(camera.index)
-                                                    : audits->point_of_camera(camera.index);
+                                                    : audits->recent_of_camera(camera.index);
   }
   return report;
 }
@@ -580,7 +582,7 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   for (const auto& camera : cameras) {
     report.cameras.push_back(report_of(*camera, status, detail, report.parted));
     if (camera->policy == PolicyKind::kAdaptive && !report.fidelity) {
-      report.fidelity = detail == ReportDetail::kFull ? audits->total() : audits->point_total();
+      report.fidelity = detail == ReportDetail::kFull ? audits->total() : audits->recent_total();
     }
   }
   if (removed) {

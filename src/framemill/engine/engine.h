@@ -109,7 +109,7 @@ struct RunReport {
 /// How much a report is to say.
 enum class ReportDetail : std::uint8_t {
   kFull,
-  kQuick,  ///< fidelity without intervals (low = high = value), no pictures: for each second
+  kQuick,  ///< fidelity of late (FidelityAccount), no pictures: for each second
 };
 
 /// What a caller inside the program may hang on a run.
