@@ -92,7 +92,7 @@ TEST(MetricsPage, FidelityComesWithItsIntervalAndSaysWhoseItIs) {
   report.cameras[1].fidelity = figure_of(.95, true);
   report.cameras[2].id = "unknown";
   report.cameras[2].fidelity.emplace();
-  report.fidelity = figure_of(.94, false);
+  report.fidelity = figure_of(.96, false);
   const std::string page = page_of(report);
   EXPECT_THAT(page, HasSubstr("framemill_fidelity_ratio{camera=\"own\"} 0.9\n"));
   EXPECT_THAT(page, HasSubstr("framemill_fidelity_low_ratio{camera=\"own\"} 0.88\n"));
@@ -101,9 +101,9 @@ TEST(MetricsPage, FidelityComesWithItsIntervalAndSaysWhoseItIs) {
   EXPECT_THAT(page, HasSubstr("framemill_fidelity_ratio{camera=\"young\"} 0.95\n"));
   EXPECT_THAT(page, HasSubstr("framemill_fidelity_of_group{camera=\"young\"} 1\n"));
   EXPECT_THAT(page, Not(HasSubstr("fidelity_ratio{camera=\"unknown\"}")));
-  EXPECT_THAT(page, HasSubstr("framemill_run_fidelity_ratio 0.94\n"));
-  EXPECT_THAT(page, HasSubstr("framemill_run_fidelity_low_ratio 0.92\n"));
-  EXPECT_THAT(page, HasSubstr("framemill_run_fidelity_high_ratio 0.95\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_run_fidelity_ratio 0.96\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_run_fidelity_low_ratio 0.94\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_run_fidelity_high_ratio 0.97\n"));
 }
 
 TEST(MetricsPage, TheBatchThatTheRuleHasComeToIsTold) {
