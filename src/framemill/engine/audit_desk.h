@@ -69,7 +69,7 @@ class AuditDesk {
   /// Drops audits that have waited too long, and renews the draw's probability four times a second.
   void tick(TimePoint now) EXCLUDES(mu_);
 
-  /// Whether an audit waits, and must go before everything else.
+  /// Whether an audit waits, and must go before need.
   enum class Urgency : std::uint8_t { kNone, kWaiting, kDue };
   [[nodiscard]] Urgency urgency(TimePoint now) const EXCLUDES(mu_);
   [[nodiscard]] std::size_t waiting() const EXCLUDES(mu_);
