@@ -140,9 +140,9 @@ TEST(TokenBucket, NoWindowExceedsTheBudget) {  // property
       for (int asked = pick(0, 3); asked > 0; --asked) {
         const auto cause = static_cast<InferenceCause>(pick(0, 5));
         if (cause == kCritical && pick(0, 99) >= critical_percent) continue;
-        const double before = bucket.level() + bucket.forgiven();
+        const double before = bucket.level() - bucket.forgiven();
         const bool is_taken = bucket.try_take(cause);
-        ASSERT_NEAR(bucket.level() + bucket.forgiven(),
+        ASSERT_NEAR(bucket.level() - bucket.forgiven(),
                     before - (is_taken && cause != kStart ? 1 : 0), 1e-9);
         if (cause >= kNeed && is_taken) {
           ASSERT_GE(bucket.level(), 0);
