@@ -241,9 +241,8 @@ class TickChoice {
           request.is_new_sample ? bucket_.level_after_frame(way.level) : way.level;
       if (!request.is_wanted || !is_forced) skipped_.push_back({level, way.value, way.step, false});
       if (!request.is_wanted) continue;
-      const std::int64_t left = is_free     ? level
-                                : is_forced ? bucket_.level_after_critical(level)
-                                            : level - kToken;
+      const std::int64_t paid = is_forced ? bucket_.level_after_critical(level) : level - kToken;
+      const std::int64_t left = is_free ? level : paid;
       if (floor && left < *floor) continue;
       // Debt of critical frames is to come before need as well.
       const std::int64_t debt = is_forced && !is_free ? std::max<std::int64_t>(0, -left) : 0;
