@@ -22,11 +22,11 @@ bool is_inside(const std::vector<std::array<float, 2>>& polygon, float x, float 
   return inside;
 }
 
-ObjectStateOptions state_options(const LedgerOptions& options) {
+ObjectStateOptions state_options(const LedgerOptions& options, std::size_t ring_frames) {
   if (options.policy != PolicyKind::kAdaptive) {
     return {.motion = options.motion, .ring_frames = 1, .score_memory = 0};
   }
-  return {.motion = options.motion, .ring_frames = options.ring_frames};
+  return {.motion = options.motion, .ring_frames = ring_frames};
 }
 
 }  // namespace
@@ -50,11 +50,19 @@ AnswerLedger::AnswerLedger(LedgerOptions options, const Clock& clock, Publish pu
     : options_(std::move(options)),
       clock_(clock),
       publish_(std::move(publish)),
+      ring_frames_(options_.ring_frames),
       first_seq_(options_.first_seq),
       counts_(std::make_unique<CameraCounts>()),
-      frames_(std::make_unique<Frames>(state_options(options_))),
+      frames_(std::make_unique<Frames>(state_options(options_, ring_frames_))),
       reached_seq_(first_seq_ - 1),
       scene_seq_(first_seq_) {}
+
+void AnswerLedger::set_ring_frames(std::size_t frames) {
+  const MutexLock lock(mu_);
+  CHECK(counts_->captured == 0);
+  ring_frames_ = frames;
+  frames_ = std::make_unique<Frames>(state_options(options_, frames));
+}
 
 void AnswerLedger::count_sampled_out() {
   const MutexLock lock(mu_);
@@ -184,6 +192,9 @@ std::optional<AgreementCounts> AnswerLedger::settle_audit(
 void AnswerLedger::drop_audit(std::int64_t seq) {
   const MutexLock lock(mu_);
   audited_.erase(seq);
+  const std::int64_t place = seq - first_seq_;
+  if (!frames_ || place < 0 || place >= static_cast<std::int64_t>(frames_->entries.size())) return;
+  frames_->entries[static_cast<std::size_t>(place)].is_audited = false;
 }
 
 void AnswerLedger::settle_none(std::int64_t seq, DropReason reason) {
@@ -223,7 +234,8 @@ void AnswerLedger::reach(Entry& entry) {
   if (entry.is_reached) return;
   entry.is_reached = true;
   if (entry.is_stream_start) has_answer_ = false;
-  if (entry.is_stream_start || entry.is_scene_start) {
+  const bool is_resized = entry.picture_size.width > 0 && entry.picture_size != scene_size_;
+  if (entry.is_stream_start || entry.is_scene_start || is_resized) {
     frames_->state.begin_scene();
     scene_seq_ = entry.stamp.seq;
     frames_->recent.clear();
@@ -236,7 +248,7 @@ void AnswerLedger::reach(Entry& entry) {
   if (is_moving) counts_->motion_cpu += thread_cpu_time() - begin;
   reached_seq_ = entry.stamp.seq;
   frames_->recent.emplace_back(entry.stamp.seq, entry.stamp.frame_index);
-  while (frames_->recent.size() > options_.ring_frames) frames_->recent.pop_front();
+  while (frames_->recent.size() > ring_frames_) frames_->recent.pop_front();
 }
 
 std::optional<Correction> AnswerLedger::correct(std::int64_t seq,
@@ -244,7 +256,13 @@ std::optional<Correction> AnswerLedger::correct(std::int64_t seq,
   if (seq < scene_seq_) return std::nullopt;
   keep_wanted(detections, scene_size_);
   const auto frames_ago = static_cast<std::size_t>(reached_seq_ - seq);
-  const std::optional<Correction> correction = frames_->state.correct(frames_ago, detections);
+  Duration catch_up{0};
+  std::optional<Correction> correction;
+  {
+    const CpuSpan span(catch_up);
+    correction = frames_->state.correct(frames_ago, detections);
+  }
+  if (frames_ago > 0) counts_->motion_cpu += catch_up;  // else nothing was carried on
   if (!correction || !correction->is_state_changed) return correction;
   const auto frame =
       std::ranges::find(frames_->recent, seq, &std::pair<std::int64_t, std::int64_t>::first);

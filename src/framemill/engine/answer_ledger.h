@@ -48,7 +48,7 @@ struct CameraCounts {
   InferenceCounts inferences{};
   std::array<LatencyHistogram, 3> latency;  ///< by Origin: inferred, propagated, reused
   Duration reorder_sum{0};                  ///< over the answers
-  Duration motion_cpu{0};                   ///< thumbnails and carrying boxes
+  Duration motion_cpu{0};  ///< vectors (but for the decoder's part), thumbnails, carrying boxes
 
   [[nodiscard]] std::int64_t sampled() const {
     return captured - outcomes[static_cast<std::size_t>(Outcome::kSampledOut)];
@@ -76,6 +76,9 @@ class AnswerLedger {
   /// `publish` is called in frame order, one call at a time, and must not call back into the
   /// ledger.
   AnswerLedger(LedgerOptions options, const Clock& clock, Publish publish);
+
+  /// What LedgerOptions::ring_frames is from here on; before the first frame.
+  void set_ring_frames(std::size_t frames) EXCLUDES(mu_);
 
   /// A delivered frame that is not sampled.
   void count_sampled_out();
@@ -167,12 +170,13 @@ class AnswerLedger {
   std::optional<Correction> publish(Entry& entry) REQUIRES(mu_);
   void keep_wanted(std::vector<Detection>& detections, Size picture) const;
 
-  const LedgerOptions options_;
+  const LedgerOptions options_;  // but for ring_frames
   const Clock& clock_;
   const Publish publish_;
   std::atomic<bool> is_picture_wanted_{false};
 
   mutable Mutex mu_;
+  std::size_t ring_frames_ GUARDED_BY(mu_);
   std::int64_t first_seq_ GUARDED_BY(mu_);
   std::unique_ptr<CameraCounts> counts_ GUARDED_BY(mu_);  ///< null: retired
   std::unique_ptr<Frames> frames_ GUARDED_BY(mu_);        ///< likewise

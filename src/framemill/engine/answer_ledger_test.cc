@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include "framemill/core/grey_picture.h"
+
 namespace framemill {
 namespace {
 
@@ -328,6 +330,41 @@ TEST_F(AnswerLedgerTest, OnlyAdaptiveAnswersMove) {
       EXPECT_EQ(answers_[i].detections, answers_[0].detections) << to_string(policy) << ' ' << i;
     }
   }
+}
+
+TEST_F(AnswerLedgerTest, NoBoxOutlivesAChangeOfThePicturesSize) {
+  for (const PolicyKind policy : {PolicyKind::kHold, PolicyKind::kAdaptive}) {
+    answers_.clear();
+    AnswerLedger& ledger = make({.policy = policy, .motion = MotionMethod::kFlow});
+    const Size sizes[] = {{640, 360}, {640, 360}, {320, 180}, {320, 180}};
+    for (int seq = 0; seq < 4; ++seq) {
+      Frame frame = make_frame(seq, clock_.now(), seq == 0);
+      frame.picture = make_grey_picture(sizes[seq], 90);
+      ledger.enter(frame, make_motion_frame(*frame.picture, nullptr));
+      if (seq == 0) {
+        ledger.settle_inferred(seq, {found(.9F, {400, 200, 600, 340})}, variant_);
+      } else {
+        ledger.settle_carried(seq);
+      }
+    }
+    ASSERT_EQ(answers_.size(), 4U);
+    EXPECT_EQ(answers_[1].detections.size(), 1U);
+    EXPECT_TRUE(answers_[2].detections.empty()) << to_string(policy);
+    EXPECT_TRUE(answers_[3].detections.empty());
+    EXPECT_NE(answers_[3].origin, Origin::kNone);
+    EXPECT_FALSE(ledger.settle_inferred(1, {found(.9F, {400, 200, 600, 340})}, variant_))
+        << "of the old size";
+  }
+}
+
+TEST_F(AdaptiveLedgerTest, CarryingALateResultOnCountsAsMotion) {
+  make_adaptive();
+  enter(true);
+  infer(0);
+  for (int i = 0; i < 5; ++i) carry();
+  const Duration before = ledger_->counts().motion_cpu;
+  infer(1);
+  EXPECT_GT(ledger_->counts().motion_cpu, before);
 }
 
 TEST_F(AdaptiveLedgerTest, ALateResultCorrectsTheState) {

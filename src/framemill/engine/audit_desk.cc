@@ -49,14 +49,14 @@ void AuditDesk::remove_camera(CameraIndex camera) {
   book_.remove_camera(camera);
 }
 
-FidelityFigure AuditDesk::point_total() const {
+FidelityFigure AuditDesk::recent_total() const {
   const MutexLock lock(mu_);
-  return book_.point_total();
+  return book_.recent_total();
 }
 
-FidelityFigure AuditDesk::point_of_camera(CameraIndex camera) const {
+FidelityFigure AuditDesk::recent_of_camera(CameraIndex camera) const {
   const MutexLock lock(mu_);
-  return book_.point_of_camera(camera);
+  return book_.recent_of_camera(camera);
 }
 
 void AuditDesk::settle_carried(LaneIndex lane, InferenceJob job, TimePoint now) {
@@ -79,6 +79,7 @@ bool AuditDesk::draw(LaneIndex lane, InferenceJob&& job, TimePoint now) {
   const AuditPlan::Verdict verdict = plan_.consider(job.camera, job.seq, now);
   if (verdict == AuditPlan::Verdict::kLost) count_lost(job.camera);
   if (verdict != AuditPlan::Verdict::kDrawn) return false;
+  plan_.hold(job.camera, job.seq);  // until count_answer()
   job.purpose = InferencePurpose::kAudit;
   waiting_[key] = {lane, std::move(job)};
   return true;
@@ -87,6 +88,13 @@ bool AuditDesk::draw(LaneIndex lane, InferenceJob&& job, TimePoint now) {
 void AuditDesk::count_answer(const Answer& answer) {
   if (!cameras_[answer.camera].is_audited) return;
   const MutexLock lock(mu_);
+  const Key key{answer.camera, answer.stamp.seq};
+  if (waiting_.contains(key) && answer.origin == Origin::kNone) {
+    waiting_.erase(key);
+    plan_.drop(key.first, key.second);
+  } else if (waiting_.contains(key)) {
+    plan_.release(key.first, key.second);
+  }
   if (answer.origin == Origin::kNone) {
     book_.count_unanswered(answer.camera);
     if (controller_) controller_->count_unanswered();
@@ -101,7 +109,8 @@ void AuditDesk::count_answer(const Answer& answer) {
   }
 }
 
-void AuditDesk::count_inference() {
+void AuditDesk::count_inference(CameraIndex camera) {
+  if (!cameras_[camera].is_audited) return;
   const MutexLock lock(mu_);
   plan_.count_inference();
 }
@@ -223,7 +232,7 @@ void AuditDesk::close() {
     is_closed_ = true;
     for (const auto& [key, waiting] : waiting_) left.push_back(key);
     waiting_.clear();
-    while (plan_.front() != nullptr) (void)plan_.take();
+    for (const auto& [camera, seq] : left) plan_.drop(camera, seq);
   }
   for (const auto& [camera, seq] : left) cameras_[camera].ledger->drop_audit(seq);
 }

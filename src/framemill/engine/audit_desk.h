@@ -60,14 +60,16 @@ class AuditDesk {
   /// `lane`; the ledger then has to keep it. Once for each.
   [[nodiscard]] bool draw_inferred(LaneIndex lane, InferenceJob job, TimePoint now) EXCLUDES(mu_);
 
-  /// What was published; called for each answer of each camera.
+  /// What was published; called for each answer of each camera. Only from then on its audit may
+  /// run: before, there is nothing to hold what it finds against.
   void count_answer(const Answer& answer) EXCLUDES(mu_);
-  /// An inference that is no audit has started.
-  void count_inference() EXCLUDES(mu_);
+  /// An inference on a frame of `camera`, that is no audit, has started: audits are a share of
+  /// those of the cameras that are audited.
+  void count_inference(CameraIndex camera) EXCLUDES(mu_);
   /// Drops audits that have waited too long, and renews the draw's probability four times a second.
   void tick(TimePoint now) EXCLUDES(mu_);
 
-  /// Whether an audit waits, and must go before everything else.
+  /// Whether an audit waits, and must go before need.
   enum class Urgency : std::uint8_t { kNone, kWaiting, kDue };
   [[nodiscard]] Urgency urgency(TimePoint now) const EXCLUDES(mu_);
   [[nodiscard]] std::size_t waiting() const EXCLUDES(mu_);
@@ -99,9 +101,10 @@ class AuditDesk {
   /// The share that would hold the fidelity, whatever the budget; empty without one to hold.
   [[nodiscard]] std::optional<double> share_wanted() const EXCLUDES(mu_);
 
-  /// Without the interval (low = high = value), which costs a millisecond each.
-  [[nodiscard]] FidelityFigure point_total() const EXCLUDES(mu_);
-  [[nodiscard]] FidelityFigure point_of_camera(CameraIndex camera) const EXCLUDES(mu_);
+  /// Of late, see FidelityAccount: for each second, and for alarms.
+  [[nodiscard]] FidelityFigure recent_total() const EXCLUDES(mu_);
+  [[nodiscard]] FidelityFigure recent_of_camera(CameraIndex camera) const EXCLUDES(mu_);
+  /// Of the whole run so far; a millisecond each.
   [[nodiscard]] FidelityFigure total() const EXCLUDES(mu_);
   [[nodiscard]] FidelityFigure of_camera(CameraIndex camera) const EXCLUDES(mu_);
   /// Empty without a fidelity to hold.

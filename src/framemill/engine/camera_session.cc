@@ -300,6 +300,9 @@ bool CameraSession::take(SourceFrame&& source_frame) {
     ledger_.enter(frame);
     ledger_.settle_none(seq, DropReason::kFailed);
   } else {
+    // Boxes known so far are in pixels of the old size.
+    const Size size = frame.picture->size;
+    is_next_scene_start_ |= std::exchange(picture_size_, size) != size;
     frame.is_stream_start = std::exchange(is_next_stream_start_, false);
     frame.is_scene_start = std::exchange(is_next_scene_start_, false);
     const Duration begin = thread_cpu_time();
@@ -314,7 +317,7 @@ bool CameraSession::take(SourceFrame&& source_frame) {
       frame.edge_density = edge_density(motion ? motion->luma.front() : thumbnail_);
     }
     watch_picture(frame.is_scene_start);
-    ledger_.enter(frame, std::move(motion), thread_cpu_time() - begin);
+    ledger_.enter(frame, std::move(motion), thread_cpu_time() - begin + source_frame.motion_cpu);
     scheduler_.offer(options_.camera, std::move(frame));
   }
   return !is_last &&

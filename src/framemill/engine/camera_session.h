@@ -140,6 +140,7 @@ class CameraSession {
   bool has_picture_ = false;  ///< one was decodable in this epoch
   bool is_next_stream_start_ = true;
   bool is_next_scene_start_ = true;
+  Size picture_size_;  ///< of the last one
   Backoff backoff_;
   Thumbnail thumbnail_, previous_thumbnail_;
   std::optional<TimePoint> picture_unchanged_since_;

@@ -11,6 +11,8 @@
 
 #include <gtest/gtest.h>
 
+#include "framemill/core/grey_picture.h"
+
 namespace framemill {
 namespace {
 
@@ -55,14 +57,8 @@ class ScriptedSource final : public Source {
   bool is_interrupted_ = false;
 };
 
-std::shared_ptr<const Picture> picture_of(std::uint8_t grey) {
-  auto samples = std::make_shared<std::vector<std::uint8_t>>(32 * 32, grey);
-  Picture picture;
-  picture.format = PixelFormat::kGray;
-  picture.size = {32, 32};
-  picture.planes[0] = {samples->data(), 32};
-  picture.owner = samples;
-  return std::make_shared<const Picture>(picture);
+std::shared_ptr<const Picture> picture_of(std::uint8_t grey, int side = 32) {
+  return make_grey_picture({side, side}, grey);
 }
 
 ScriptedSource::Step frame(std::int64_t index, bool is_sampled = true, bool is_failed = false) {
@@ -73,6 +69,16 @@ ScriptedSource::Step frame(std::int64_t index, bool is_sampled = true, bool is_f
     frame.is_sampled = is_sampled;
     frame.is_failed = is_failed;
     if (is_sampled && !is_failed) frame.picture = picture_of(static_cast<std::uint8_t>(index * 9));
+    return std::optional<SourceFrame>(std::move(frame));
+  };
+}
+/// The same grey in another size.
+ScriptedSource::Step frame_of_size(std::int64_t index, int side) {
+  return [=]() -> Result<std::optional<SourceFrame>> {
+    SourceFrame frame;
+    frame.frame_index = index;
+    frame.is_sampled = true;
+    frame.picture = picture_of(90, side);
     return std::optional<SourceFrame>(std::move(frame));
   };
 }
@@ -179,6 +185,15 @@ TEST_F(CameraSessionTest, AFailedFrameCostsOneFrame) {
   EXPECT_EQ(counts.outcomes[static_cast<std::size_t>(Outcome::kFailed)], 1);
   EXPECT_EQ(counts.outcomes[static_cast<std::size_t>(Outcome::kInferred)], 2);
   EXPECT_TRUE(counts.is_conserved());
+}
+
+TEST_F(CameraSessionTest, PicturesOfAnotherSizeStartAScene) {
+  start({{.steps = {frame_of_size(0, 320), frame_of_size(1, 320), frame_of_size(2, 160),
+                    frame(3, true, true), frame_of_size(4, 160), frame_of_size(5, 320)}}});
+  const std::vector<Frame> frames = scheduler_.wait_for(5);
+  std::vector<bool> is_start;
+  for (const Frame& frame : frames) is_start.push_back(frame.is_scene_start);
+  EXPECT_EQ(is_start, (std::vector{true, false, true, false, true}));
 }
 
 TEST_F(CameraSessionTest, AFileEndsAndOneThatBreaksOffHasFailed) {

@@ -199,8 +199,10 @@ std::pair<RunStatus::Camera, CameraCondition> Engine::State::look_at(CameraIndex
     condition.is_frozen = state == CameraState::kFrozen;
   }
   if (wants_fidelity) {
-    const FidelityFigure figure = audits->of_camera(index);
-    if (figure.state == FidelityState::kKnown) condition.fidelity = facts.fidelity = figure.value;
+    const FidelityFigure figure = audits->recent_of_camera(index);
+    if (figure.state == FidelityState::kKnown) facts.fidelity = figure.value;
+    // Its group's figure would raise the alarms of all cameras at once, for the fault of any.
+    if (!figure.is_of_group) condition.fidelity = facts.fidelity;
   }
   return look;
 }
@@ -328,7 +330,13 @@ void Engine::start() {
   options.inference_share = s.share;
   if (target) options.adaptive_share = target->share;
 
-  if (s.pace == Pace::kLive) s.prepare_models(options);  // nothing is due at pace fast
+  if (s.pace == Pace::kLive) {  // nothing is due at pace fast
+    s.prepare_models(options);
+    const MutexLock lock(s.mu);
+    for (const auto& camera : s.cameras) {
+      camera->ledger->set_ring_frames(s.ring_frames(camera->settings));
+    }
+  }
 
   s.started_at = s.clock.wall_now();
   s.started_mono = s.clock.now();
@@ -524,7 +532,7 @@ CameraReport Engine::State::report_of(const Camera& camera, const SchedulerStatu
   if (camera.counts_before) report.counts.merge(*camera.counts_before);
   if (camera.policy == PolicyKind::kAdaptive) {
     report.fidelity = detail == ReportDetail::kFull ? audits->of_camera(camera.index)
-                                                    : audits->point_of_camera(camera.index);
+                                                    : audits->recent_of_camera(camera.index);
   }
   return report;
 }
@@ -561,6 +569,7 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   report.batches_max = pool->batches_max();
   const SchedulerStatus status = scheduler ? scheduler->status() : SchedulerStatus{};
   report.batch_frames = status.batch_frames;
+  report.over_budget = status.over_budget;
   for (std::size_t i = 0; i < settings.models.size(); ++i) {
     report.models.push_back(pool->detector(i).facts());
     report.model_names.push_back(settings.models[i].name);
@@ -573,7 +582,7 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   for (const auto& camera : cameras) {
     report.cameras.push_back(report_of(*camera, status, detail, report.parted));
     if (camera->policy == PolicyKind::kAdaptive && !report.fidelity) {
-      report.fidelity = detail == ReportDetail::kFull ? audits->total() : audits->point_total();
+      report.fidelity = detail == ReportDetail::kFull ? audits->total() : audits->recent_total();
     }
   }
   if (removed) {

@@ -71,6 +71,7 @@ struct RunReport {
   PolicyKind policy = PolicyKind::kFull;
   InferenceBudget budget;
   double inference_share = 1.0;  ///< what the budget comes to
+  double over_budget = 0;        ///< inferences of critical cameras that it did not carry
   Duration inference_time{0};    ///< summed over batches
   std::string batch_rule;        ///< as configured
   std::size_t batch_frames = 1;  ///< to a batch at most, as it stands
@@ -108,7 +109,7 @@ struct RunReport {
 /// How much a report is to say.
 enum class ReportDetail : std::uint8_t {
   kFull,
-  kQuick,  ///< fidelity without intervals (low = high = value), no pictures: for each second
+  kQuick,  ///< fidelity of late (FidelityAccount), no pictures: for each second
 };
 
 /// What a caller inside the program may hang on a run.

@@ -22,6 +22,10 @@ namespace framemill {
 namespace {
 
 constexpr int kNiceBesideCritical = 5;
+/// Frames a second of a camera of which only `every` is known, at most.
+constexpr double kMostFramesPerSecond = 60;
+/// A batch may take so many times what it took before there was other work.
+constexpr int kServiceMargin = 2;
 
 /// How long a change waits for the last answers of the camera it replaces.
 constexpr Duration kDrainPatience = std::chrono::seconds(3);
@@ -91,6 +95,7 @@ Result<std::unique_ptr<Engine::State::Camera>> Engine::State::make_camera(
   options.model = settings.models[made->model].name;
   options.policy = made->policy;
   options.motion = camera.motion.value_or(settings.engine.motion);
+  options.ring_frames = ring_frames(camera);
   options.slo = camera.slo;
   options.score = camera.score ? static_cast<float>(*camera.score) : detector.score();
   options.is_class_wanted = std::move(*wanted);
@@ -110,6 +115,16 @@ Result<std::unique_ptr<Engine::State::Camera>> Engine::State::make_camera(
   CHECK(place == made->index);
   made->ledger = ledgers[place].get();
   return made;
+}
+
+std::size_t Engine::State::ring_frames(const CameraSettings& camera) const {
+  const double rate_hz =
+      camera.every == 0 ? camera.rate_hz : kMostFramesPerSecond / static_cast<double>(camera.every);
+  if (pace == Pace::kFast) {
+    return ring_frames_for(settings.engine.answer_delay + settings.engine.tick, rate_hz);
+  }
+  if (longest_service == Duration::zero()) return kRingFramesMax;
+  return ring_frames_for(camera.slo + kServiceMargin * longest_service, rate_hz);
 }
 
 Result<void> Engine::State::make_cameras() {

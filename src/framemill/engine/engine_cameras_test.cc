@@ -36,7 +36,8 @@ CameraSettings synthetic(const std::string& id, double rate_hz = 50) {
 class LiveEngine {
  public:
   explicit LiveEngine(std::vector<CameraSettings> cameras, PolicyKind policy = PolicyKind::kFull,
-                      const std::vector<std::string>& models = {"objects"}) {
+                      const std::vector<std::string>& models = {"objects"},
+                      Duration service_time = {}) {
     for (const std::string& model : models)
       settings_.models.push_back({.name = model, .path = "fake.onnx"});
     settings_.cameras = std::move(cameras);
@@ -46,7 +47,8 @@ class LiveEngine {
     EngineHooks hooks;
     for (std::size_t i = 0; i < models.size(); ++i) {
       Result<std::unique_ptr<Detector>> detector = Detector::create(
-          create_fake_backend({.input = {64, 64}, .parallel_requests = 2}, control_),
+          create_fake_backend({.input = {64, 64}, .parallel_requests = 2, .fixed = service_time},
+                              control_),
           {.labels = {{"thing"}}});
       CHECK(detector.has_value());
       hooks.models.push_back(std::move(*detector));
@@ -414,6 +416,18 @@ TEST(Reconfigure, IsRefusedAsAWhole) {
   EXPECT_THAT(changes.error().message(), HasSubstr("cameras[third].classes"));
   EXPECT_EQ(run->camera_settings(), before);
   run.finish();
+}
+
+TEST(LiveCameras, AModelThatTakesManyFramesStillGivesAnswers) {
+  CameraSettings camera = synthetic("fast", 30);
+  camera.slo = 200ms;
+  LiveEngine run({camera}, PolicyKind::kAdaptive, {"objects"}, 300ms);
+  run.wait_for([&] {
+    return run->report().total.outcomes[static_cast<std::size_t>(Outcome::kPropagated)] >= 10;
+  });
+  const RunReport report = run.finish();
+  const InferenceCounts& inferences = report.total.inferences;
+  EXPECT_EQ(inferences[static_cast<std::size_t>(InferencePurpose::kDiscarded)], 0);
 }
 
 }  // namespace

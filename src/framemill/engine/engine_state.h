@@ -62,6 +62,8 @@ struct Engine::State {
   Pace pace = Pace::kLive;
   Environment environment;
   std::vector<std::vector<std::size_t>> ladders;  ///< by model, see FrameSchedulerOptions
+  /// Of the batches measured by start(), the one that took longest; 0: nothing was measured.
+  Duration longest_service{0};
 
   std::atomic<bool> is_stopped_early{false};
   std::atomic<bool> is_device_hung{false};
@@ -117,6 +119,8 @@ struct Engine::State {
   Result<std::unique_ptr<Camera>> make_camera(const CameraSettings& camera,
                                               const CameraPosition& first);
   [[nodiscard]] ScheduledCamera scheduled(const Camera& camera) const;
+  /// Motion that a camera keeps for results that come late.
+  [[nodiscard]] std::size_t ring_frames(const CameraSettings& camera) const;
   /// From the start of the run, for each camera: beside critical ones the others wait their turn.
   [[nodiscard]] std::vector<Duration> opening_times() const REQUIRES(mu);
   void start_session(Camera& camera, Duration start_delay);

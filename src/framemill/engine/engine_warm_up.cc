@@ -150,6 +150,9 @@ Duration Engine::State::prepare_lane(const std::string& model, LaneIndex lane,
     const std::size_t batch = std::max<std::size_t>(1, device.lane_knees[lane]);
     const Duration time = device.lane_times[lane].mean(batch) / static_cast<Duration::rep>(batch);
     if (least == Duration::zero() || time < least) least = time;
+    const bool is_knee = settings.engine.batch == "knee";
+    const std::size_t most = is_knee ? batch : std::min(batch_max(), pool->batch_max(lane));
+    longest_service = std::max(longest_service, device.lane_times[lane].p95(most));
     spdlog::info("model {}: {}: {:.1f} ms an inference, {} in parallel{}{}", model, variant,
                  to_ms(device.lane_times[lane].mean(1)), pool->batches_max(i), where,
                  batch > 1 ? fmt::format(", batches of {}", batch) : "");

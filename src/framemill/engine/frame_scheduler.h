@@ -62,6 +62,7 @@ struct RungStatus {
 struct SchedulerStatus {
   std::size_t batch_frames = 1;   ///< to a batch at most, on the lane that takes most
   std::vector<RungStatus> rungs;  ///< by camera; empty without ladders
+  double over_budget = 0;         ///< see TokenBucket::forgiven(); pace live
   /// By camera: need (ADR 6) at arrival, mean of about the last ten sampled frames; empty values
   /// for cameras without; nothing at pace fast.
   std::vector<std::optional<double>> needs;

@@ -11,6 +11,9 @@
 namespace framemill {
 namespace {
 
+/// Words about a budget that is too small come no more often.
+constexpr Duration kBudgetQuiet = std::chrono::minutes(1);
+
 LiveDispatchOptions dispatch_options(const FrameSchedulerOptions& options, const DevicePool& pool) {
   LiveDispatchOptions dispatch{.inference = policy_options(options),
                                .knee_frames = options.knee_frames,
@@ -247,6 +250,7 @@ std::optional<TimePoint> LiveScheduler::decide(Sending& sending, std::vector<Hel
     audit = audit_cause(options_.audits->urgency(now));
   }
   update_rungs(now);
+  watch_budget(now);
   dispatch_.decide(now, audit, decision_);
   if (decision_.is_audit_wanted) {
     if (std::optional<std::pair<LaneIndex, InferenceJob>> taken = options_.audits->take()) {
@@ -264,7 +268,7 @@ std::optional<TimePoint> LiveScheduler::decide(Sending& sending, std::vector<Hel
     Held held = take(sent.camera, sent.seq);
     held.job.rung = sent.rung;
     held.job.purpose = sent.is_forced ? InferencePurpose::kForced : InferencePurpose::kPrimary;
-    if (options_.audits != nullptr) options_.audits->count_inference();
+    if (options_.audits != nullptr) options_.audits->count_inference(sent.camera);
     // Under the lock, so for the one policy only that asks for it.
     if (camera.policy == PolicyKind::kSimilarity) camera.ledger->note_sent(sent.seq);
     sending.jobs.push_back(held.job);
@@ -288,6 +292,18 @@ void LiveScheduler::update_share(TimePoint now) {
   if (!options_.audits->is_share_due(now)) return;
   const std::optional<double> share_managed = dispatch_.end_period(now);
   dispatch_.set_adaptive_share(options_.audits->update_share(now, share_managed));
+}
+
+void LiveScheduler::watch_budget(TimePoint now) {
+  const double over = dispatch_.over_budget();
+  if (over < over_budget_told_ + 1 || (budget_quiet_until_ && now < *budget_quiet_until_)) return;
+  over_budget_told_ = over;
+  budget_quiet_until_ = now + kBudgetQuiet;
+  spdlog::warn(
+      "budget: of the frames that come now it does not carry the critical cameras alone: they had "
+      "{:.0f} inferences beyond it so far, and the others get none; are cameras down, or slower "
+      "than their `rate`?",
+      over);
 }
 
 void LiveScheduler::update_rungs(TimePoint now) {
@@ -314,7 +330,8 @@ void LiveScheduler::update_rungs(TimePoint now) {
 
 SchedulerStatus LiveScheduler::status() const {
   const MutexLock lock(mu_);
-  SchedulerStatus status{.batch_frames = dispatch_.knee_max()};
+  SchedulerStatus status{.batch_frames = dispatch_.knee_max(),
+                         .over_budget = dispatch_.over_budget()};
   status.needs.reserve(mailboxes_.size());
   for (const Mailbox& mailbox : mailboxes_) status.needs.push_back(mailbox.need);
   if (!dispatch_.has_ladder()) return status;
@@ -366,8 +383,8 @@ void LiveScheduler::run() {
 bool LiveScheduler::give_back(InferenceJob& job, std::optional<Held>& awaited) {
   look_at_devices();
   const CameraIndex camera = job.camera;
-  if (is_stopped_ || (is_adaptive(camera) && !awaited)) return false;
-  if (!dispatch_.give_back(clock_.now(), camera, job.seq)) return false;
+  if (is_stopped_ || !dispatch_.give_back(clock_.now(), camera, job.seq)) return false;
+  CHECK(awaited || !is_adaptive(camera));
   Held held;
   if (awaited) {
     held = std::move(*awaited);
@@ -409,6 +426,13 @@ void LiveScheduler::on_batch_done(DeviceIndex device, LaneIndex lane, BatchOutco
       if (is_adaptive(camera) && dispatch_.claim(camera, seq)) awaited = take(camera, seq);
       if (!has_succeeded && give_back(frame.job, awaited)) continue;
     }
+    const bool is_claimed = awaited.has_value();
+    if (is_claimed && !has_succeeded) {  // like any other answer from the state it may be audited
+      settle_carried(options_.audits, cameras_[camera], awaited->audit_lane,
+                     std::move(awaited->job), clock_.now());
+      look_again(camera);
+      continue;
+    }
     bool is_drawn = false;
     if (awaited && frame.job.rung > 0 && frame.detections && options_.audits != nullptr) {
       is_drawn = options_.audits->draw_inferred(awaited->audit_lane, std::move(awaited->job),
@@ -417,9 +441,13 @@ void LiveScheduler::on_batch_done(DeviceIndex device, LaneIndex lane, BatchOutco
     const std::optional<Correction> correction =
         settle_inferred(cameras_[camera], std::move(frame), is_drawn);
     if (!is_adaptive(camera)) continue;
-    if (correction) {
+    {
       const MutexLock lock(mu_);
-      dispatch_.learn(camera, correction->doubt, correction->counts);
+      if (correction) {
+        dispatch_.learn(camera, correction->doubt, correction->counts);
+      } else if (has_succeeded && !is_claimed) {  // discarded: what it owed is owed again
+        (void)dispatch_.give_back(clock_.now(), camera, seq);
+      }
     }
     if (correction && options_.audits != nullptr) options_.audits->learn(*correction);
     look_again(camera);

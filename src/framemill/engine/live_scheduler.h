@@ -77,6 +77,8 @@ class LiveScheduler final : public FrameScheduler {
   void add_lanes(LaneIndex lane) REQUIRES(mu_);
   /// Adaptive cameras: has the share follow the fidelity that is to be held.
   void update_share(TimePoint now) REQUIRES(mu_);
+  /// Says when others get nothing because the budget does not carry the critical cameras.
+  void watch_budget(TimePoint now) REQUIRES(mu_);
   /// Moves cameras to other rungs, when a window of the ladder has ended.
   void update_rungs(TimePoint now) REQUIRES(mu_);
 
@@ -95,7 +97,9 @@ class LiveScheduler final : public FrameScheduler {
   int changes_ GUARDED_BY(mu_) = 0;         ///< begun and not ended
   bool is_stopped_ GUARDED_BY(mu_) = false;
   DispatchDecision decision_ GUARDED_BY(mu_);  ///< reused from look to look
-  std::thread thread_;                         // last member
+  double over_budget_told_ GUARDED_BY(mu_) = 0;
+  std::optional<TimePoint> budget_quiet_until_ GUARDED_BY(mu_);
+  std::thread thread_;  // last member
 };
 
 }  // namespace framemill

@@ -93,6 +93,9 @@ Json target_json(const std::optional<FidelityTargetReport>& target) {
     case FidelityController::State::kNoCapacity:
       status = "no_capacity";
       break;
+    case FidelityController::State::kAuditsLost:
+      status = "audits_lost";
+      break;
   }
   return {{"target", target->target},
           {"status", status},

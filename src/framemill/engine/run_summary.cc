@@ -1,6 +1,7 @@
 #include "framemill/engine/run_summary.h"
 
 #include <cerrno>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -61,6 +62,7 @@ std::string to_summary_json(const RunReport& report) {
   json["budget"] = {
       {"share", report.budget.share ? Json(*report.budget.share) : Json(nullptr)},
       {"per_second", report.budget.per_second ? Json(*report.budget.per_second) : Json(nullptr)}};
+  if (report.over_budget >= 1) json["budget"]["exceeded_by"] = std::floor(report.over_budget);
   json["batch"] = {
       {"rule", report.batch_rule},
       {"frames", report.batch_frames},

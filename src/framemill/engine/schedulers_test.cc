@@ -49,6 +49,7 @@ class World {
       options.slo = slo;
       options.has_latency = is_live;
       ledgers_.push_back(std::make_unique<AnswerLedger>(options, clock_, [this](Answer&& answer) {
+        if (desk_ != nullptr) desk_->count_answer(answer);
         const std::lock_guard lock(mu_);
         answers_.push_back(std::move(answer));
       }));
@@ -74,6 +75,16 @@ class World {
       ledgers_[camera]->enter(frame);
     }
     return frame;
+  }
+
+  /// Answers are audited from here on, the first ones all.
+  AuditDesk& audit(AuditOptions options = {.share = .5, .first_share_inferred = .5}) {
+    std::vector<AuditDesk::Camera> cameras;
+    for (const auto& ledger : ledgers_)
+      cameras.push_back({.ledger = ledger.get(), .is_audited = true});
+    desk_ = std::make_unique<AuditDesk>(cameras, options);
+    options_.audits = desk_.get();
+    return *desk_;
   }
 
   bool is_adaptive(CameraIndex camera) const {
@@ -109,6 +120,7 @@ class World {
   std::vector<std::unique_ptr<AnswerLedger>> ledgers_;
   std::vector<std::int64_t> seqs_;
   std::vector<SyntheticPainter> scenes_;
+  std::unique_ptr<AuditDesk> desk_;
   std::mutex mu_;
   std::vector<Answer> answers_;       // guarded by mu_
   std::unique_ptr<DevicePool> pool_;  // last: its threads use the ledgers
@@ -283,6 +295,7 @@ struct TickRun {
   FakeBackendOptions backend{};
   int frames = 80;
   std::vector<std::pair<CameraIndex, int>> cuts{};
+  std::size_t ring_frames = 8;
   bool is_failing = false;  ///< the backend, but for the first frames
 };
 
@@ -304,6 +317,7 @@ Ran run_ticks(const TickRun& run) {
   world.options_.inference_share = run.share;
   world.options_.answer_delay = run.answer_delay;
   world.options_.tick = run.tick;
+  for (const auto& ledger : world.ledgers_) ledger->set_ring_frames(run.ring_frames);
   TickScheduler scheduler(world.options_, *world.pool_);
   std::vector<std::thread> threads;
   for (CameraIndex camera = 0; camera < run.cameras; ++camera) {
@@ -363,6 +377,26 @@ TEST(TickSchedulerAdaptive, NoWindowExceedsTheBudget) {
           lines.size());
     }
   }
+}
+
+TEST(TickSchedulerAdaptive, AuditsAreWithinTheBudgetToTheEnd) {
+  constexpr std::size_t kCameras = 20;
+  World world(kCameras, PolicyKind::kAdaptive, {}, 200ms, false);
+  world.options_.inference_share = .05;
+  world.audit({.share = .3});
+  TickScheduler scheduler(world.options_, *world.pool_);
+  std::vector<std::thread> threads;
+  for (CameraIndex camera = 0; camera < kCameras; ++camera) {
+    threads.emplace_back([&, camera] {
+      for (int i = 0; i < 40; ++i) scheduler.offer(camera, world.next_frame(camera, .1 * i));
+      scheduler.end_camera(camera);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  scheduler.wait_until_done();
+  const CameraCounts total = world.total();
+  EXPECT_GT(World::of(total, InferencePurpose::kAudit), 0);
+  EXPECT_LE(World::inferences(total), .05 * 40 * kCameras + kCameras / 10 + kCameras);
 }
 
 TEST(TickSchedulerAdaptive, WithoutABudgetItEqualsFull) {
@@ -444,6 +478,16 @@ TEST(TickSchedulerAdaptive, ResultsTooLateForTheRingAreDiscarded) {
   for (const Line& line : ran.lines) EXPECT_EQ(line.origin, Origin::kNone) << line;
 }
 
+TEST(TickSchedulerAdaptive, ARingThatIsMadeForTheDelayDiscardsNothing) {
+  const Ran ran = run_ticks({.cameras = 2,
+                             .share = .5,
+                             .answer_delay = 900ms,
+                             .frames = 60,
+                             .ring_frames = ring_frames_for(900ms + 100ms, 10)});
+  EXPECT_EQ(World::of(ran.total, InferencePurpose::kDiscarded), 0);
+  EXPECT_GE(World::of(ran.total, Outcome::kPropagated), 2 * 49);
+}
+
 TEST(TickSchedulerAdaptive, ACutWithoutATokenIsInferredBeforeAnythingElse) {
   const std::vector<std::pair<CameraIndex, int>> cuts{{1, 12}, {3, 29}, {0, 47}, {2, 61}};
   for (const Duration delay : {0ms, 150ms}) {
@@ -466,6 +510,20 @@ TEST(TickSchedulerAdaptive, AFailingBackendCostsNoAnswer) {
   EXPECT_EQ(World::of(ran.total, Outcome::kFailed), 0);
   EXPECT_EQ(World::of(ran.total, Outcome::kLate), 0);
   EXPECT_GT(World::of(ran.total, Outcome::kPropagated), 48);
+}
+
+TEST(TickSchedulerAdaptive, FramesWhoseInferenceFailedMayBeAudited) {
+  World world(1, PolicyKind::kAdaptive, {}, 200ms, false);
+  AuditDesk& desk = world.audit();
+  TickScheduler scheduler(world.options_, *world.pool_);
+  for (int i = 0; i < 30; ++i) {
+    if (i == 10) world.control_->fail_all = true;
+    scheduler.offer(0, world.next_frame(0, .1 * i));
+  }
+  scheduler.end_camera(0);
+  scheduler.wait_until_done();
+  EXPECT_GE(World::of(world.total(), Outcome::kPropagated), 18);
+  EXPECT_EQ(desk.total().state, FidelityState::kAuditsLost) << "they fail as well";
 }
 
 TEST(TickSchedulerAdaptive, StopInTheMiddleSettlesAll) {
@@ -638,6 +696,19 @@ TEST(LiveSchedulerAdaptive, TheBudgetHoldsAndCriticalCamerasAreInferredAllTheSam
   EXPECT_GE(World::of(total, InferencePurpose::kForced), kFrames);
 }
 
+TEST(LiveSchedulerAdaptive, ARunEndsThoughItsLastFrameIsACutWithoutAToken) {
+  World world(1, PolicyKind::kAdaptive, {}, 200ms);
+  world.options_.inference_share = .05;
+  LiveScheduler scheduler(world.options_, *world.pool_, world.clock_);
+  for (int i = 0; i < 3; ++i) {
+    scheduler.offer(0, world.next_frame(0, i * 0.1, i == 2));
+    ASSERT_TRUE(wait_for([&] { return world.total().in_flight == 0; })) << i;
+  }
+  scheduler.end_camera(0);
+  scheduler.wait_until_done();
+  EXPECT_EQ(world.answers().back().origin, Origin::kPropagated);
+}
+
 TEST(LiveSchedulerAdaptive, AFailingBackendCostsNoAnswer) {
   World world(1, PolicyKind::kAdaptive, {});
   LiveScheduler scheduler(world.options_, *world.pool_, world.clock_);
@@ -649,6 +720,20 @@ TEST(LiveSchedulerAdaptive, AFailingBackendCostsNoAnswer) {
   }
   EXPECT_EQ(World::of(world.total(), Outcome::kInferred), 2);
   EXPECT_EQ(World::of(world.total(), Outcome::kPropagated), 1);
+  scheduler.stop(10s);
+}
+
+TEST(LiveSchedulerAdaptive, AFrameWhoseInferenceFailedMayBeAudited) {
+  World world(1, PolicyKind::kAdaptive, {});
+  AuditDesk& desk = world.audit();
+  LiveScheduler scheduler(world.options_, *world.pool_, world.clock_);
+  scheduler.offer(0, world.next_frame(0, 0));
+  ASSERT_TRUE(wait_for([&] { return world.total().in_flight == 0; }));
+  world.control_->fail_all = true;
+  scheduler.offer(0, world.next_frame(0, .1));
+  ASSERT_TRUE(wait_for([&] { return world.total().in_flight == 0; }));
+  const auto is_lost = [&] { return desk.total().state == FidelityState::kAuditsLost; };
+  EXPECT_TRUE(wait_for([&] { return desk.waiting() == 1 || is_lost(); }));
   scheduler.stop(10s);
 }
 

@@ -25,6 +25,7 @@ TickScheduler::TickScheduler(FrameSchedulerOptions options, DevicePool& pool)
       pool_(pool),
       policy_(policy_options(options_)),
       is_cut_owed_(options_.cameras.size()),
+      owed_seq_(options_.cameras.size(), -1),
       queues_(options_.cameras.size()),
       batches_of_device_(pool.device_count()),
       thread_([this] { run(); }) {}
@@ -123,7 +124,7 @@ void TickScheduler::run() {
       begin = end;
     }
   }
-  if (options_.audits != nullptr) send_audits(0, options_.audits->waiting());
+  if (options_.audits != nullptr) end_audits();
   use_results(std::numeric_limits<double>::infinity());
   std::vector<Sent> left;
   {
@@ -132,7 +133,7 @@ void TickScheduler::run() {
     left.swap(sent_);
   }
   for (Sent& sent : left) {
-    if (sent.result) use(std::move(*sent.result));
+    if (sent.result) use(std::move(*sent.result), sent.is_owed);
   }
   const MutexLock lock(mu_);
   while (batches_in_flight_ > 0 && !is_stopped_) changed_.wait(mu_);
@@ -146,6 +147,7 @@ void TickScheduler::use_results(double media_s) {
     std::optional<InferredFrame> result;  // none: the frame is given up
     LaneIndex lane = 0;
     InferenceJob job;
+    bool is_owed = false;
   };
   std::vector<Event> due;
   {
@@ -160,10 +162,13 @@ void TickScheduler::use_results(double media_s) {
       if (!sent.is_given_up && sent.give_up_at_s <= media_s &&
           sent.give_up_at_s < sent.usable_at_s) {
         sent.is_given_up = true;
-        due.push_back({sent.give_up_at_s, std::nullopt, sent.lane, sent.job});
+        due.push_back({sent.give_up_at_s, std::nullopt, sent.lane, sent.job, false});
       }
       if (sent.usable_at_s <= media_s && sent.result) {
-        due.push_back({sent.usable_at_s, std::move(sent.result), 0, {}});
+        // A frame whose inference failed is answered like those that are given up.
+        if (!sent.is_given_up && !sent.result->detections) sent.result.reset();
+        due.push_back({sent.usable_at_s, std::move(sent.result), sent.lane, std::move(sent.job),
+                       sent.is_owed});
         continue;
       }
       if (kept != i) sent_[kept] = std::move(sent);
@@ -175,27 +180,37 @@ void TickScheduler::use_results(double media_s) {
   std::ranges::stable_sort(due, {}, &Event::at_s);
   for (Event& event : due) {
     if (event.result) {
-      use(std::move(*event.result));
+      use(std::move(*event.result), event.is_owed);
     } else {
       const ScheduledCamera& camera = options_.cameras[event.job.camera];
+      if (event.is_owed) owe_again(event.job.camera, event.job.seq);
       settle_carried(options_.audits, camera, event.lane, std::move(event.job),
                      at_media_time(media_s));
     }
   }
 }
 
-void TickScheduler::use(InferredFrame&& frame) {
+void TickScheduler::use(InferredFrame&& frame, bool is_owed) {
   if (frame.job.purpose == InferencePurpose::kAudit) {
     options_.audits->settle(std::move(frame.job), std::move(frame.detections),
                             std::move(frame.variant));
     return;
   }
   const CameraIndex camera = frame.job.camera;
+  const std::int64_t seq = frame.job.seq;
   const std::optional<Correction> correction =
       settle_inferred(options_.cameras[camera], std::move(frame));
-  if (!correction) return;
+  if (!correction) {
+    if (is_owed) owe_again(camera, seq);
+    return;
+  }
   policy_.learn(camera, correction->doubt, correction->counts);
   if (options_.audits != nullptr) options_.audits->learn(*correction);
+}
+
+void TickScheduler::owe_again(CameraIndex camera, std::int64_t seq) {
+  // A later scene may have been looked at since.
+  if (owed_seq_[camera] == seq) is_cut_owed_[camera] = true;
 }
 
 void TickScheduler::decide(std::span<Waiting> frames, double media_s) {
@@ -242,11 +257,13 @@ void TickScheduler::decide(std::span<Waiting> frames, double media_s) {
                      at_media_time(media_s));
       continue;
     }
-    if (options_.audits != nullptr) options_.audits->count_inference();
+    if (options_.audits != nullptr) options_.audits->count_inference(frames[i].camera);
     if (camera.policy == PolicyKind::kAdaptive &&
         policy_.cause_of(sampled_[i]) != InferenceCause::kNeed) {
       frames[i].purpose = InferencePurpose::kForced;
     }
+    frames[i].is_owed = sampled_[i].is_scene_start;
+    if (frames[i].is_owed) owed_seq_[frames[i].camera] = frames[i].frame.stamp.seq;
     camera.ledger->note_sent(frames[i].frame.stamp.seq);
     to_infer.push_back(std::move(frames[i]));
   }
@@ -277,6 +294,7 @@ void TickScheduler::send(std::vector<Waiting>& frames) {
       if (camera.policy == PolicyKind::kAdaptive) {
         sent.push_back({.usable_at_s = stamp.pts_s + to_seconds(options_.answer_delay),
                         .give_up_at_s = stamp.pts_s + to_seconds(camera.slo - kGiveUpBefore),
+                        .is_owed = waiting.is_owed,
                         .lane = lane,
                         .job = jobs.back()});
       }
@@ -302,6 +320,12 @@ void TickScheduler::send_audits(double media_s, std::size_t count) {
     options_.audits->settle(std::move(jobs.front()),
                             fail(ErrorCode::kCancelled, "the run was stopped"));
   }
+}
+
+void TickScheduler::end_audits() {
+  const std::size_t waiting = options_.audits->waiting();
+  send_audits(0, policy_.choose({}, waiting, waiting, is_inferred_));
+  options_.audits->close();
 }
 
 std::optional<DeviceIndex> TickScheduler::free_device(LaneIndex lane) {

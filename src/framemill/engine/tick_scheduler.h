@@ -44,6 +44,7 @@ class TickScheduler final : public FrameScheduler {
     LaneIndex lane = 0;
     Frame frame;
     InferencePurpose purpose = InferencePurpose::kPrimary;
+    bool is_owed = false;  ///< as in use()
   };
   struct CameraQueue {
     std::deque<Waiting> frames;
@@ -55,6 +56,7 @@ class TickScheduler final : public FrameScheduler {
     double usable_at_s = 0;    ///< media time
     double give_up_at_s = 0;   ///< media time from which on the answer no longer waits
     bool is_given_up = false;  ///< or nothing waits for it
+    bool is_owed = false;      ///< as in use()
     LaneIndex lane = 0;
     InferenceJob job;  ///< as it was sent: given up, it may be audited
     std::optional<InferredFrame> result;
@@ -68,6 +70,8 @@ class TickScheduler final : public FrameScheduler {
   void send(std::vector<Waiting>& frames) EXCLUDES(mu_);
   /// Sends the `count` audits that have waited longest.
   void send_audits(double media_s, std::size_t count) EXCLUDES(mu_);
+  /// No more frames come: sends the audits for which there are tokens left, and drops the others.
+  void end_audits() EXCLUDES(mu_);
   /// The serving device with the lane that has most slots free; none: all are busy. Where none
   /// serves it is the first, which refuses the batch.
   [[nodiscard]] std::optional<DeviceIndex> free_device(LaneIndex lane) REQUIRES(mu_);
@@ -76,7 +80,10 @@ class TickScheduler final : public FrameScheduler {
       EXCLUDES(mu_);
   /// Waits for the results that are due at `media_s` and uses them, in the order of the choices.
   void use_results(double media_s) EXCLUDES(mu_);
-  void use(InferredFrame&& frame);
+  /// `is_owed`: nothing of the frame's scene is known without it.
+  void use(InferredFrame&& frame, bool is_owed) EXCLUDES(mu_);
+  /// Frame `seq`, which was owed an inference, had none that is of use.
+  void owe_again(CameraIndex camera, std::int64_t seq);
   /// `is_last_try`: what failed is settled as such, not sent to a device once more.
   void run_batch(DeviceIndex device, LaneIndex lane, std::vector<InferenceJob> jobs,
                  bool is_last_try) EXCLUDES(mu_);
@@ -85,9 +92,10 @@ class TickScheduler final : public FrameScheduler {
 
   const FrameSchedulerOptions options_;
   DevicePool& pool_;
-  InferencePolicy policy_;             // used by thread_ only
-  std::vector<bool> is_cut_owed_;      // by camera: no frame of its new scene was sent; likewise
-  std::vector<SampledFrame> sampled_;  // working memory of decide()
+  InferencePolicy policy_;              // used by thread_ only
+  std::vector<bool> is_cut_owed_;       // by camera: no frame of its new scene was sent; likewise
+  std::vector<std::int64_t> owed_seq_;  // by camera: of those that were sent, the last; likewise
+  std::vector<SampledFrame> sampled_;   // working memory of decide()
   std::vector<bool> is_inferred_;
 
   Mutex mu_;

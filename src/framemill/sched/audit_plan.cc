@@ -73,18 +73,43 @@ void AuditPlan::begin_period() {
   period_drawn_ = 0;
 }
 
+std::deque<WaitingAudit>::iterator AuditPlan::find(CameraIndex camera, std::int64_t seq) {
+  return std::ranges::find_if(waiting_, [camera, seq](const WaitingAudit& audit) {
+    return audit.camera == camera && audit.seq == seq;
+  });
+}
+
+void AuditPlan::hold(CameraIndex camera, std::int64_t seq) {
+  if (const auto audit = find(camera, seq); audit != waiting_.end()) audit->is_held = true;
+}
+
+void AuditPlan::release(CameraIndex camera, std::int64_t seq) {
+  if (const auto audit = find(camera, seq); audit != waiting_.end()) audit->is_held = false;
+}
+
+void AuditPlan::drop(CameraIndex camera, std::int64_t seq) {
+  if (const auto audit = find(camera, seq); audit != waiting_.end()) waiting_.erase(audit);
+}
+
+std::size_t AuditPlan::waiting() const {
+  return static_cast<std::size_t>(std::ranges::count(waiting_, false, &WaitingAudit::is_held));
+}
+
 const WaitingAudit* AuditPlan::front() const {
-  return waiting_.empty() ? nullptr : &waiting_.front();
+  const auto first = std::ranges::find(waiting_, false, &WaitingAudit::is_held);
+  return first == waiting_.end() ? nullptr : &*first;
 }
 
 bool AuditPlan::is_due(TimePoint now) const {
-  return !waiting_.empty() && now - waiting_.front().drawn_at >= options_.due_after;
+  const WaitingAudit* const first = front();
+  return first != nullptr && now - first->drawn_at >= options_.due_after;
 }
 
 WaitingAudit AuditPlan::take() {
-  CHECK(!waiting_.empty());
-  const WaitingAudit audit = waiting_.front();
-  waiting_.pop_front();
+  const auto first = std::ranges::find(waiting_, false, &WaitingAudit::is_held);
+  CHECK(first != waiting_.end());
+  const WaitingAudit audit = *first;
+  waiting_.erase(first);
   return audit;
 }
 

@@ -26,7 +26,8 @@ struct WaitingAudit {
   CameraIndex camera = 0;
   std::int64_t seq = 0;
   TimePoint drawn_at;
-  double weight = 1;  ///< 1 / the probability of its draw; for FidelityMeter::add_audit()
+  double weight = 1;     ///< 1 / the probability of its draw; for FidelityMeter::add_audit()
+  bool is_held = false;  ///< see AuditPlan::hold()
   friend bool operator==(const WaitingAudit&, const WaitingAudit&) = default;
 };
 
@@ -52,18 +53,24 @@ class AuditPlan {
 
   explicit AuditPlan(const AuditOptions& options);
 
-  /// An inference which is no audit has started.
+  /// An inference which is no audit has started, of a camera whose answers are audited.
   void count_inference() { ++period_.inferences; }
   /// An inexact answer was published. Each once.
   [[nodiscard]] Verdict consider(CameraIndex camera, std::int64_t seq, TimePoint now);
+  /// A drawn audit is held back, since its answer is not published yet, until release(); without
+  /// effect on one that does not wait.
+  void hold(CameraIndex camera, std::int64_t seq);
+  void release(CameraIndex camera, std::int64_t seq);
+  /// Removes a drawn audit, of an answer that there was not after all; as hold().
+  void drop(CameraIndex camera, std::int64_t seq);
   /// Begins the next period: four times a second of (media) time, or each few ticks.
   void begin_period();
 
-  /// The audit that has waited longest, if any.
+  /// The audit that has waited longest of those that are not held back, if any.
   [[nodiscard]] const WaitingAudit* front() const;
   /// Whether it has to go before need now.
   [[nodiscard]] bool is_due(TimePoint now) const;
-  /// Takes the audit that has waited longest, to run it. Requires front() != nullptr.
+  /// Takes that audit, to run it. Requires front() != nullptr.
   WaitingAudit take();
   /// Removes those which have waited for more than `wait_max`, adding them to `lost`.
   void expire(TimePoint now, std::vector<WaitingAudit>& lost);
@@ -71,11 +78,14 @@ class AuditPlan {
   [[nodiscard]] std::optional<TimePoint> next_expiry() const;
 
   [[nodiscard]] double probability() const { return probability_; }
-  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }
+  /// Those that are not held back.
+  [[nodiscard]] std::size_t waiting() const;
   [[nodiscard]] std::int64_t drawn() const { return drawn_; }
   [[nodiscard]] std::int64_t lost() const { return lost_; }
 
  private:
+  [[nodiscard]] std::deque<WaitingAudit>::iterator find(CameraIndex camera, std::int64_t seq);
+
   struct Rates {
     double inferences = 0;
     double inexact = 0;

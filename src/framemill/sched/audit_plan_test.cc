@@ -51,6 +51,30 @@ TEST(AuditPlan, WaitsInOrderAndIsDueThenLost) {
   EXPECT_FALSE(plan.is_due(kStart + 9s));
 }
 
+TEST(AuditPlan, WhatIsHeldBackLetsOthersGoAheadAndIsLostLikeThem) {
+  AuditPlan plan({.share = .5, .first_share_inferred = 1});
+  for (const CameraIndex camera : {3U, 4U, 5U})
+    EXPECT_EQ(plan.consider(camera, 7, kStart), Verdict::kDrawn);
+  plan.hold(3, 7);
+  plan.hold(4, 7);
+  plan.hold(9, 9);  // does not wait
+  EXPECT_EQ(plan.waiting(), 1U);
+  EXPECT_EQ(plan.front()->camera, 5U);
+  plan.release(4, 7);
+  EXPECT_EQ(plan.take().camera, 4U);
+  EXPECT_EQ(plan.take().camera, 5U);
+  EXPECT_EQ(plan.front(), nullptr);
+  EXPECT_FALSE(plan.is_due(kStart + 1s));
+  std::vector<WaitingAudit> lost;
+  plan.expire(kStart + 3s, lost);
+  ASSERT_EQ(lost.size(), 1U);
+  EXPECT_EQ(lost[0].camera, 3U);
+  EXPECT_EQ(plan.consider(3, 8, kStart + 3s), Verdict::kDrawn);
+  plan.drop(3, 8);
+  EXPECT_EQ(plan.waiting(), 0U);
+  EXPECT_EQ(plan.lost(), 1);
+}
+
 TEST(AuditPlan, AFullQueueLosesAndSaysSo) {
   AuditPlan plan({.share = .5, .waiting_max = 3, .first_share_inferred = 1});
   for (int i = 0; i < 3; ++i) EXPECT_EQ(plan.consider(0, i, kStart), Verdict::kDrawn);

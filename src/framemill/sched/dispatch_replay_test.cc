@@ -109,7 +109,8 @@ std::vector<DispatchRecord> record_run(const LiveDispatchOptions& options, std::
         cameras.push_back(frame.camera);
         const bool is_claimed =
             dispatch.is_adaptive(frame.camera) && dispatch.claim(frame.camera, frame.seq);
-        if (has_failed && (is_claimed || !dispatch.is_adaptive(frame.camera))) {
+        const bool is_discarded = dispatch.is_adaptive(frame.camera) && !is_claimed && chance(.3);
+        if (has_failed || is_discarded) {
           if (dispatch.give_back(now, frame.camera, frame.seq)) continue;
         }
         if (!dispatch.is_adaptive(frame.camera)) continue;

@@ -180,6 +180,7 @@ class TracedDispatch : private LiveDispatch {
   using LiveDispatch::lane_count;
   using LiveDispatch::need;
   using LiveDispatch::occupancy;
+  using LiveDispatch::over_budget;
   using LiveDispatch::rung_changes;
   using LiveDispatch::rung_of;
   using LiveDispatch::times;

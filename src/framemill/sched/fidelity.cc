@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "framemill/base/check.h"
 #include "framemill/sched/split_mix.h"
@@ -52,6 +53,18 @@ void FidelityMeter::add_audit(const AgreementCounts& counts, double weight) {
                    .sure_right = weight * static_cast<double>(counts.sure_right),
                    .sure_given = weight * static_cast<double>(counts.sure_given)};
   ++audits_;
+}
+
+void FidelityMeter::merge(const FidelityMeter& other) {
+  CHECK(bin_audits_ == 1 && other.bin_audits_ == 1 &&
+        bins_.size() + other.bins_.size() <= kBinsMax);
+  exact_ += other.exact_;
+  inexact_ += other.inexact_;
+  unanswered_ += other.unanswered_;
+  exact_sure_ += other.exact_sure_;
+  audits_ += other.audits_;
+  lost_ += other.lost_;
+  bins_.insert(bins_.end(), other.bins_.begin(), other.bins_.end());
 }
 
 FidelityMeter::Sums FidelityMeter::total() const {
@@ -115,6 +128,28 @@ FidelityFigure FidelityMeter::figure(std::uint64_t seed) const {
   return figure;
 }
 
+template <typename Record>
+void FidelityAccount::record(const Record& record) {
+  record(whole_);
+  record(current_);
+  if (current_.audits() < kAudits) return;
+  before_ = std::exchange(current_, {});
+}
+
+FidelityFigure FidelityAccount::recent_figure() const {
+  FidelityMeter recent = before_;
+  recent.merge(current_);
+  FidelityFigure figure = recent.point_figure();
+  if (figure.state != FidelityState::kKnown || figure.audits == 0) return figure;
+  if (interval_.at_audits < 0 || whole_.audits() >= interval_.at_audits + kAudits / 8) {
+    const FidelityFigure full = recent.figure();
+    interval_ = {whole_.audits(), full.value - full.low, full.high - full.value};
+  }
+  figure.low = std::max(0.0, figure.value - interval_.below);
+  figure.high = std::min(1.0, figure.value + interval_.above);
+  return figure;
+}
+
 FidelityBook::FidelityBook(std::span<const std::uint32_t> group_of_camera) {
   cameras_.reserve(group_of_camera.size());
   for (const std::uint32_t group : group_of_camera) {
@@ -123,21 +158,21 @@ FidelityBook::FidelityBook(std::span<const std::uint32_t> group_of_camera) {
 }
 
 void FidelityBook::add_camera(std::uint32_t group) {
-  cameras_.push_back({.meter = {}, .group = group});
+  cameras_.push_back({.account = {}, .group = group});
   if (group >= groups_.size()) groups_.resize(group + std::size_t{1});
 }
 
 void FidelityBook::remove_camera(CameraIndex camera) {
   CHECK(camera < cameras_.size());
-  cameras_[camera].meter = {};
+  cameras_[camera].account = {};
 }
 
 template <typename Record>
 void FidelityBook::record(CameraIndex camera, Record record) {
   CHECK(camera < cameras_.size());
-  record(cameras_[camera].meter);
-  record(groups_[cameras_[camera].group]);
-  record(total_);
+  cameras_[camera].account.record(record);
+  groups_[cameras_[camera].group].record(record);
+  total_.record(record);
 }
 
 void FidelityBook::count_exact(CameraIndex camera, std::int64_t sure) {
@@ -158,7 +193,7 @@ void FidelityBook::add_lost_audit(CameraIndex camera) {
 
 FidelityFigure FidelityBook::of_group(std::uint32_t group, std::uint64_t seed) const {
   CHECK(group < groups_.size());
-  return groups_[group].figure(seed);
+  return groups_[group].whole().figure(seed);
 }
 
 bool FidelityBook::has_own_figure(const FidelityMeter& meter) {
@@ -166,20 +201,20 @@ bool FidelityBook::has_own_figure(const FidelityMeter& meter) {
   return is_exact || meter.audits() >= kAuditsOfItsOwn;
 }
 
-FidelityFigure FidelityBook::point_of_camera(CameraIndex camera) const {
+FidelityFigure FidelityBook::recent_of_camera(CameraIndex camera) const {
   CHECK(camera < cameras_.size());
-  const auto& [meter, group] = cameras_[camera];
-  if (has_own_figure(meter)) return meter.point_figure();
-  FidelityFigure figure = groups_[group].point_figure();
+  const auto& [account, group] = cameras_[camera];
+  if (has_own_figure(account.whole())) return account.recent_figure();
+  FidelityFigure figure = groups_[group].recent_figure();
   figure.is_of_group = true;
   return figure;
 }
 
 FidelityFigure FidelityBook::of_camera(CameraIndex camera, std::uint64_t seed) const {
   CHECK(camera < cameras_.size());
-  const auto& [meter, group] = cameras_[camera];
-  if (has_own_figure(meter)) return meter.figure(seed);
-  FidelityFigure figure = groups_[group].figure(seed);
+  const auto& [account, group] = cameras_[camera];
+  if (has_own_figure(account.whole())) return account.whole().figure(seed);
+  FidelityFigure figure = groups_[group].whole().figure(seed);
   figure.is_of_group = true;
   return figure;
 }

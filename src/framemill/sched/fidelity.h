@@ -65,6 +65,9 @@ class FidelityMeter {
   /// A drawn audit that never ran.
   void add_lost_audit() { ++lost_; }
 
+  /// Takes over what another one was told; of both together up to kBinsMax audits.
+  void merge(const FidelityMeter& other);
+
   [[nodiscard]] FidelityFigure figure(std::uint64_t seed = 1) const;
   /// The figure's state and values without the interval (low = high = value); O(kBinsMax).
   [[nodiscard]] FidelityFigure point_figure() const;
@@ -99,7 +102,33 @@ class FidelityMeter {
   std::int64_t bin_audits_ = 1;  // audits in a full bin
 };
 
-/// The meters of all cameras, of their groups and of the whole. Not thread-safe.
+/// What was counted of one camera, or of several, over a whole run and lately: the last kAudits to
+/// 2 kAudits audits and the frames since then, so that a drop shows however long all was well.
+/// Not thread-safe; O(1) a frame.
+class FidelityAccount {
+ public:
+  static constexpr std::int64_t kAudits = FidelityMeter::kBinsMax / 2;
+
+  /// Has `record` tell a meter of what happened.
+  template <typename Record>
+  void record(const Record& record);
+  [[nodiscard]] const FidelityMeter& whole() const { return whole_; }
+  /// Lately. The interval is renewed each kAudits / 8 audits only, so that this costs 10 us in the
+  /// mean and may be asked for each second.
+  [[nodiscard]] FidelityFigure recent_figure() const;
+
+ private:
+  struct Interval {
+    std::int64_t at_audits = -1;
+    double below = 0, above = 0;  // the value
+  };
+  FidelityMeter whole_;
+  FidelityMeter before_;   // kAudits audits
+  FidelityMeter current_;  // fewer
+  mutable Interval interval_;
+};
+
+/// The accounts of all cameras, of their groups and of the whole. Not thread-safe.
 class FidelityBook {
  public:
   /// From so many audits on a camera shows a figure of its own.
@@ -120,18 +149,20 @@ class FidelityBook {
   void add_audit(CameraIndex camera, const AgreementCounts& counts, double weight = 1);
   void add_lost_audit(CameraIndex camera);
 
-  [[nodiscard]] FidelityFigure total(std::uint64_t seed = 1) const { return total_.figure(seed); }
+  [[nodiscard]] FidelityFigure total(std::uint64_t seed = 1) const {
+    return total_.whole().figure(seed);
+  }
   [[nodiscard]] FidelityFigure of_group(std::uint32_t group, std::uint64_t seed = 1) const;
-  /// Like total() and of_camera(), without the interval (low = high = value) and its millisecond.
-  [[nodiscard]] FidelityFigure point_total() const { return total_.point_figure(); }
-  [[nodiscard]] FidelityFigure point_of_camera(CameraIndex camera) const;
   /// Its own figure with enough audits, or where all its frames are exact; else its group's.
   [[nodiscard]] FidelityFigure of_camera(CameraIndex camera, std::uint64_t seed = 1) const;
-  [[nodiscard]] const FidelityMeter& total_meter() const { return total_; }
+  /// Like total() and of_camera(), of late; see FidelityAccount.
+  [[nodiscard]] FidelityFigure recent_total() const { return total_.recent_figure(); }
+  [[nodiscard]] FidelityFigure recent_of_camera(CameraIndex camera) const;
+  [[nodiscard]] const FidelityMeter& total_meter() const { return total_.whole(); }
 
  private:
   struct Place {
-    FidelityMeter meter;
+    FidelityAccount account;
     std::uint32_t group = 0;
   };
   template <typename Record>
@@ -139,8 +170,8 @@ class FidelityBook {
   [[nodiscard]] static bool has_own_figure(const FidelityMeter& meter);
 
   std::vector<Place> cameras_;
-  std::vector<FidelityMeter> groups_;
-  FidelityMeter total_;
+  std::vector<FidelityAccount> groups_;
+  FidelityAccount total_;
 };
 
 }  // namespace framemill

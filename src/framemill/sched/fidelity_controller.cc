@@ -94,7 +94,7 @@ double FidelityController::update(std::optional<double> share_managed) {
   ++window_seconds_;
   if (share_ >= kAtTheMost * options_.share_max) ++seconds_at_most_;
   if (share_managed && *share_managed < kAtTheMost * share_) ++seconds_short_;
-  if (window_.audits() >= kWindowAudits) close_window();
+  if (is_window_complete()) close_window();
 
   const double wanted = std::clamp(share_wanted(), options_.share_min, options_.share_max);
   // The bounds themselves are reached, however near the share already is.
@@ -107,26 +107,39 @@ double FidelityController::update(std::optional<double> share_managed) {
   return share_;
 }
 
-void FidelityController::close_window() {
-  figure_ = window_.figure();
+bool FidelityController::is_window_complete() const {
+  const std::int64_t drawn = window_.audits() + window_.lost_audits();
+  const bool are_lost = static_cast<double>(window_.lost_audits()) >
+                        FidelityMeter::kLostShareMax * static_cast<double>(drawn);
+  return window_.audits() >= kWindowAudits || (are_lost && drawn >= kWindowAudits);
+}
+
+void FidelityController::judge(const FidelityFigure& figure) {
+  figure_ = figure;
   const double share =
       static_cast<double>(window_inferred_) / static_cast<double>(window_.frames());
-  if (figure_.state == FidelityState::kKnown) {
-    const double seen = window_speed_ / static_cast<double>(window_seconds_);
-    if (share > 0 && share < 1 && seen > 0) {
-      const double speed = (1 - figure_.value) / (1 / share - 1);
-      const double asked = std::clamp(speed / seen, 1 / kCorrectionMax, kCorrectionMax);
-      correction_ += kCorrectionGain * (asked - correction_);
-    }
-    const bool is_surely_below = figure_.high < options_.target;
-    const double long_enough = kMostOfWindow * static_cast<double>(window_seconds_);
-    if (is_surely_below && static_cast<double>(seconds_short_) >= long_enough)
-      state_ = State::kNoCapacity;
-    else if (is_surely_below && static_cast<double>(seconds_at_most_) >= long_enough)
-      state_ = State::kOverBudget;
-    else
-      state_ = State::kHolding;
+  const double seen = window_speed_ / static_cast<double>(window_seconds_);
+  if (share > 0 && share < 1 && seen > 0) {
+    const double speed = (1 - figure_.value) / (1 / share - 1);
+    const double asked = std::clamp(speed / seen, 1 / kCorrectionMax, kCorrectionMax);
+    correction_ += kCorrectionGain * (asked - correction_);
   }
+  const bool is_surely_below = figure_.high < options_.target;
+  const double long_enough = kMostOfWindow * static_cast<double>(window_seconds_);
+  if (is_surely_below && static_cast<double>(seconds_short_) >= long_enough)
+    state_ = State::kNoCapacity;
+  else if (is_surely_below && static_cast<double>(seconds_at_most_) >= long_enough)
+    state_ = State::kOverBudget;
+  else
+    state_ = State::kHolding;
+}
+
+void FidelityController::close_window() {
+  const FidelityFigure figure = window_.figure();
+  if (figure.state == FidelityState::kKnown)
+    judge(figure);
+  else
+    state_ = State::kAuditsLost;
   window_ = {};
   window_inferred_ = 0;
   window_speed_ = 0;
@@ -138,6 +151,11 @@ void FidelityController::close_window() {
 std::string FidelityController::explanation() const {
   if (state_ == State::kLearning)
     return fmt::format("target {:.3f}: no {} audits yet", options_.target, kWindowAudits);
+  if (state_ == State::kAuditsLost)
+    return fmt::format(
+        "target {:.3f}: whether it is held is not known, since over {:.0f} % of the last {} audits "
+        "never ran: for them there was no token of the budget, or no time of the device",
+        options_.target, 100 * FidelityMeter::kLostShareMax, kWindowAudits);
   const std::string measured =
       fmt::format("fidelity {:.3f} [{:.3f}, {:.3f}]", figure_.value, figure_.low, figure_.high);
   const double wanted = 100 * std::min(1.0, share_wanted());
@@ -153,6 +171,7 @@ std::string FidelityController::explanation() const {
           "for; about {:.0f} % would hold it",
           measured, options_.target, 100 * share_, wanted);
     case State::kLearning:
+    case State::kAuditsLost:
     case State::kHolding:
       break;
   }

@@ -39,6 +39,7 @@ class FidelityController {
     kHolding,     ///< at the target, or on the way there with room to move
     kOverBudget,  ///< surely below the target with all that `share_max` allows
     kNoCapacity,  ///< surely below the target, and the device does not manage the share asked for
+    kAuditsLost,  ///< too many audits of the last window never ran: nothing is known of it
   };
 
   explicit FidelityController(const FidelityControllerOptions& options);
@@ -66,13 +67,16 @@ class FidelityController {
   /// The share that would hold the target, whatever the budget; 0..1.
   [[nodiscard]] double share_wanted() const;
   [[nodiscard]] State state() const { return state_; }
-  /// Of the last complete window of audits.
+  /// Of the last complete window of audits of which not too many were lost.
   [[nodiscard]] const FidelityFigure& figure() const { return figure_; }
   /// State and reason in a sentence, for logs and the dashboard.
   [[nodiscard]] std::string explanation() const;
 
  private:
+  [[nodiscard]] bool is_window_complete() const;
   void close_window();
+  /// By what a window of audits says.
+  void judge(const FidelityFigure& figure);
   [[nodiscard]] double speed_seen() const;  // k from inferences alone
 
   FidelityControllerOptions options_;  // the bounds may change

@@ -192,17 +192,22 @@ TEST(FidelityController, ATargetOfOneInfersAll) {
   EXPECT_EQ(capped.controller.state(), State::kOverBudget);
 }
 
-TEST(FidelityController, LostAuditsChangeNothing) {
+TEST(FidelityController, LostAuditsAreSaidAndLeaveTheLastFigure) {
   World world({.target = .95});
   world.settle(300);
+  const double share = world.controller.share();
   const FidelityFigure before = world.controller.figure();
+  ASSERT_EQ(before.state, FidelityState::kKnown);
   for (int i = 0; i < 200; ++i) world.controller.add_lost_audit();
+  world.run_second();  // though few of the window's others have run yet
+  EXPECT_EQ(world.controller.state(), State::kAuditsLost);
+  EXPECT_EQ(world.controller.figure(), before);
+  EXPECT_NEAR(world.controller.share(), share, .2 * share);
+  const std::string why = world.controller.explanation();
+  EXPECT_NE(why.find("never ran"), std::string::npos) << why;
+  EXPECT_EQ(why.find("fidelity 0"), std::string::npos) << why;
   world.settle(200);
-  EXPECT_EQ(world.controller.figure().state == FidelityState::kAuditsLost ||
-                world.controller.figure().state == FidelityState::kKnown,
-            true);
   EXPECT_EQ(world.controller.state(), State::kHolding);
-  EXPECT_EQ(before.state, FidelityState::kKnown);
 }
 
 TEST(FidelityController, StaysInItsBounds) {  // property

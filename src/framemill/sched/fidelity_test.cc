@@ -253,11 +253,51 @@ TEST(FidelityBook, CamerasComeAndGoAndTheWholeKeepsTheirPart) {
   book.count_inexact(1);
   book.add_audit(1, counts_of(2, 4, 1, 1));
   EXPECT_EQ(book.of_camera(1).audits, 1);
-  EXPECT_EQ(book.point_of_camera(1).value, book.of_camera(1).value);
-  EXPECT_EQ(book.point_total().low, book.point_total().high);
+  EXPECT_EQ(book.recent_of_camera(1).value, book.of_camera(1).value);
+  EXPECT_EQ(book.recent_total(), book.total());
   book.remove_camera(1);
   EXPECT_EQ(book.total().audits, 1);
   EXPECT_EQ(book.of_group(2).audits, 1);
+}
+
+TEST(FidelityAccount, ADropShowsHoweverLongAllWasWell) {
+  FidelityBook book(std::vector<std::uint32_t>{0});
+  std::mt19937 rng(59);
+  const auto add = [&](int audits, int found_of_10) {
+    for (int i = 0; i < audits; ++i) {
+      for (int frame = 0; frame < 20; ++frame) book.count_inexact(0);
+      const int found = static_cast<int>(rng() % 10) < found_of_10 ? 1 : 0;
+      book.add_audit(0, counts_of(found, 1, found, 1));
+    }
+  };
+  add(20'000, 10);
+  EXPECT_EQ(book.recent_of_camera(0).value, 1);
+  add(256, 6);
+  const FidelityFigure recent = book.recent_of_camera(0);
+  EXPECT_NEAR(recent.value, .6, .12);
+  EXPECT_GE(recent.audits, 128);
+  EXPECT_LE(recent.audits, 256);
+  EXPECT_LT(recent.low, recent.value);
+  EXPECT_GT(recent.high, recent.value);
+  EXPECT_LT(recent.high - recent.low, .3);
+  EXPECT_EQ(book.recent_total(), recent);
+  EXPECT_GT(book.of_camera(0).value, .99) << "the whole run's does not tell";
+}
+
+TEST(FidelityAccount, LostAuditsAreForgottenWithTheirTime) {
+  FidelityBook book(std::vector<std::uint32_t>{0});
+  const auto add = [&book](int audits) {
+    for (int i = 0; i < audits; ++i) {
+      book.count_inexact(0);
+      book.add_audit(0, counts_of(1, 1, 1, 1));
+    }
+  };
+  add(200);
+  for (int i = 0; i < 1000; ++i) book.add_lost_audit(0);
+  EXPECT_EQ(book.recent_total().state, FidelityState::kAuditsLost);
+  add(256);
+  EXPECT_EQ(book.recent_total().state, FidelityState::kKnown);
+  EXPECT_EQ(book.total().state, FidelityState::kAuditsLost);
 }
 
 }  // namespace

@@ -28,6 +28,8 @@ InferencePolicy::InferencePolicy(InferencePolicyOptions options)
       need_(options_.cameras.size()),
       tokens_(adaptive_share_, std::max<std::size_t>(1, options_.cameras.size())) {
   CHECK(options_.share > 0 && options_.share <= 1);
+  tokens_.set_debt_max(static_cast<std::size_t>(
+      std::ranges::count(options_.cameras, Priority::kCritical, &PolicyCamera::priority)));
 }
 
 void InferencePolicy::set_adaptive_share(double share) {

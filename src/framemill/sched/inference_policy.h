@@ -64,8 +64,12 @@ class InferencePolicy {
   void set_share(double share) { options_.share = share; }
   /// One more camera; its index is the number of those before it.
   void add_camera(const PolicyCamera& camera);
-  /// How many cameras draw on the budget now, >= 1: those that were removed keep their index.
-  void set_camera_count(std::size_t cameras) { tokens_.set_cameras(cameras); }
+  /// How many cameras draw on the budget now, >= 1, and how many of them are critical: those that
+  /// were removed keep their index.
+  void set_camera_count(std::size_t cameras, std::size_t critical) {
+    tokens_.set_cameras(cameras);
+    tokens_.set_debt_max(critical);
+  }
 
   /// Pace live: for the next sampled frame of a camera, in order. In any window of n sampled frames
   /// of a camera hold infers at most share * n + 1, plus one per scene start; the first frame of a
@@ -84,6 +88,8 @@ class InferencePolicy {
   /// Whether the budget has what an inference costs; take() takes it.
   [[nodiscard]] bool has_budget(InferenceCause cause) const;
   void take(InferenceCause cause);
+  /// Inferences that critical cameras have had beyond the budget; see TokenBucket::forgiven().
+  [[nodiscard]] double over_budget() const { return tokens_.forgiven(); }
   /// So many adaptive frames can still come in before budget is lost; none: there is no budget.
   [[nodiscard]] std::optional<double> frames_to_full() const;
 

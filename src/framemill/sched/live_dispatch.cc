@@ -61,6 +61,15 @@ std::vector<DispatchDevice> devices_of(const LiveDispatchOptions& options) {
   return {{options.batches_max, options.lane_knees, options.lane_times}};
 }
 
+/// Smoothed over some frames. A gap tells little of the rate, and counts as a few periods.
+Duration learned_period(Duration known, std::optional<TimePoint> last, TimePoint now) {
+  constexpr int kSmoothing = 8;
+  constexpr int kGapMax = 4;
+  if (!last) return known;
+  if (known == Duration::zero()) return now - *last;
+  return known + (std::min(now - *last, kGapMax * known) - known) / kSmoothing;
+}
+
 void look_at(TimePoint at, std::optional<TimePoint>& wake_at) {
   wake_at = wake_at ? std::min(*wake_at, at) : at;
 }
@@ -107,7 +116,7 @@ void LiveDispatch::update_camera_count() {
   // parallel requests that would leave the device idle.
   const std::size_t slots = std::max<std::size_t>(1, devices_.slots());
   in_flight_per_camera_ = (slots + cameras - 1) / cameras;
-  inference_policy_.set_camera_count(cameras);
+  inference_policy_.set_camera_count(cameras, critical_count_);
 }
 
 void LiveDispatch::add_camera(const DispatchCamera& camera) {
@@ -180,6 +189,16 @@ std::size_t LiveDispatch::knee_max() const {
   return lane_count() == 0 ? options_.knee_frames : std::max<std::size_t>(1, devices_.knee_max());
 }
 
+void LiveDispatch::expect_next(CameraIndex camera, TimePoint now) {
+  Mailbox& mailbox = mailboxes_[camera];
+  mailbox.period = options_.cameras[camera].period > Duration::zero()
+                       ? options_.cameras[camera].period
+                       : learned_period(mailbox.period, mailbox.arrived_at, now);
+  mailbox.arrived_at = now;
+  next_arrival_[camera] =
+      mailbox.period > Duration::zero() ? now + mailbox.period : TimePoint::max();
+}
+
 std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, TimePoint now) {
   const CameraIndex camera = frame.sampled.camera;
   CHECK(camera < mailboxes_.size() && frame.lane < lane_count());
@@ -189,10 +208,13 @@ std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, Time
     if (frame.edge_density) mailbox.scene.update(*frame.edge_density);
   }
   mailbox.lane = frame.lane;
-  const Duration period = options_.cameras[camera].period;
-  next_arrival_[camera] = period > Duration::zero() ? now + period : TimePoint::max();
+  expect_next(camera, now);
   mailbox.is_inference_owed |= frame.sampled.is_scene_start;
   mailbox.is_start_owed |= frame.sampled.is_stream_start;
+  if (frame.sampled.is_stream_start) {
+    mailbox.stream_seq = frame.seq;
+    mailbox.is_known = false;
+  }
   SampledFrame sampled = frame.sampled;
   sampled.is_scene_start = mailbox.is_inference_owed;
   sampled.is_stream_start = mailbox.is_start_owed;
@@ -227,7 +249,8 @@ void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
   decision.is_audit_wanted = false;
   decision.wake_at.reset();
   update_batch(now);
-  if (audit == InferenceCause::kDueAudit && has_room_for_audit(audit, now)) {
+  if (audit == InferenceCause::kDueAudit && has_room_for_audit(audit, now) &&
+      !is_forced_waiting()) {
     decision.is_audit_wanted = true;
     decision.wake_at = now;
     return;
@@ -339,6 +362,18 @@ bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause, TimeP
   return cause && devices_.free_slots() > kept && inference_policy_.has_budget(*cause);
 }
 
+bool LiveDispatch::is_forced_waiting() {
+  bool is_waiting = false;
+  for_each_of(&Held::waiting, [&](CameraIndex index, const Mailbox& mailbox) {
+    if (mailbox.in_flight >= in_flight_limit(index)) return;
+    is_waiting |= options_.cameras[index].priority == Priority::kCritical;
+    if (!is_adaptive(index)) return;
+    const InferenceCause cause = inference_policy_.cause_of(mailbox.waiting->sampled);
+    is_waiting |= cause != InferenceCause::kNeed && inference_policy_.has_budget(cause);
+  });
+  return is_waiting;
+}
+
 Duration LiveDispatch::longest_batch() const {
   Duration longest{0};
   for (LaneIndex lane = 0; lane < lane_count(); ++lane)
@@ -373,11 +408,10 @@ std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
     // Where there is time to wait for a batch that has just begun, nothing has to be kept: neither
     // is the slo over before the answer is there, nor does the next frame take the waiting one's
     // place.
-    const bool is_period_known = camera.period > Duration::zero();
     if (time_without_slot(times, behind_batch) + policy_.post_time <= camera.slo &&
-        (!is_period_known || behind_batch <= camera.period))
+        behind_batch <= mailbox.period)
       continue;
-    const Duration early = camera.period / kEarlyPart;
+    const Duration early = mailbox.period / kEarlyPart;
     const TimePoint from = next - early - behind_batch;
     const TimePoint to = next + early;
     if (now >= from && now < to) until = std::max(until.value_or(to), to);
@@ -430,16 +464,20 @@ void LiveDispatch::give_up_late(TimePoint now, DispatchDecision& decision) {
     if (mailbox.awaited) {
       if (now >= mailbox.awaited->give_up_at) {
         decision.unserved.push_back({camera, mailbox.awaited->seq, false});
+        for (Waiting& sent : mailbox.sent) sent.is_given_up |= sent.seq == mailbox.awaited->seq;
         mailbox.awaited.reset();
         update_held(camera);
       } else {
         look_at(mailbox.awaited->give_up_at, decision.wake_at);
       }
     }
-    // For the budget, or behind the one above. Where nothing is known yet it waits for a slot until
-    // the next one takes its place: without an inference it has no answer anyway.
+    // For the budget, or behind the one above; a scene start then leaves the next frame what it
+    // owes. Where nothing is known yet it waits for a slot until the next one takes its place:
+    // without an inference it has no answer anyway.
     if (!mailbox.waiting) return;
-    if (!(mailbox.is_inference_owed && mailbox.in_flight == 0)) {
+    const bool is_answerless = mailbox.is_inference_owed && !mailbox.is_known;
+    const InferenceCause cause = inference_policy_.cause_of(mailbox.waiting->sampled);
+    if (!is_answerless || mailbox.in_flight > 0 || !inference_policy_.has_budget(cause)) {
       const TimePoint give_up_at = mailbox.waiting->captured_at + settings.slo - kGiveUpBefore;
       if (now >= give_up_at) return give_up(camera, decision);
       look_at(give_up_at, decision.wake_at);
@@ -500,8 +538,9 @@ bool LiveDispatch::give_back(TimePoint now, CameraIndex camera, std::int64_t seq
   if (found == mailbox.sent.end()) return false;
   Waiting frame = *found;
   mailbox.sent.erase(found);
-  owe_again(mailbox, frame);
-  if (mailbox.waiting || frame.is_returned || !devices_.is_served(frame.lane)) return false;
+  owe_again(camera, frame);
+  if (mailbox.waiting || frame.is_returned || frame.is_given_up) return false;
+  if (!devices_.is_served(frame.lane)) return false;
   const DispatchCamera& settings = options_.cameras[camera];
   const bool is_late = now + least_time(camera, frame.lane) > frame.captured_at + settings.slo;
   if (is_late && settings.policy != PolicyKind::kFull) return false;
@@ -513,12 +552,15 @@ bool LiveDispatch::give_back(TimePoint now, CameraIndex camera, std::int64_t seq
   return true;
 }
 
-void LiveDispatch::owe_again(Mailbox& mailbox, const Waiting& sent) {
+void LiveDispatch::owe_again(CameraIndex camera, const Waiting& sent) {
+  Mailbox& mailbox = mailboxes_[camera];
   mailbox.is_inference_owed |= sent.sampled.is_scene_start;
-  mailbox.is_start_owed |= sent.sampled.is_stream_start;
+  // The token that a start brings is spent where the model has run for nothing.
+  mailbox.is_start_owed |= sent.sampled.is_stream_start && !sent.is_given_up;
   if (!mailbox.waiting) return;
   mailbox.waiting->sampled.is_scene_start = mailbox.is_inference_owed;
   mailbox.waiting->sampled.is_stream_start = mailbox.is_start_owed;
+  renew_need(camera);
 }
 
 void LiveDispatch::learn_rung(CameraIndex camera, std::uint32_t rung,
@@ -556,7 +598,9 @@ void LiveDispatch::complete(TimePoint now, LaneIndex lane, std::size_t frames,
   for (const CameraIndex camera : cameras) {
     Mailbox& mailbox = mailboxes_[camera];
     --mailbox.in_flight;
-    if (mailbox.sent.size() > mailbox.in_flight) mailbox.sent.erase(mailbox.sent.begin());
+    if (mailbox.sent.size() <= mailbox.in_flight) continue;  // it was given back
+    mailbox.is_known |= service_time && mailbox.sent.front().seq >= mailbox.stream_seq;
+    mailbox.sent.erase(mailbox.sent.begin());
   }
   count_batch(now, -1);
 }

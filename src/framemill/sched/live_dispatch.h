@@ -30,7 +30,7 @@ struct DispatchCamera {
   PolicyKind policy = PolicyKind::kFull;
   Priority priority = Priority::kNormal;
   Duration slo{0};
-  Duration period{0};     ///< expected between sampled frames; 0: unknown
+  Duration period{0};     ///< expected between sampled frames; 0: to be learned from them
   std::size_t model = 0;  ///< index in `rungs_of_model`
   double weight = 1;      ///< of its model: how often it is served beside a camera of weight 1
 };
@@ -145,8 +145,7 @@ class LiveDispatch {
   void end_camera(CameraIndex camera);
 
   /// What to do now. A batch counts as sent. `audit`: kDueAudit or kAudit where one waits, else
-  /// none; a due one goes before everything else, the other where nothing else is sent. Overwrites
-  /// `decision`.
+  /// none; a due one goes before need, the other where nothing else is sent. Overwrites `decision`.
   void decide(TimePoint now, std::optional<InferenceCause> audit, DispatchDecision& decision);
   /// The audit that decide() asked for goes to `lane`, alone; `cause` as it was told then. Returns
   /// the device that it goes to.
@@ -155,8 +154,9 @@ class LiveDispatch {
   // A batch came back: its frames are claimed and learned from one by one, then complete().
   /// Adaptive: whether frame `seq` still waits for its answer; from here on it is not given up.
   [[nodiscard]] bool claim(CameraIndex camera, std::int64_t seq);
-  /// The frame's batch failed. True: it waits once more, since no newer one of its camera does, it
-  /// has not come back before, and there is time for an answer; else it is answered without one.
+  /// The frame's batch failed, or what it found came too late to be of use. What the frame owed is
+  /// owed again. True: it waits once more, since no newer one of its camera does, it has not come
+  /// back before, and there is time for an answer; else it is answered without one, or was before.
   /// Adaptive ones are claimed before.
   [[nodiscard]] bool give_back(TimePoint now, CameraIndex camera, std::int64_t seq);
   /// What the model said of the objects carried to a frame.
@@ -190,6 +190,8 @@ class LiveDispatch {
   /// Of the device, as the ladder predicts it.
   [[nodiscard]] double occupancy() const { return ladder_ ? ladder_->occupancy() : 0; }
   [[nodiscard]] std::optional<std::int64_t> waiting(CameraIndex camera) const;
+  /// Inferences that critical cameras have had beyond the budget; see TokenBucket::forgiven().
+  [[nodiscard]] double over_budget() const { return inference_policy_.over_budget(); }
   /// What an inference on a frame of policy adaptive is expected to be worth now, see NeedModel.
   [[nodiscard]] double need(const SampledFrame& sampled) const {
     return inference_policy_.need(sampled);
@@ -214,6 +216,7 @@ class LiveDispatch {
     SampledFrame sampled;
     double need = 0;           ///< adaptive: need_of(sampled), as it is now
     bool is_returned = false;  ///< by a batch that failed
+    bool is_given_up = false;  ///< at a model: it has its answer
   };
   /// An adaptive frame at a model that its answer waits for.
   struct Awaited {
@@ -227,9 +230,13 @@ class LiveDispatch {
     std::optional<Awaited> awaited;
     std::optional<TimePoint> served_until;
     LaneIndex lane = 0;
-    bool is_inference_owed = false;  ///< a scene has started and no frame of it was sent yet
-    bool is_start_owed = false;      ///< the same for a stream
-    std::int64_t offered = 0;        ///< in this window of the ladder
+    std::optional<TimePoint> arrived_at;  ///< its last frame
+    Duration period{0};                   ///< as configured or learned; 0: not known yet
+    bool is_inference_owed = false;       ///< a scene has started and no frame of it was sent yet
+    bool is_start_owed = false;           ///< the same for a stream
+    std::int64_t stream_seq = 0;          ///< its first frame
+    bool is_known = false;                ///< a model has looked at one of its frames
+    std::int64_t offered = 0;             ///< in this window of the ladder
     SceneHistory scene;
     std::int64_t rung_changes = 0;
   };
@@ -251,8 +258,12 @@ class LiveDispatch {
   template <typename See>
   void for_each_of(std::uint64_t Held::*word, const See& see);
   void update_held(CameraIndex camera);
+  /// A frame has come: when the next one will.
+  void expect_next(CameraIndex camera, TimePoint now);
   /// Whether a slot is free for an audit, and the budget has what it costs.
   [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const;
+  /// Whether a frame that goes before audits could be sent: a first one, a cut, a critical one.
+  [[nodiscard]] bool is_forced_waiting();
   /// The longest that a full batch of any model takes on the fastest device it has.
   [[nodiscard]] Duration longest_batch() const;
   /// What nearly every frame takes that has to wait until one of the slots, all busy with batches
@@ -275,7 +286,7 @@ class LiveDispatch {
   void give_up_needless(DispatchDecision& decision);
   void give_up(CameraIndex camera, DispatchDecision& decision);
   /// The newest of what still waits or comes next owes what `sent` did not bring.
-  void owe_again(Mailbox& mailbox, const Waiting& sent);
+  void owe_again(CameraIndex camera, const Waiting& sent);
   /// One adaptive frame of a camera at a time: what it brings decides about the next.
   [[nodiscard]] std::size_t in_flight_limit(CameraIndex camera) const {
     return is_adaptive(camera) ? 1 : in_flight_per_camera_;

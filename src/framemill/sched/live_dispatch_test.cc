@@ -141,7 +141,7 @@ TEST(LiveDispatch, ADueAuditGoesFirstAndAnotherFillsAFreeSlot) {
   EXPECT_EQ(tested.arrive(0, 0, 0ms), std::nullopt);
   EXPECT_FALSE(tested.decide(0ms, InferenceCause::kAudit).is_audit_wanted) << "need goes first";
   Tested other(options_of(1, PolicyKind::kAdaptive));
-  EXPECT_EQ(other.arrive(0, 0, 0ms), std::nullopt);
+  EXPECT_EQ(other.arrive(0, 1, 0ms), std::nullopt);
   const DispatchDecision due = other.decide(0ms, InferenceCause::kDueAudit);
   EXPECT_TRUE(due.is_audit_wanted);
   EXPECT_TRUE(due.batch.empty());
@@ -179,6 +179,27 @@ TEST(LiveDispatch, ASlotIsKeptForACriticalCameraThatCannotWaitForABatch) {
     tested.arrive(0, 1, 95ms);
     EXPECT_EQ(tested.decide(95ms).batch, (std::vector<SentFrame>{{0, 1, 0, false}}));
   }
+}
+
+TEST(LiveDispatch, ThePeriodOfACameraThatSamplesEachNthFrameIsLearned) {
+  LiveDispatchOptions options = options_of(3, PolicyKind::kFull);
+  options.batches_max = 2;
+  options.cameras[0].priority = Priority::kCritical;
+  options.cameras[0].slo = 50ms;
+  options.cameras[0].period = 0ms;
+  Tested tested(std::move(options));
+  Duration now = 0ms;
+  for (std::int64_t seq = 0; seq < 40; ++seq, now += 100ms) {
+    if (seq == 1) now = 1ms;  // two at once, as when a source begins
+    if (seq == 20) now += 5s;
+    EXPECT_EQ(tested.arrive(0, seq, now), std::nullopt);
+    EXPECT_EQ(tested.decide(now).batch.size(), 1U);
+    tested.complete(0, now + 30ms);
+  }
+  (void)tested.arrive(1, 0, now - 20ms);
+  (void)tested.arrive(2, 0, now - 20ms);
+  EXPECT_EQ(tested.decide(now - 20ms).batch.size(), 1U) << "the other slot is for everybody";
+  EXPECT_TRUE(tested.decide(now - 20ms).batch.empty()) << "20 ms before it is due";
 }
 
 TEST(LiveDispatch, ASlotThatNoCriticalFrameTookGoesToTheOthers) {
@@ -303,6 +324,45 @@ TEST(LiveDispatch, AnAuditDoesNotTakeTheSlotOfACriticalCamera) {
   EXPECT_TRUE(tested.decide(125ms, InferenceCause::kDueAudit).is_audit_wanted);
 }
 
+TEST(LiveDispatch, AfterAnOutageTheOthersAreServedSoon) {
+  constexpr CameraIndex kCameras = 10;
+  LiveDispatchOptions options = options_of(kCameras, PolicyKind::kAdaptive, .15);
+  options.cameras[0].priority = options.inference.cameras[0].priority = Priority::kCritical;
+  options.batches_max = kCameras;
+  Tested tested(std::move(options));
+  int served = 0;
+  for (std::int64_t seq = 0; seq < 1100; ++seq) {
+    const bool is_outage = seq >= 10 && seq < 1000;
+    for (CameraIndex camera = 0; camera < (is_outage ? 2 : kCameras); ++camera) {
+      const Duration now = seq * 100ms + camera * 10ms;
+      (void)tested.arrive(camera, seq, now);
+      if (tested.decide(now).batch.empty()) continue;
+      served += seq >= 1000 && camera > 0 ? 1 : 0;
+      EXPECT_TRUE(tested.dispatch.claim(camera, seq));
+      tested.complete(camera, now);
+    }
+  }
+  EXPECT_GT(tested.dispatch.over_budget(), 500) << "two cameras earn .3, one takes 1";
+  EXPECT_GE(served, 30) << "of the 50 that are left in 100 periods";
+}
+
+TEST(LiveDispatch, ADueAuditWaitsForWhatIsForced) {
+  for (const bool is_critical : {true, false}) {
+    LiveDispatchOptions options = options_of(2, PolicyKind::kAdaptive);
+    if (is_critical)
+      options.cameras[0].priority = options.inference.cameras[0].priority = Priority::kCritical;
+    Tested tested(std::move(options));
+    EXPECT_EQ(tested.arrive(0, is_critical ? 7 : 0, 0ms), std::nullopt);
+    const DispatchDecision decision = tested.decide(0ms, InferenceCause::kDueAudit);
+    EXPECT_FALSE(decision.is_audit_wanted);
+    ASSERT_EQ(decision.batch.size(), 1U) << "of the one slot";
+    EXPECT_EQ(decision.batch.front().camera, 0U);
+    tested.complete(0, 30ms);
+    EXPECT_EQ(tested.arrive(1, 3, 30ms), std::nullopt);
+    EXPECT_TRUE(tested.decide(30ms, InferenceCause::kDueAudit).is_audit_wanted) << "before need";
+  }
+}
+
 TEST(LiveDispatch, EveryFrameIsNamedExactlyOnce) {
   std::mt19937 rng(11);
   for (int round = 0; round < 60; ++round) {
@@ -419,6 +479,88 @@ TEST(LiveDispatch, TheFirstFrameOfASceneIsOwedAnInferenceUntilOneSucceeds) {
   const DispatchDecision decision = tested.decide(200ms);
   ASSERT_EQ(decision.batch.size(), 1U);
   EXPECT_TRUE(decision.batch.front().is_forced);
+}
+
+TEST(LiveDispatch, WhatADiscardedResultWasToBringIsOwedAgain) {
+  Tested tested(options_of(1, PolicyKind::kAdaptive, .1));
+  (void)tested.arrive(0, 0, 0ms);
+  ASSERT_TRUE(tested.decide(0ms).batch.front().is_forced);
+  ASSERT_EQ(tested.decide(195ms).unserved.size(), 1U);
+  (void)tested.arrive(0, 1, 200ms);
+  EXPECT_FALSE(tested.dispatch.claim(0, 0));
+  EXPECT_FALSE(tested.dispatch.give_back(at(210ms), 0, 0)) << "it has its answer";
+  tested.complete(0, 210ms);
+  const DispatchDecision again = tested.decide(210ms);
+  ASSERT_EQ(again.batch.size(), 1U) << "the frame that waits";
+  EXPECT_EQ(again.batch.front().seq, 1);
+  EXPECT_TRUE(again.batch.front().is_forced);
+  // The first one's token was its own, this one's is the burst: there is none left.
+  ASSERT_EQ(tested.decide(395ms).unserved.size(), 1U);
+  EXPECT_FALSE(tested.dispatch.give_back(at(400ms), 0, 1));
+  tested.complete(0, 400ms);
+  (void)tested.arrive(0, 2, 400ms);
+  EXPECT_TRUE(tested.decide(400ms).batch.empty()) << "not past the budget";
+}
+
+/// One camera at a budget of a twentieth, whose only token is spent: frames 0 and 1 were inferred.
+struct WithoutAToken : Tested {
+  WithoutAToken() : Tested(options_of(1, PolicyKind::kAdaptive, .05)) {
+    for (const std::int64_t seq : {0, 1}) {
+      EXPECT_EQ(arrive(0, seq, seq * 100ms), std::nullopt);
+      EXPECT_EQ(decide(seq * 100ms).batch.size(), 1U);
+      EXPECT_TRUE(dispatch.claim(0, seq));
+      complete(0, seq * 100ms + 30ms);
+    }
+  }
+};
+
+ArrivedFrame cut_of(CameraIndex camera, std::int64_t seq, TimePoint captured) {
+  ArrivedFrame frame = frame_of(camera, seq, captured);
+  frame.sampled.is_scene_start = true;
+  return frame;
+}
+
+TEST(LiveDispatch, ACutWithoutATokenIsAnsweredInTimeAndStaysOwed) {
+  WithoutAToken tested;
+  EXPECT_EQ(tested.dispatch.arrive(cut_of(0, 2, at(200ms)), at(200ms)), std::nullopt);
+  const DispatchDecision waiting = tested.decide(394ms);
+  EXPECT_TRUE(waiting.unserved.empty());
+  EXPECT_EQ(waiting.wake_at, at(395ms));
+  EXPECT_EQ(tested.decide(395ms).unserved, (std::vector<UnservedFrame>{{0, 2}}));
+  for (std::int64_t seq = 3;; ++seq) {  // a frame a second: none takes another one's place
+    ASSERT_LT(seq, 30);
+    (void)tested.arrive(0, seq, seq * 1s);
+    const DispatchDecision decision = tested.decide(seq * 1s);
+    if (decision.batch.empty()) {
+      EXPECT_EQ(tested.decide(seq * 1s + 195ms).unserved.size(), 1U);
+      continue;
+    }
+    EXPECT_TRUE(decision.batch.front().is_forced) << "the new scene's first look";
+    EXPECT_GT(seq, 15) << "as soon as there was a token";
+    break;
+  }
+}
+
+TEST(LiveDispatch, NothingIsLeftOfACameraThatEndsWithWhatHasNoToken) {
+  WithoutAToken tested;
+  (void)tested.dispatch.arrive(cut_of(0, 2, at(200ms)), at(200ms));
+  tested.dispatch.end_camera(0);
+  EXPECT_EQ(tested.decide(395ms).unserved.size(), 1U);
+  EXPECT_TRUE(tested.dispatch.is_drained());
+}
+
+TEST(LiveDispatch, ACutThatFindsNoSlotIsAnsweredInTime) {
+  Tested tested(options_of(2, PolicyKind::kAdaptive));
+  (void)tested.arrive(0, 0, 0ms);
+  ASSERT_EQ(tested.decide(0ms).batch.size(), 1U);
+  ASSERT_TRUE(tested.dispatch.claim(0, 0));
+  tested.complete(0, 30ms);
+  (void)tested.arrive(1, 0, 100ms);  // has the slot for long
+  ASSERT_EQ(tested.decide(100ms).batch.size(), 1U);
+  (void)tested.dispatch.arrive(cut_of(0, 1, at(100ms)), at(100ms));
+  EXPECT_TRUE(tested.decide(294ms).unserved.empty());
+  const DispatchDecision decision = tested.decide(295ms);
+  EXPECT_EQ(decision.unserved, (std::vector<UnservedFrame>{{0, 1}, {1, 0}}));
 }
 
 TEST(LiveDispatch, WithoutADeviceFramesAreGivenBackAtOnceAndSayWhy) {

@@ -38,6 +38,7 @@ TokenBucket::TokenBucket(double budget, std::size_t cameras, int borrow_max)
     : capacity_(capacity_of(cameras)),
       reserve_(reserve_of(capacity_)),
       borrow_max_(borrow_max * kToken),
+      debt_max_(static_cast<std::int64_t>(kCamerasMax) * kToken),
       gain_(gain_of(budget)),
       level_(capacity_) {
   CHECK(borrow_max >= 0 && borrow_max <= 1000);
@@ -49,6 +50,10 @@ void TokenBucket::set_cameras(std::size_t cameras) {
   capacity_ = capacity_of(cameras);
   reserve_ = reserve_of(capacity_);
   level_ = std::min(level_, capacity_);
+}
+
+void TokenBucket::set_debt_max(std::size_t tokens) {
+  debt_max_ = static_cast<std::int64_t>(std::min(tokens, kCamerasMax)) * kToken;
 }
 
 void TokenBucket::earn(std::int64_t sampled_frames) {
@@ -66,10 +71,20 @@ std::int64_t TokenBucket::level_after_frame(std::int64_t level) const {
 
 bool TokenBucket::try_take(InferenceCause cause) {
   if (cause == InferenceCause::kStart) return true;
+  if (cause == InferenceCause::kCritical) {
+    const std::int64_t left = level_after_critical(level_);
+    forgiven_ += left - (level_ - kToken);
+    level_ = left;
+    return true;
+  }
   const std::optional<std::int64_t> floor = floor_of(cause);
   if (floor && level_ - kToken < *floor) return false;
   level_ -= kToken;
   return true;
+}
+
+std::int64_t TokenBucket::level_after_critical(std::int64_t level) const {
+  return std::max(level - kToken, std::min(level, -debt_max_));
 }
 
 std::optional<std::int64_t> TokenBucket::floor_of(InferenceCause cause) const {
@@ -94,6 +109,7 @@ double TokenBucket::frames_to_full() const {
 double TokenBucket::level() const { return in_tokens(level_); }
 double TokenBucket::burst() const { return in_tokens(capacity_); }
 double TokenBucket::budget() const { return in_tokens(gain_); }
+double TokenBucket::forgiven() const { return in_tokens(forgiven_); }
 
 // A tick at once. Picking the worthiest first, as far as the bucket allows, loses a seventh of the
 // share: picks that crowd at one place leave stretches elsewhere in which the bucket runs over. The
@@ -225,7 +241,8 @@ class TickChoice {
           request.is_new_sample ? bucket_.level_after_frame(way.level) : way.level;
       if (!request.is_wanted || !is_forced) skipped_.push_back({level, way.value, way.step, false});
       if (!request.is_wanted) continue;
-      const std::int64_t left = is_free ? level : level - kToken;
+      const std::int64_t paid = is_forced ? bucket_.level_after_critical(level) : level - kToken;
+      const std::int64_t left = is_free ? level : paid;
       if (floor && left < *floor) continue;
       // Debt of critical frames is to come before need as well.
       const std::int64_t debt = is_forced && !is_free ? std::max<std::int64_t>(0, -left) : 0;

@@ -31,13 +31,16 @@ struct BudgetRequest {
 /// the next.
 ///
 /// Promise: in any window of n sampled frames (from one frame on until the next after the window)
-///     inferences <= budget * n + burst + starts in the window + debt at its end,
+///     inferences <= budget * n + burst + starts in the window + debt at its end
+///                   + what was forgiven in the window,
 /// where debt is how far the level lies below 0. Need and audits never make debt. A scene cut and a
 /// due audit borrow at most `borrow_max` tokens (0: the bound holds as it stands, and a cut that
 /// finds no token asks again before anything else). Critical frames borrow what they must, and what
 /// is borrowed is missing to later need: nothing else is inferred until it is earned back. Where
-/// is_budget_enough() holds, that comes within one period of the cameras, and the debt stays below
-/// the number of critical cameras.
+/// is_budget_enough() holds of the frames that come, that comes within one period of the cameras,
+/// and the debt stays below the number of critical cameras. Where it does not (others are down, or
+/// deliver less than they should) the debt ends there: what is borrowed beyond set_debt_max() is
+/// forgiven, or an outage of minutes would be paid back for hours.
 /// To spare cuts that wait, try_take() leaves them a reserve of half of the burst, as far as need
 /// still gets a whole token out of the other half. Of a whole tick there is no need for it.
 ///
@@ -54,6 +57,9 @@ class TokenBucket {
   /// Changes the number of cameras, and with it the burst; tokens above it are lost. cameras >= 1.
   void set_cameras(std::size_t cameras);
 
+  /// The most that critical frames owe: their cameras' number. To begin with there is no limit.
+  void set_debt_max(std::size_t tokens);
+
   /// So many sampled frames came in; >= 0. Tokens left from before above the burst are lost.
   void earn(std::int64_t sampled_frames = 1);
 
@@ -68,20 +74,26 @@ class TokenBucket {
   [[nodiscard]] double level() const;
   [[nodiscard]] double burst() const;
   [[nodiscard]] double budget() const;
+  /// Borrowed beyond the most and never paid back, so far; by try_take().
+  [[nodiscard]] double forgiven() const;
 
  private:
   friend class TickChoice;
   friend void choose_within_budget(std::span<const BudgetRequest>, TokenBucket&,
                                    std::vector<std::size_t>&);
   [[nodiscard]] std::int64_t level_after_frame(std::int64_t level) const;
+  /// The level that an inference leaves behind which is never refused.
+  [[nodiscard]] std::int64_t level_after_critical(std::int64_t level) const;
   /// The level which an inference of this cause may leave behind at the least; none: any.
   [[nodiscard]] std::optional<std::int64_t> floor_of(InferenceCause cause) const;
 
   std::int64_t capacity_;
   std::int64_t reserve_;
   std::int64_t borrow_max_;
+  std::int64_t debt_max_;
   std::int64_t gain_;
   std::int64_t level_;
+  std::int64_t forgiven_ = 0;
 };
 
 /// Chooses at once among all frames of a tick, each earning and taking at its place in the order,

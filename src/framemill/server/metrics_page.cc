@@ -75,11 +75,41 @@ void write_cameras(PrometheusText& page, const RunReport& report) {
               "Frames or packets of the camera that could not be decoded.");
   for (const CameraReport& camera : report.cameras)
     page.sample({{"camera", camera.id}}, static_cast<double>(camera.status.source.decode_errors));
-  page.family("framemill_fidelity_ratio", Type::kGauge,
-              "Agreement of the answers with the model on the same frames, where it is known.");
-  for (const CameraReport& camera : report.cameras) {
-    if (camera.fidelity && camera.fidelity->state == FidelityState::kKnown)
-      page.sample({{"camera", camera.id}}, camera.fidelity->value);
+}
+
+bool is_known(const std::optional<FidelityFigure>& figure) {
+  return figure && figure->state == FidelityState::kKnown;
+}
+
+void write_fidelity(PrometheusText& page, const RunReport& report) {
+  const auto of_cameras = [&](std::string_view name, std::string_view help, auto value_of) {
+    page.family(name, Type::kGauge, help);
+    for (const CameraReport& camera : report.cameras) {
+      if (is_known(camera.fidelity))
+        page.sample({{"camera", camera.id}}, static_cast<double>(value_of(*camera.fidelity)));
+    }
+  };
+  of_cameras("framemill_fidelity_ratio",
+             "Agreement of the answers with the model on the same frames, over the last 128 to 256 "
+             "audits, where it is known; of its group while the camera has too few of its own.",
+             [](const FidelityFigure& figure) { return figure.value; });
+  of_cameras("framemill_fidelity_low_ratio", "Lower end of its 95 % interval.",
+             [](const FidelityFigure& figure) { return figure.low; });
+  of_cameras("framemill_fidelity_high_ratio", "Upper end of its 95 % interval.",
+             [](const FidelityFigure& figure) { return figure.high; });
+  of_cameras("framemill_fidelity_of_group",
+             "1 where the camera's fidelity is that of its group, else 0.",
+             [](const FidelityFigure& figure) { return figure.is_of_group; });
+  if (is_known(report.fidelity)) {
+    const auto of_run = [&](std::string_view name, std::string_view help, double value) {
+      page.family(name, Type::kGauge, help);
+      page.sample(value);
+    };
+    of_run("framemill_run_fidelity_ratio", "The same over all cameras.", report.fidelity->value);
+    of_run("framemill_run_fidelity_low_ratio", "Lower end of its 95 % interval.",
+           report.fidelity->low);
+    of_run("framemill_run_fidelity_high_ratio", "Upper end of its 95 % interval.",
+           report.fidelity->high);
   }
   if (report.fidelity_target) {
     page.family("framemill_fidelity_target_ratio", Type::kGauge,
@@ -143,6 +173,10 @@ void write_devices(PrometheusText& page, const RunFigures& figures) {
         page.sample({{"device", device.device}}, static_cast<double>(*value));
     }
   };
+  page.family("framemill_batch_frames_max", Type::kGauge,
+              "Frames to a batch at most, as it stands: the knee, or what the rule of utilisation "
+              "has come to; of the model that takes most.");
+  page.sample(static_cast<double>(figures.report.batch_frames));
   gauge("framemill_batch_size", "Frames to a batch on average since the start.",
         [](const DeviceFigures& d) { return d.batch_mean; });
   gauge("framemill_device_utilization_ratio", "Share of the last second that the device was busy.",
@@ -241,6 +275,7 @@ std::string metrics_page(const RunReport& report, const RunFigures& figures,
   write_frames(page, report);
   write_latency(page, report);
   write_cameras(page, report);
+  write_fidelity(page, report);
   write_inferences(page, report);
   write_devices(page, figures);
   write_host(page, report, figures);

@@ -8,6 +8,7 @@ namespace {
 
 using namespace std::chrono_literals;
 using testing::HasSubstr;
+using testing::Not;
 
 std::string page_of(const RunReport& report) {
   return metrics_page(report, RunFigures{}, AlarmBoard(1), ServerFigures{});
@@ -71,6 +72,45 @@ TEST(MetricsPage, KnowsLatenciesBeyondEverySlo) {
   EXPECT_THAT(page, bucket("30", 2));
   EXPECT_THAT(page, bucket("60", 3));
   EXPECT_THAT(page, bucket("120", 4));
+}
+
+FidelityFigure figure_of(double value, bool is_of_group) {
+  return {.state = FidelityState::kKnown,
+          .value = value,
+          .low = value - .02,
+          .high = value + .01,
+          .audits = 200,
+          .is_of_group = is_of_group};
+}
+
+TEST(MetricsPage, FidelityComesWithItsIntervalAndSaysWhoseItIs) {
+  RunReport report;
+  report.cameras.resize(3);
+  report.cameras[0].id = "own";
+  report.cameras[0].fidelity = figure_of(.9, false);
+  report.cameras[1].id = "young";
+  report.cameras[1].fidelity = figure_of(.95, true);
+  report.cameras[2].id = "unknown";
+  report.cameras[2].fidelity.emplace();
+  report.fidelity = figure_of(.96, false);
+  const std::string page = page_of(report);
+  EXPECT_THAT(page, HasSubstr("framemill_fidelity_ratio{camera=\"own\"} 0.9\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_fidelity_low_ratio{camera=\"own\"} 0.88\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_fidelity_high_ratio{camera=\"own\"} 0.91\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_fidelity_of_group{camera=\"own\"} 0\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_fidelity_ratio{camera=\"young\"} 0.95\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_fidelity_of_group{camera=\"young\"} 1\n"));
+  EXPECT_THAT(page, Not(HasSubstr("fidelity_ratio{camera=\"unknown\"}")));
+  EXPECT_THAT(page, HasSubstr("framemill_run_fidelity_ratio 0.96\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_run_fidelity_low_ratio 0.94\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_run_fidelity_high_ratio 0.97\n"));
+}
+
+TEST(MetricsPage, TheBatchThatTheRuleHasComeToIsTold) {
+  RunFigures figures;
+  figures.report.batch_frames = 6;
+  EXPECT_THAT(metrics_page(RunReport{}, figures, AlarmBoard(1), ServerFigures{}),
+              HasSubstr("framemill_batch_frames_max 6\n"));
 }
 
 }  // namespace

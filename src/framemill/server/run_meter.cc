@@ -169,7 +169,7 @@ std::vector<CameraTrouble> RunMeter::troubles(const CameraReport& camera, const 
                               camera.rung, best.name));
     }
   }
-  if (report.fidelity_target && camera.fidelity &&
+  if (report.fidelity_target && camera.fidelity && !camera.fidelity->is_of_group &&
       camera.fidelity->state == FidelityState::kKnown &&
       camera.fidelity->value < report.fidelity_target->target) {
     add("fidelity", fmt::format("fidelity {:.3f} is below the {:.3f} that is to be held",

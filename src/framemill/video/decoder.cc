@@ -20,19 +20,6 @@ bool exports_vectors(AVCodecID codec_id) {
          codec_id == AV_CODEC_ID_MPEG2VIDEO || codec_id == AV_CODEC_ID_MPEG1VIDEO;
 }
 
-/// Adds the thread's CPU time between its beginning and end to a sum.
-class CpuSpan {
- public:
-  explicit CpuSpan(Duration& sum) : sum_(sum), begin_(thread_cpu_time()) {}
-  ~CpuSpan() { sum_ += thread_cpu_time() - begin_; }
-  CpuSpan(const CpuSpan&) = delete;
-  CpuSpan& operator=(const CpuSpan&) = delete;
-
- private:
-  Duration& sum_;
-  const Duration begin_;
-};
-
 Result<AvCodecContextPtr> open_context(const AVCodecParameters& parameters, bool has_vectors,
                                        const HardwareDecoder* hardware) {
   const AVCodec* const codec = avcodec_find_decoder(parameters.codec_id);

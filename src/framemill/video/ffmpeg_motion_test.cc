@@ -229,6 +229,10 @@ TEST_P(EveryStructure, FieldsSayTheTrueMotion) {
       ASSERT_TRUE(some[i].picture && plain[i].picture) << i;
       EXPECT_TRUE(samples_of(*some[i].picture) == samples_of(*plain[i].picture)) << i;
     }
+    Duration composing{0};
+    for (const SourceFrame& frame : some) composing += frame.motion_cpu;
+    EXPECT_GT(composing, Duration::zero()) << "it is told what that took";
+    EXPECT_EQ(plain.front().motion_cpu, Duration::zero());
     const Agreement agreement = agreement_of(scene, some);
     const bool is_last_sampled = some.back().is_sampled;
     EXPECT_EQ(agreement.fields,

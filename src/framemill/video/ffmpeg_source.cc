@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "framemill/base/cpu_time.h"
 #include "framemill/base/url.h"
 
 namespace framemill {
@@ -291,6 +292,7 @@ void FfmpegSource::deliver(const PendingFrame& settled, AvFramePtr frame) {
   out.is_sampled = sampler_.take(sampler_time_s(settled.pts));
   out.motion = compose_motion(settled, frame.get(), out.is_sampled);
   if (out.is_sampled) {
+    out.motion_cpu = std::exchange(motion_cpu_, Duration::zero());
     if (frame != nullptr) out.picture = pictures_.make(std::move(frame));
     out.is_failed = out.picture == nullptr;
     // It had been skipped for one that no one looks at: this stream's order is not what it seems.
@@ -307,6 +309,7 @@ void FfmpegSource::deliver(const PendingFrame& settled, AvFramePtr frame) {
 std::shared_ptr<const MotionField> FfmpegSource::compose_motion(const PendingFrame& settled,
                                                                 AVFrame* frame, bool is_sampled) {
   if (!decoder_->has_vectors()) return nullptr;
+  const CpuSpan span(motion_cpu_);
   if (frame == nullptr) {
     // Skipped frames carry no chain. Behind a lost one the decoder conceals what it does not know.
     if (is_sampled || (settled.state == PendingFrame::State::kLost && settled.may_be_referenced))

@@ -78,6 +78,7 @@ class FfmpegSource final : public Source {
   PictureMaker pictures_;
   DisplayOrder order_;
   MotionComposer motion_;
+  Duration motion_cpu_{0};  // since the last sampled frame
   Sampler sampler_;
   std::vector<PendingFrame> settled_;  // only within a call
   std::deque<SourceFrame> ready_;      // delivered frames that read() has not handed out yet

@@ -38,6 +38,9 @@ struct SourceFrame {
   std::shared_ptr<const Picture> picture;  ///< only where sampled and not failed
   /// Since the previous sampled frame of this source; null: not wanted, or the codec tells none.
   std::shared_ptr<const MotionField> motion;
+  /// CPU time that reading and composing vectors took since the previous sampled frame, the
+  /// decoder's own left out; sampled frames.
+  Duration motion_cpu{0};
 };
 
 /// What decoding cost so far, for summary and benchmarks.

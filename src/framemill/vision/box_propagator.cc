@@ -317,6 +317,15 @@ float drift_of(const Verdict& verdict, const Box& box) {
                     0.0F, 1.0F);
 }
 
+void scale_boxes(Size from, Size to, std::span<Detection> detections) {
+  const float x = static_cast<float>(to.width) / static_cast<float>(from.width);
+  const float y = static_cast<float>(to.height) / static_cast<float>(from.height);
+  for (Detection& detection : detections) {
+    const Box& box = detection.box;
+    detection.box = clip({x * box.x1, y * box.y1, x * box.x2, y * box.y2}, to);
+  }
+}
+
 }  // namespace
 
 struct BoxPropagator::Scratch {
@@ -514,6 +523,7 @@ void BoxPropagator::propagate(const MotionFrame& from, const MotionFrame& to,
   step.boxes.assign(detections.size(), {});
   step.unexplained = 0;
   if (from.picture_size != to.picture_size) {
+    scale_boxes(from.picture_size, to.picture_size, detections);
     for (BoxMotion& motion : step.boxes) motion = {BoxMotionKind::kLost, 1};
     step.unexplained = 1;
     return;

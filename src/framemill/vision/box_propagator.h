@@ -64,7 +64,8 @@ class BoxPropagator {
   /// Moves the boxes of `detections` (pixels of the picture, as found in `from`) to where they are
   /// in `to`, clipped to the picture; score, class and track stay. Boxes that have left the picture
   /// become empty (area 0). With equal pictures every box stays as it is, to the bit. Frames of
-  /// different sizes: nothing is moved, and everything has drift 1. Overwrites `step`.
+  /// different sizes: boxes are scaled with the picture, and everything has drift 1. Overwrites
+  /// `step`.
   /// Cost: 0.3 ms at most for five moving objects at 640x360 with vectors, 0.6 ms without.
   void propagate(const MotionFrame& from, const MotionFrame& to, std::span<Detection> detections,
                  PropagationStep& step);

@@ -399,14 +399,14 @@ TEST(BoxPropagator, GivesTheSameEachTime) {
   }
 }
 
-TEST(BoxPropagator, FramesOfDifferentSizesMoveNothing) {
+TEST(BoxPropagator, WithThePictureBoxesChangeTheirSize) {
   const Texture texture(1);
   const auto luma = [&](float x, float y) { return texture.at(x, y); };
-  std::vector<Detection> boxes = one({10, 20, 60, 90});
+  std::vector<Detection> boxes = one({10, 20, 640, 90});
   BoxPropagator propagator(MotionMethod::kAuto);
   PropagationStep step;
   propagator.propagate(*frame_of({640, 360}, luma), *frame_of({320, 180}, luma), boxes, step);
-  EXPECT_EQ(boxes, one({10, 20, 60, 90}));
+  EXPECT_EQ(boxes, one({5, 10, 320, 45}));
   ASSERT_EQ(step.boxes.size(), 1U);
   EXPECT_EQ(step.boxes[0].drift, 1);
 }

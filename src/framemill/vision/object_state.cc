@@ -1,6 +1,7 @@
 #include "framemill/vision/object_state.h"
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <utility>
 
@@ -54,11 +55,19 @@ void remember_scores(std::span<const Detection> before, float memory,
   }
 }
 
+constexpr double kRingFramesMin = 8;
+
 }  // namespace
+
+std::size_t ring_frames_for(Duration latest, double rate_hz) {
+  const double frames = std::ceil(to_seconds(latest) * rate_hz - 1e-6) + 1;
+  return static_cast<std::size_t>(
+      std::clamp(frames, kRingFramesMin, static_cast<double>(kRingFramesMax)));
+}
 
 ObjectState::ObjectState(ObjectStateOptions options)
     : options_(options), propagator_(options.motion), tracker_(TrackerOptions{}) {
-  CHECK(options.ring_frames >= 1 && options.ring_frames <= 16);
+  CHECK(options.ring_frames >= 1 && options.ring_frames <= kRingFramesMax);
 }
 
 void ObjectState::begin_scene() {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "framemill/base/clock.h"
 #include "framemill/core/agreement.h"
 #include "framemill/core/answer.h"
 #include "framemill/core/object_doubt.h"
@@ -15,9 +16,16 @@
 
 namespace framemill {
 
+/// A camera's ring has so many frames at most: each keeps thumbnails, 80 KB or so.
+inline constexpr std::size_t kRingFramesMax = 16;
+/// Frames to keep of a camera sampled at `rate_hz`, whose results come up to `latest` after their
+/// frame; never fewer than 8, since audits may wait. See ObjectStateOptions.
+[[nodiscard]] std::size_t ring_frames_for(Duration latest, double rate_hz);
+
 struct ObjectStateOptions {
   MotionMethod motion = MotionMethod::kAuto;
-  /// Frames kept so that a result which comes late can be carried on to the newest one; 1..16.
+  /// Frames kept so that a result which comes late can be carried on to the newest one;
+  /// 1..kRingFramesMax.
   std::size_t ring_frames = 8;
   /// Share of its old score in the score an object is carried with after a correction, 0..1: keeps
   /// one wavering score from making it blink, without making sure (above .5) what the model is not

@@ -186,6 +186,16 @@ TEST(ObjectState, AResultOlderThanTheRingIsRefused) {
   }
 }
 
+TEST(ObjectState, TheRingReachesBackToTheLatestResult) {
+  using namespace std::chrono_literals;
+  for (const auto& [latest, rate_hz, frames] :
+       {std::tuple{220ms, 10.0, 8U}, std::tuple{900ms, 10.0, 10U}, std::tuple{910ms, 10.0, 11U},
+        std::tuple{500ms, 25.0, 14U}, std::tuple{500ms, 30.0, 16U}, std::tuple{800ms, 30.0, 16U},
+        std::tuple{0ms, 60.0, 8U}, std::tuple{3'600'000ms, 60.0, 16U}}) {
+    EXPECT_EQ(ring_frames_for(latest, rate_hz), frames) << latest.count() << " at " << rate_hz;
+  }
+}
+
 TEST(ObjectState, AResultOlderThanTheKeyFrameOnlyTellsHowGoodTheAnswerWas) {
   Watched watched;
   for (int i = 0; i < 4; ++i) watched.advance(frame_with({kHome}));
