@@ -53,7 +53,7 @@ def summary_of(document):
     agreements = {each["condition"]: (each["agreement"] or {}).get("agreement") for each in document["conditions"]}
     model, reference = clean.get("model") or {}, clean.get("reference") or {}
     loss = clean.get("ap_loss") or {}
-    return {"verdict": document["verdict"], "agreement": agreements.get("clean"), "agreements": agreements,
+    return {"verdict": document["verdict"], "compared": document["compared"], "agreement": agreements.get("clean"), "agreements": agreements,
             "score_shift": (clean["agreement"] or {}).get("score_shift"), "sure": (clean["agreement"] or {}).get("wanted"),
             "ap": model.get("ap"), "ap50": model.get("ap50"), "reference_ap": reference.get("ap"),
             "ap_loss": (loss.get("all") or {}).get("value"), "ap_loss_interval": (loss.get("all") or {}).get("interval"),

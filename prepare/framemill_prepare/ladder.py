@@ -13,14 +13,28 @@ def pareto(rows):
 
 
 def choose(rows):
-    """(the model to deploy, its cheaper rungs, best first). The model is the fastest that is consistent with the original; where none is, the one that agrees best."""
+    """(the model to deploy, its cheaper rungs, best first). The model is the fastest that was shown to be consistent with the original; where none was, FP32 in the exported
+    size, which computes the same; where that was refused, the one that agrees best."""
     measured = [row for row in rows if row["frames_per_s"] and row["agreement"] is not None]
-    if not measured:
-        return None, []
     consistent = [row for row in measured if row["is_consistent"]]
-    first = max(consistent, key=lambda row: row["frames_per_s"]) if consistent else max(measured, key=lambda row: (row["agreement"], row["frames_per_s"]))
+    original = [row for row in rows if row["frames_per_s"] and row.get("is_original")]
+    if consistent:
+        first = max(consistent, key=lambda row: row["frames_per_s"])
+    elif original or measured:
+        first = original[0] if original else max(measured, key=lambda row: (row["agreement"], row["frames_per_s"]))
+    else:
+        return None, []
     rungs = [row for row in pareto(rows) if row["frames_per_s"] > first["frames_per_s"] * 1.1 and row["agreement"] >= RUNG_AGREEMENT and row is not first]
     return first, rungs
+
+
+def reason(first):
+    """Why that model is to be deployed."""
+    if first["is_consistent"]:
+        return "the fastest variant that is consistent with the original."
+    if first.get("is_original"):
+        return "no variant was shown to be consistent with the original, so it is the original in FP32."
+    return "no variant is consistent with the original; this one agrees best."
 
 
 def to_yaml(first, rungs, labels_option, why):

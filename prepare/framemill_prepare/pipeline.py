@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 import onnx
 
-from . import batch_axis, calibration, card, float_head, fused_attention, half_graph, int8, ir, ladder, proof, rectangle, sources, stop, variants
+from . import batch_axis, calibration, card, float_head, fused_attention, half_graph, int8, ir, ladder, proof, rectangle, sources, stop, variants, verdict
 from .errors import PrepareError, refused
 from .journal import file_hash, folder_hash, write_whole
 from .judge import Judge
@@ -187,7 +187,7 @@ class Pipeline:
             return {"bytes": sum((scratch / file).stat().st_size for file in files)}, files
         result = self._step(f"make {variant.name}", text, inputs, work, lambda r: f"{card.megabytes(r['bytes'])} MB")
         self.rows.append({"name": variant.name, "file": variant.file, "size": list(variant.size), "precision": variant.precision, "runtime": variant.runtime,
-                          "bytes": result["bytes"]})
+                          "bytes": result["bytes"], "is_original": variant.precision == "fp32" and variant.size == self.original_size})
 
     def _make_fp32(self, variant, target):
         network = self.networks[variant.size]
@@ -267,20 +267,10 @@ class Pipeline:
             stop.check()  # the program was stopped along with us
             self.console.end("REFUSED", False)
             self._warn(f"{variant.name}: {problem}")
-            row.update(is_consistent=False, verdict="refused", reason=str(problem), agreement=None)
+            row.update(is_consistent=False, is_shown=False, verdict="refused", reason=str(problem), agreement=None)
             return
         row.update(result)
-        row["reason"] = self._reason(variant, result)
-        row["is_consistent"] = not row["reason"]
-        row["verdict"] = "consistent" if row["is_consistent"] else "not consistent"
-        row["agreement"] = ((result.get("footage") or result.get("data")) or {}).get("agreement")
-
-    def _reason(self, variant, result):
-        """Why the variant is not consistent with the original; "" where it is. Degradations are shown and do not decide."""
-        broken = [message for name, each in result.items() if name != "degraded" for message in each["violations"]]
-        if not broken and (variant.precision == "fp16" or variant.is_for_gpu):
-            return self._row(self._fp32(variant.size))["reason"]  # it was compared with that one alone
-        return broken[0] if broken else ""
+        row.update(verdict.of(result, self._row(fp32) if variant.precision != "fp32" else None, variant.precision == "fp16" or variant.is_for_gpu))
 
     def _fill_in(self):
         """AP of FP32 in sizes that were judged on footage: INT8 was held against it on the data."""
@@ -333,8 +323,7 @@ class Pipeline:
         first, rungs = ladder.choose([row for row in self.rows if row["speed"]])
         why, yaml = "", "# Nothing was measured.\n"
         if first:
-            why = ("the fastest variant that is consistent with the original." if first["is_consistent"] else
-                   "no variant is consistent with the original; this one agrees best.")
+            why = ladder.reason(first)
             yaml = ladder.to_yaml(first, rungs, "" if self.detector["are_labels_known"] else self.request["labels"], f"{first['name']}: {why}")
         speeds = [row["speed"] for row in self.rows if row["speed"]]
         load = max((speed["other_load_cores"] for speed in speeds), default=0)

@@ -180,6 +180,21 @@ class EvalTest(FramemillTest):
             spoiled = self.document(model, *arguments, "--against", FLOAT_MODEL, "--conditions", "clean", expect=1)
             self.assertIn("agreement", [each["what"] for each in spoiled["violations"]])
 
+    def test_nothing_to_compare_is_not_consistent(self):
+        empty = self.folder / "empty.mp4"
+        subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=c=gray:size=320x192:rate=10:duration=2", empty], check=True)
+        deaf = spoil(self.folder / "deaf.onnx", class_scale=(0, 0.1))
+        arguments = (deaf, "--data", empty, "--against", FLOAT_MODEL, "--conditions", "clean")
+        done = self.eval(*arguments, expect=1, says=["deaf is not shown to be consistent with line_fp32: 0 sure detections were compared, fewer than 20"])
+        self.assertIn("not shown: 0 sure detections", done.stdout)
+        document = self.document(*arguments, expect=1)
+        self.assertEqual((document["verdict"], document["compared"]), ("not shown", 0))
+        self.assertIsNone(document["conditions"][0]["agreement"]["agreement"])
+        one = ("--data", self.line.pictures[0], "--against", FLOAT_MODEL, "--conditions", "clean")
+        few = self.document(FLOAT_MODEL, *one, expect=1)
+        self.assertTrue(0 < few["compared"] < 20, few["compared"])
+        self.document(FLOAT_MODEL, *one, "--sure-least", few["compared"])
+
     def test_limits_are_settings(self):
         model = spoil(self.folder / "deaf.onnx", class_scale=(2, 0.1))
         self.eval(model, "--data", self.line.folder, "--against", FLOAT_MODEL, "--conditions", "clean", "--ap-loss", "1", "--small-ap-loss", "1",

@@ -186,6 +186,11 @@ int write_out(const EvalReport& report, const EvalRequest& request, const DataSe
       std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   if (!is_written) return say(kFailed, fmt::format("standard output: {}", std::strerror(errno)));
   print_notes(report.evaluation);
+  if (report.evaluation.verdict == Verdict::kNotShown)
+    return say(kFailed,
+               fmt::format("{} is not shown to be consistent with {}: {}; take pictures "
+                           "with more objects, or fewer by --sure-least",
+                           report.model_name(), report.reference_name(), report.not_shown_words()));
   const std::vector<Violation>& violations = report.evaluation.violations;
   if (violations.empty()) return kDone;
   return say(kFailed,

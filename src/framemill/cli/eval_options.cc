@@ -97,6 +97,12 @@ void declare_test(CLI::App& app, EvalRequest& request, Texts& texts) {
   limit("--agreement", limits.agreement, "Agreement of the detections, at least.");
   limit("--part-agreement", limits.part_agreement,
         "The same within each class and size with 20 sure detections.");
+  app.add_option("--sure-least", limits.sure_least,
+                 fmt::format("Sure detections that have to be compared, else nothing is shown. "
+                             "Default: {}.",
+                             limits.sure_least))
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->option_text("N");
   app.add_option("--resamples", request.options.resamples,
                  "Of the bootstrap, at most. Default: 1000.")
       ->check(CLI::Range(10, 100'000))
@@ -128,8 +134,8 @@ void declare(CLI::App& app, EvalRequest& request, Texts& texts) {
   app.footer(
       "\nTable and JSON go to standard output, progress and notes to standard error. SIGINT or\n"
       "SIGTERM stops without a result and exits 1; a second one ends at once.\n"
-      "Exit status: 0 done, and consistent with MODEL2; 1 not consistent, or the work failed;\n"
-      "2 wrong usage, model or labels.\n"
+      "Exit status: 0 done, and consistent with MODEL2; 1 not consistent, not shown to be so by\n"
+      "enough detections, or the work failed; 2 wrong usage, model or labels.\n"
       "docs/eval.md says how to read the figures.");
   declare_models(app, request, texts);
   declare_data(app, request, texts);

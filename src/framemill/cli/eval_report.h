@@ -39,6 +39,8 @@ struct EvalReport {
 
   [[nodiscard]] std::string model_name() const;
   [[nodiscard]] std::string reference_name() const;  ///< empty: none
+  /// Why Verdict::kNotShown: "3 sure detections were compared, fewer than 20".
+  [[nodiscard]] std::string not_shown_words() const;
 };
 
 /// The table for a terminal, at most 100 characters wide: figures by size and class, and, with a

@@ -52,6 +52,8 @@ EvalReport make_report(const std::string& name, bool is_labelled = true) {
     report.context.format = LabelFormat::kYolo;
   }
   e.violations = find_violations("clean", *clean.agreement, clean.loss, e.labels, {});
+  e.verdict = Verdict::kNotConsistent;
+  e.compared = 40;
   e.conditions.push_back(std::move(clean));
   e.score = .35;
   e.worst.push_back({.picture = 3,
@@ -109,6 +111,26 @@ TEST(EvalTable, FitsATerminalAndNamesTheReasons) {
       }
     }
   }
+}
+
+TEST(EvalReport, SaysThatNothingWasShown) {
+  EvalReport report = make_report("x", false);
+  report.evaluation.violations.clear();
+  report.evaluation.verdict = Verdict::kNotShown;
+  report.evaluation.compared = 0;
+  report.evaluation.conditions[0].agreement = AgreementReport{};
+  const char* const words = "0 sure detections were compared, fewer than 20";
+  const std::string table = format_eval_table(report);
+  EXPECT_THAT(table, HasSubstr(std::string("not shown: ") + words));
+  EXPECT_THAT(table, Not(HasSubstr("1.0000")));
+  const std::string page = to_eval_page(report);
+  EXPECT_THAT(page, HasSubstr("class=\"verdict bad\">not shown<"));
+  EXPECT_THAT(page, HasSubstr(words));
+  const Json json = Json::parse(to_eval_json(report));
+  EXPECT_EQ(json["verdict"], "not shown");
+  EXPECT_EQ(json["compared"], 0);
+  for (const char* const figure : {"agreement", "recall", "sure_precision"})
+    EXPECT_EQ(json["conditions"][0]["agreement"][figure], nullptr) << figure;
 }
 
 TEST(EvalPage, ShowsTextsFromOutsideAsThemselves) {

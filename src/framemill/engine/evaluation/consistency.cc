@@ -102,6 +102,22 @@ std::string_view words_of(const std::string& what) {
 
 }  // namespace
 
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kConsistent:
+      return "consistent";
+    case Verdict::kNotConsistent:
+      return "not consistent";
+    case Verdict::kNotShown:
+      break;
+  }
+  return "not shown";
+}
+
+std::int64_t sure_detections(const AgreementCounts& counts) {
+  return std::max(counts.wanted, counts.sure_given);
+}
+
 double PartAgreement::agreement() const { return agreement_of(counts); }
 double AgreementReport::agreement() const { return agreement_of(counts); }
 
@@ -181,8 +197,8 @@ std::vector<Violation> find_violations(const std::string& condition,
                           .value = agreement.agreement(),
                           .limit = limits.agreement});
   const auto check_part = [&](const PartAgreement& part, const char* what, std::string name) {
-    const std::int64_t sure = std::max(part.counts.wanted, part.counts.sure_given);
-    if (sure < limits.part_least || !(part.agreement() < limits.part_agreement)) return;
+    if (sure_detections(part.counts) < limits.part_least) return;
+    if (!(part.agreement() < limits.part_agreement)) return;
     violations.push_back({.condition = condition,
                           .what = what,
                           .part = std::move(name),

@@ -128,6 +128,32 @@ void count_objects(Evaluation& evaluation) {
     evaluation.objects += static_cast<std::int64_t>(each.objects.size());
 }
 
+/// See Evaluation::compared.
+std::int64_t count_compared(const ConditionReport& clean) {
+  const std::int64_t sure = sure_detections(clean.agreement->counts);
+  return clean.reference ? std::max(sure, clean.reference->operating.by_size[0].found) : sure;
+}
+
+/// Sets what the violations and the number of detections say, with a note of the conditions that
+/// leave too few of them to tell.
+void decide(Evaluation& evaluation, const ConsistencyLimits& limits) {
+  evaluation.compared = count_compared(evaluation.conditions.front());
+  const bool is_enough = evaluation.compared >= limits.sure_least;
+  evaluation.verdict = !evaluation.violations.empty() ? Verdict::kNotConsistent
+                       : is_enough                    ? Verdict::kConsistent
+                                                      : Verdict::kNotShown;
+  if (!is_enough) return;
+  std::string few;
+  for (const ConditionReport& each : evaluation.conditions) {
+    const std::int64_t sure = sure_detections(each.agreement->counts);
+    if (sure < limits.sure_least)
+      few += fmt::format("{}{} ({})", few.empty() ? "" : ", ", each.name, sure);
+  }
+  if (!few.empty())
+    evaluation.notes.push_back(
+        fmt::format("too few sure detections to tell agreement by: {}", few));
+}
+
 Failure nothing_to_hold_against(const DataSet& data) {
   return fail(ErrorCode::kInvalidArgument,
               fmt::format("{}: has no labels (YOLO .txt, COCO .json or VOC .xml); name a data set "
@@ -231,6 +257,7 @@ Result<Evaluation> evaluate(const DataSet& data, const std::shared_ptr<const Det
     }
     evaluation.conditions.push_back(std::move(report));
   }
+  if (reference) decide(evaluation, options.limits);
   evaluation.detections = std::move(run->detections[0][0]);
   return evaluation;
 }

@@ -1,6 +1,7 @@
 // The way from files to figures, over a backend that finds the bright area of a picture.
 #include "framemill/engine/evaluation/evaluation.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <gmock/gmock.h>
@@ -20,12 +21,12 @@ using testing::SizeIs;
 
 constexpr Size kSize{640, 384};
 
-/// A dark picture with a bright square at `left`, 64 pixels wide, on the backend's grid.
+/// A dark picture with a bright square at `left`, 64 pixels wide, on the backend's grid; -64: none.
 std::vector<std::uint8_t> picture_with_square(int left) {
   const auto samples = std::make_shared<std::vector<std::uint8_t>>(
       static_cast<std::size_t>(kSize.width) * kSize.height, std::uint8_t{30});
   for (int y = 64; y < 128; ++y) {
-    for (int x = left; x < left + 64; ++x)
+    for (int x = std::max(left, 0); x < left + 64; ++x)
       (*samples)[static_cast<std::size_t>(y) * kSize.width + static_cast<std::size_t>(x)] = 220;
   }
   Picture picture{.format = PixelFormat::kGray, .range = ColorRange::kFull, .size = kSize};
@@ -129,6 +130,35 @@ TEST_F(EvaluationTest, GivesTheSamePicturesToBothModels) {
     EXPECT_EQ(each.loss->by_size[0]->value, 0) << each.name;
   }
   EXPECT_TRUE(evaluation->violations.empty());
+}
+
+TEST_F(EvaluationTest, TooFewDetectionsShowNothing) {
+  const auto with_itself = [&](std::int64_t least, std::size_t pictures) {
+    return evaluate(data(), load({"square"}), load({"square"}), {.pictures_max = pictures},
+                    {.limits = {.sure_least = least}}, clock_);
+  };
+  const auto few = with_itself(20, 0);
+  ASSERT_TRUE(few) << few.error().message();
+  EXPECT_EQ(few->compared, 12);
+  EXPECT_EQ(few->verdict, Verdict::kNotShown);
+  EXPECT_EQ(with_itself(12, 0)->verdict, Verdict::kConsistent);
+  EXPECT_EQ(with_itself(12, 11)->verdict, Verdict::kNotShown);
+
+  // What a limit breaks by is enough to say so.
+  const auto other =
+      evaluate(data(), load({"square", "cat"}), load({"cat", "square"}), {}, {}, clock_);
+  ASSERT_TRUE(other) << other.error().message();
+  EXPECT_EQ(other->verdict, Verdict::kNotConsistent);
+  EXPECT_EQ(evaluate(data(), load({"square"}), nullptr, {}, {}, clock_)->verdict, std::nullopt);
+}
+
+TEST_F(EvaluationTest, EmptyPicturesShowNothing) {
+  fs::remove_all(root_ / "labels");
+  for (int i = 0; i < 12; ++i) write("images/" + name_of(i) + ".jpg", picture_with_square(-64));
+  const auto nothing = evaluate(data(), load({"square"}), load({"square"}), {}, {}, clock_);
+  ASSERT_TRUE(nothing) << nothing.error().message();
+  EXPECT_EQ(nothing->compared, 0);
+  EXPECT_EQ(nothing->verdict, Verdict::kNotShown);
 }
 
 TEST_F(EvaluationTest, LooksAtAPartOfThePicturesEvenlySpread) {
