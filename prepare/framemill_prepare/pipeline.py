@@ -122,13 +122,12 @@ class Pipeline:
         return result
 
     def _gather(self):
-        names = self.request["calibrate"] or [self.request["data"]]
-        found = sources.find_sources(names, "--calibrate" if self.request["calibrate"] else "--data")
+        found = sources.find_sources(self.request["calibrate"]) if self.request["calibrate"] else sources.of_data(self.request)
         files = found.pictures + found.clips
         inputs = {"files": folder_hash(files), "cameras": found.cameras, "count": self.request["pictures"], "split": not self.request["data"]}
 
         def work(scratch):
-            return calibration.gather(names, self.request["pictures"], not self.request["data"], scratch, lambda share, text: self.console.show(text))
+            return calibration.gather(found, self.request["pictures"], not self.request["data"], scratch, lambda share, text: self.console.show(text))
         self.gathered = self._step("calibration", "calibration pictures", inputs, work, lambda r: f"{r['count']} of {r['candidates']}")
         for problem in self.gathered["problems"]:
             self._note(problem)
@@ -138,7 +137,7 @@ class Pipeline:
             self._warn("calibrated on pictures that it is evaluated on, so the figures flatter INT8; name recordings of your cameras by --calibrate")
         self.warning = ""
         if self.request["data"] and self.request["calibrate"]:
-            self.warning = calibration.check_domain(self.gathered["statistics"], self.request["data"])
+            self.warning = calibration.check_domain(self.gathered["statistics"], sources.of_data(self.request))
             if self.warning:
                 self._warn(self.warning)
         self.footage = str(self.out / "footage") if self.gathered["footage"] else ""

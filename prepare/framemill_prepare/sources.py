@@ -32,10 +32,12 @@ class Candidate:
 
 @dataclass
 class Sources:
-    """What the names given stand for."""
+    """What the names given stand for. option: that they were given by."""
     pictures: list = field(default_factory=list)
     clips: list = field(default_factory=list)
     cameras: list = field(default_factory=list)
+    names: list = field(default_factory=list)
+    option: str = "--calibrate"
 
 
 def without_password(url):
@@ -48,7 +50,7 @@ def is_camera(name):
 
 def find_sources(names, option="--calibrate"):
     """Sorts out what each of `names` is. Raises PrepareError where one is nothing of use."""
-    found = Sources()
+    found = Sources(names=list(names), option=option)
     for name in names:
         path = pathlib.Path(name)
         if is_camera(name):
@@ -72,6 +74,12 @@ def find_sources(names, option="--calibrate"):
         else:
             raise refused(f"{option} {name}: is neither a picture, a clip, a camera's URL nor a folder of those")
     return found
+
+
+def of_data(request):
+    """What --data stands for: framemill has found its files, wherever its YAML or annotations say that they lie."""
+    files = request["data_files"]
+    return Sources(pictures=files["pictures"], clips=files["clips"], names=[request["data"]], option="--data")
 
 
 def evenly(items, count):

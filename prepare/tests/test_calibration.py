@@ -99,7 +99,7 @@ class GatherTest(unittest.TestCase):
         return path
 
     def gather(self, names, count, is_split=False):
-        return calibration.gather([str(name) for name in names], count, is_split, self.scratch, lambda share, text: None)
+        return calibration.gather(sources.find_sources([str(name) for name in names]), count, is_split, self.scratch, lambda share, text: None)
 
     def test_frames_of_clips_are_shared_out(self):
         result, files = self.gather([self.clip()], 12)
@@ -120,6 +120,15 @@ class GatherTest(unittest.TestCase):
         self.assertEqual(len(result["footage"]), 10)
         used = {pathlib.Path(name).name for name in result["calibration"]}
         self.assertFalse(used & {name.split("_", 1)[1] for name in result["footage"]})
+
+    def test_files_of_data_lie_where_framemill_found_them(self):
+        place = self.pictures(20)
+        request = {"data": "cfg/mine.yaml", "data_files": {"pictures": sorted(map(str, place.iterdir())) + [str(place / "gone.jpg")], "clips": [], "labels": [], "classes": []}}
+        result, _ = calibration.gather(sources.of_data(request), 8, False, self.scratch, lambda share, text: None)
+        self.assertEqual((result["count"], result["candidates"], result["sources"]), (8, 20, ["cfg/mine.yaml"]))
+        self.assertEqual(calibration.check_domain(result["statistics"], sources.of_data(request)), "")
+        dark = [features.statistics(street(i, light=0.1)) for i in range(20)]
+        self.assertIn("brightness", calibration.check_domain(dark, sources.of_data(request)))
 
     def test_what_cannot_be_read_is_named_and_left_out(self):
         place = self.pictures(10)

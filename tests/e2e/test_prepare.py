@@ -295,6 +295,26 @@ assert any(node.get_type_name() == "FakeQuantize" for node in operations), "noth
         self.prepare("--calibrate", gray, "--data", line.folder, "--out", self.folder / "out", "--sizes", "none", "--precisions", "fp32", "--bench", "off",
                      says=["warning: calibration pictures do not look like the evaluation's: .*saturation"])
 
+    def test_data_in_the_layouts_of_its_makers(self):
+        """A YAML elsewhere alone, and COCO's annotations beside the pictures' folder."""
+        line = LineData(self.folder / "data", every=25)
+        line.write_yolo()
+        config = self.folder / "cfg/mine.yaml"
+        config.parent.mkdir()
+        config.write_text(json.dumps({"path": str(line.folder), "val": "images", "names": NAMES}))
+        options = ["--sizes", "none", "--precisions", "fp32", "--bench", "off", "--json"]
+        alone = json.loads(self.prepare("--data", config, "--out", self.folder / "alone", *options, says=["calibrated on pictures that it is evaluated on"]).stdout)
+        pictures = len(list((line.folder / "images").iterdir()))
+        self.assertEqual((alone["calibration"]["candidates"], alone["variants"][0]["data"]["pictures"]), (pictures, pictures))
+        self.assertTrue(alone["evaluation"]["is_labelled"])
+        coco = self.folder / "coco"
+        (coco / "annotations").mkdir(parents=True)
+        (line.folder / "images").rename(coco / "val2017")
+        (coco / "annotations/instances_val2017.json").write_text(json.dumps(line.coco()))
+        both = json.loads(self.prepare("--calibrate", DEMO_CLIP, "--data", coco / "annotations/instances_val2017.json", "--out", self.folder / "both", *options).stdout)
+        self.assertEqual((both["variants"][0]["data"]["format"], both["variants"][0]["data"]["pictures"]), ("COCO", pictures))
+        self.refused("--data", coco / "annotations", "--format", "voc", says=["--data.*has no VOC labels"])
+
     def test_packages_that_cannot_be_had(self):
         venv = self.folder / "venv"
         arguments = ["--calibrate", DEMO_CLIP, "--out", self.folder / "out"]

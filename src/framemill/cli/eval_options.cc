@@ -161,15 +161,6 @@ Result<std::vector<Degradation>> parse_conditions(const std::string& text, bool 
   return conditions;
 }
 
-Result<std::optional<LabelFormat>> parse_format(const std::string& text) {
-  if (text == "auto") return std::optional<LabelFormat>();
-  if (text == "yolo") return std::optional(LabelFormat::kYolo);
-  if (text == "coco") return std::optional(LabelFormat::kCoco);
-  if (text == "voc") return std::optional(LabelFormat::kVoc);
-  if (text == "none") return std::optional(LabelFormat::kNone);
-  return wrong(fmt::format("--format: {} is none of auto, yolo, coco, voc, none", quote(text)));
-}
-
 Result<void> check_model(const std::string& path) {
   if (Result<void> checked = check_model_path(path); !checked) return checked;
   std::error_code error;
@@ -222,6 +213,15 @@ Result<void> check(EvalRequest& request, const Texts& texts) {
 
 }  // namespace
 
+Result<std::optional<LabelFormat>> parse_label_format(const std::string& text) {
+  if (text == "auto") return std::optional<LabelFormat>();
+  if (text == "yolo") return std::optional(LabelFormat::kYolo);
+  if (text == "coco") return std::optional(LabelFormat::kCoco);
+  if (text == "voc") return std::optional(LabelFormat::kVoc);
+  if (text == "none") return std::optional(LabelFormat::kNone);
+  return wrong(fmt::format("--format: {} is none of auto, yolo, coco, voc, none", quote(text)));
+}
+
 Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args) {
   EvalRequest request;
   Texts texts;
@@ -245,7 +245,7 @@ Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args) {
     request.other->head = texts.other_head;
     request.other->runtime = texts.other_runtime;
   }
-  Result<std::optional<LabelFormat>> format = parse_format(texts.format);
+  Result<std::optional<LabelFormat>> format = parse_label_format(texts.format);
   if (!format) return fail(format.error());
   request.data.format = *format;
   Result<std::vector<Degradation>> conditions =

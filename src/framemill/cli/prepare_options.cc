@@ -13,6 +13,7 @@
 
 #include "framemill/base/replace_file.h"
 #include "framemill/base/url.h"
+#include "framemill/cli/eval_options.h"
 #include "framemill/cli/typed_words.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/vision/degradation.h"
@@ -47,7 +48,8 @@ void declare_inputs(CLI::App& app, PrepareRequest& request) {
                  "pictures or a clip without labels. Without it frames of --calibrate that were "
                  "not chosen are.")
       ->option_text("DIR");
-  app.add_option("--format", request.format, "Of --data: yolo, coco, voc or none.")
+  app.add_option("--format", request.format,
+                 "Of --data: auto, yolo, coco, voc or none. Default: auto.")
       ->option_text("F");
   app.add_option("--split", request.split, "Of a data.yaml: val, test or train.")->option_text("S");
   app.add_option("--labels", request.model.labels,
@@ -191,6 +193,7 @@ Result<void> parse_texts(const Texts& texts, PrepareRequest& request) {
   request.conditions = *std::move(conditions);
   std::erase(request.conditions, "clean");
   request.conditions.insert(request.conditions.begin(), "clean");
+  if (auto format = parse_label_format(request.format); !format) return fail(format.error());
   if (auto done = parse_sizes(texts.sizes, request); !done) return done;
   const auto attention = parse_words("--attention", texts.attention, kAttentions);
   if (!attention) return fail(attention.error());

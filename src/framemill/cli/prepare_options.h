@@ -13,11 +13,11 @@ namespace framemill {
 
 /// What `framemill prepare` was asked for.
 struct PrepareRequest {
-  ModelSettings model;                 ///< path, labels, head
-  std::string out;                     ///< the folder that the set is written to
-  std::string data;                    ///< what variants are evaluated on; empty: footage alone
-  std::vector<std::string> calibrate;  ///< folders, pictures, clips, URLs; may be empty
-  std::string format, split;           ///< of `data`, as `framemill eval` takes them; may be empty
+  ModelSettings model;                     ///< path, labels, head
+  std::string out;                         ///< the folder that the set is written to
+  std::string data;                        ///< what variants are evaluated on; empty: footage alone
+  std::vector<std::string> calibrate;      ///< folders, pictures, clips, URLs; may be empty
+  std::string format = "auto", split;      ///< of `data`, as `framemill eval` takes them
   std::optional<std::vector<Size>> sizes;  ///< besides the exported one; unset: wide ones
   std::vector<std::string> precisions;     ///< of fp16, int8
   std::vector<std::string> forms;          ///< of openvino, onnx

@@ -84,6 +84,7 @@ TEST_F(PrepareOptionsTest, WrongValuesAreNamedWithWhatIsPossible) {
   EXPECT_THAT(problem_of(good_ + "--precisions int4"), HasSubstr("is none of fp16, int8, fp32"));
   EXPECT_THAT(problem_of(good_ + "--forms tflite"), HasSubstr("is none of openvino, onnx"));
   EXPECT_THAT(problem_of(good_ + "--conditions rain"), HasSubstr("is none of clean, low_light"));
+  EXPECT_THAT(problem_of(good_ + "--format xml"), HasSubstr("is none of auto, yolo, coco"));
   EXPECT_THAT(problem_of(good_ + "--attention fp8"), HasSubstr("is none of int8, float"));
   EXPECT_THAT(problem_of(good_ + "--bench long"), HasSubstr("is none of quick, standard, off"));
   EXPECT_THAT(problem_of(good_ + "--pictures 0"), HasSubstr("--help"));

@@ -144,6 +144,7 @@ class DataSetReader {
         const Result<std::string> text = read_whole_file(labels);
         if (!text) return fail(text.error());
         entry.objects = parse_yolo_labels(*text, labels, class_count, problems_);
+        data_.label_files.push_back(labels);
         if (data_.labels_at.empty()) data_.labels_at = folder_of(labels);
       } else if (++without == 1) {
         first_without = entry.name;
@@ -209,6 +210,7 @@ class DataSetReader {
     if (labels->pictures.empty()) return wrong(fmt::format("{}: lists no images", path));
     data_.format = LabelFormat::kCoco;
     data_.labels_at = path;
+    data_.label_files = {path};
     data_.class_names = std::move(labels->class_names);
     data_.category_ids = std::move(labels->category_ids);
     data_.pictures = std::move(labels->pictures);
@@ -290,6 +292,7 @@ class DataSetReader {
         classes.emplace_back(data_.pictures.size(), object.class_name);
       }
       data_.pictures.push_back(std::move(entry));
+      data_.label_files.push_back(path);
       pictures.erase(picture);
     }
     if (data_.pictures.empty() && problems_.empty())

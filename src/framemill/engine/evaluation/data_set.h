@@ -30,8 +30,9 @@ struct DataSet {
   std::vector<std::string> class_names;    ///< may be empty: classes go by number
   std::vector<std::int64_t> category_ids;  ///< of class_names in COCO's result files
   std::vector<LabelledPicture> pictures;
-  std::vector<std::string> clips;  ///< files of video, without labels
-  std::vector<std::string> notes;  ///< what a reader of the figures should know
+  std::vector<std::string> clips;        ///< files of video, without labels
+  std::vector<std::string> label_files;  ///< that objects were read from
+  std::vector<std::string> notes;        ///< what a reader of the figures should know
   [[nodiscard]] bool is_labelled() const { return format != LabelFormat::kNone; }
   /// How many classes: names, or the highest number used + 1.
   [[nodiscard]] std::size_t class_count() const;

@@ -49,6 +49,7 @@ TEST_F(DataSetTest, FindsUltralyticsLayoutWithItsYaml) {
     ASSERT_EQ(data->pictures.size(), 2U);
     EXPECT_EQ(data->pictures[0].id, "a");
     EXPECT_EQ(data->pictures[0].objects.size(), 1U);
+    EXPECT_THAT(data->label_files, ElementsAre(at("labels/val/a.txt"), at("labels/val/b.txt")));
     EXPECT_THAT(data->used_classes(), ElementsAre(false, true));
     EXPECT_THAT(data->notes, testing::IsEmpty());
   }
@@ -117,6 +118,7 @@ TEST_F(DataSetTest, FindsCocoAnnotationsAndTheirPictures) {
   ASSERT_TRUE(data) << data.error().message();
   EXPECT_EQ(data->format, LabelFormat::kCoco);
   EXPECT_EQ(data->pictures[0].path, at("val2017/a.jpg"));
+  EXPECT_THAT(data->label_files, ElementsAre(at("annotations/instances_val2017.json")));
   EXPECT_THAT(data->category_ids, ElementsAre(3));
   put("annotations/instances_train2017.json", kCoco);
   const auto chosen = read();
@@ -155,6 +157,7 @@ TEST_F(DataSetTest, FindsVocAndLeavesOutPicturesWithoutLabels) {
   EXPECT_EQ(data->format, LabelFormat::kVoc);
   EXPECT_THAT(data->class_names, ElementsAre("cat", "dog"));
   ASSERT_EQ(data->pictures.size(), 2U);
+  EXPECT_THAT(data->label_files, ElementsAre(at("Annotations/a.xml"), at("Annotations/b.xml")));
   EXPECT_EQ(data->pictures[0].objects[0].class_id, 1);
   EXPECT_EQ(data->pictures[0].labelled_size, (Size{64, 48}));
   EXPECT_THAT(data->notes, ElementsAre(HasSubstr("1 files of labels have no picture"),
