@@ -1,4 +1,6 @@
 """Which variants are worth deploying: nothing else is both faster and closer to the original."""
+import json
+import re
 
 RUNG_AGREEMENT = 0.80  # a rung below it answers something else than the original does
 
@@ -37,12 +39,17 @@ def reason(first):
     return "no variant is consistent with the original; this one agrees best."
 
 
-def to_yaml(first, rungs, labels_option, why):
-    """What to paste into a configuration; the paths count from the folder of this file."""
-    lines = ["# Written by `framemill prepare`; MODEL_CARD.md has the figures. Paste it into your configuration, with paths that count from its folder.", f"# {why}", "models:",
-             "  objects:", f"    path: {first['file']}"]
-    if labels_option:
-        lines.append(f"    labels: {labels_option}")
+def scalar(text):
+    """`text` as a value in YAML: in quotes where it has more than names usually have, and with $ doubled, since ${NAME} would be a variable."""
+    return text if re.fullmatch(r"[A-Za-z_/.][A-Za-z0-9_/.-]*", text) else json.dumps(text.replace("$", "$$"), ensure_ascii=False)
+
+
+def to_yaml(first, rungs, head, why):
+    """What to paste into a configuration; the paths count from the folder of this file. head: the option that the model was read with; names of classes and the input's style are in the files."""
+    lines = ["# Written by `framemill prepare`; MODEL_CARD.md has the figures. Paste it into your configuration, with paths that count from its folder.", f"# {' '.join(why.split())}",
+             "models:", "  objects:", f"    path: {scalar(first['file'])}"]
+    if head != "auto":
+        lines.append(f"    head: {head}")
     if rungs:
-        lines.append(f"    ladder: [{', '.join(row['file'] for row in rungs)}]")
+        lines.append(f"    ladder: [{', '.join(scalar(row['file']) for row in rungs)}]")
     return "\n".join(lines) + "\n"

@@ -323,7 +323,7 @@ class Pipeline:
         why, yaml = "", "# Nothing was measured.\n"
         if first:
             why = ladder.reason(first)
-            yaml = ladder.to_yaml(first, rungs, "" if self.detector["are_labels_known"] else self.request["labels"], f"{first['name']}: {why}")
+            yaml = ladder.to_yaml(first, rungs, self.request["head_option"], f"{first['name']}: {why}")
         speeds = [row["speed"] for row in self.rows if row["speed"]]
         load = max((speed["other_load_cores"] for speed in speeds), default=0)
         machine = {"cpu": speeds[0]["cpu"] if speeds else "", "cores": os.cpu_count(), "runtime": speeds[0]["runtime"] if speeds else "",

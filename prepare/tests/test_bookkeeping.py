@@ -164,8 +164,14 @@ class LadderTest(unittest.TestCase):
 
     def test_yaml(self):
         first, rungs = ladder.choose(self.ROWS)
-        text = ladder.to_yaml(first, rungs, "coco", "why")
-        self.assertIn("    path: models/wide8.xml\n    labels: coco\n    ladder: [models/small8.xml]\n", text)
+        self.assertIn("    path: models/wide8.xml\n    ladder: [models/small8.xml]\n", ladder.to_yaml(first, rungs, "auto", "why"))
+        self.assertIn("    path: models/wide8.xml\n    head: v8\n", ladder.to_yaml(first, rungs, "v8", "why"))
+
+    def test_names_are_quoted_in_yaml(self):
+        for name in ("models/a.xml", "a-b_640x384.onnx"):
+            self.assertEqual(ladder.scalar(name), name)
+        for name, quoted in (("gate, v2", '"gate, v2"'), ("gate #2", '"gate #2"'), ("${HOME}", '"$${HOME}"'), ('a"b', '"a\\"b"'), ("-a", '"-a"'), ("tür: 1", '"tür: 1"'), ("640", '"640"')):
+            self.assertEqual(ladder.scalar(name), quoted)
 
 
 def evaluated(verdict="consistent", agreement=1.0, compared=50, violations=()):

@@ -189,6 +189,16 @@ kinds = {zeros[node.input[2]].data_type for node in graph.node if node.op_type i
 assert kinds <= {onnx.TensorProto.INT8, onnx.TensorProto.INT32}, kinds
 """, out / "models/line_640x384_int8_qdq.onnx")
 
+    def test_head_and_name_reach_what_is_to_be_pasted(self):
+        model, out = self.folder / "gate, v2 #1 ${HOME}.onnx", self.folder / "set"
+        model.write_bytes(FLOAT_MODEL.read_bytes())
+        self.prepare("--head", "v8", "--calibrate", DEMO_CLIP, "--out", out, "--pictures", "16", "--sizes", "none", "--forms", "onnx", "--precisions", "fp32", model=model)
+        text = (out / "deploy.yaml").read_text()
+        self.assertIn('    path: "models/gate, v2 #1 $${HOME}_640x384_fp32.onnx"\n    head: v8\n', text)
+        site = out / "site.yaml"
+        site.write_text(text + f"cameras:\n  - {{id: line, url: {DEMO_CLIP}, every: 100, policy: full}}\n")
+        self.assertGreater(sum(len(line["detections"]) for line in self.run_engine(site, "--pace", "fast").results), 5)
+
     # Heads that answer with rows.
 
     @unittest.skipUnless((TESTDATA / "models").is_dir(), f"{TESTDATA} is not there")

@@ -153,6 +153,7 @@ Json to_json(const PrepareRequest& request, const std::string& source, const Det
           {"model", request.model.path},
           {"source", source},
           {"labels", request.model.labels},
+          {"head_option", request.model.head},
           {"model_options", model_options},
           {"out", request.out},
           {"data", request.data},
