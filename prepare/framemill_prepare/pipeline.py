@@ -7,9 +7,9 @@ import pathlib
 import numpy as np
 import onnx
 
-from . import batch_axis, calibration, card, float_head, fused_attention, half_graph, int8, ir, ladder, proof, rectangle, sources, stop, variants, verdict
+from . import batch_axis, calibration, card, float_head, fused_attention, half_graph, int8, ir, ladder, proof, rectangle, sources, stop, variants, verdict, weights
 from .errors import PrepareError, refused
-from .journal import file_hash, folder_hash, write_whole
+from .journal import file_hash, folder_hash, hash_of, write_whole
 from .judge import Judge
 from .letterbox import InputStyle, letterbox
 
@@ -40,6 +40,7 @@ class Pipeline:
         float_head.name_nodes(model)
         self.exported = model
         self.source_hash = file_hash(self.request["source"])
+        self.model_hash = weights.model_hash(self.request["source"])
         self.original_size = tuple(self.detector["size"])
         stem = variants.stem_of(pathlib.Path(self.request["source"]).name)
         if "framemill.adapted" in {prop.key for prop in model.metadata_props}:
@@ -67,8 +68,13 @@ class Pipeline:
             sizes.append(size)
         self.variants = variants.plan_variants(stem, sizes, self.request["precisions"], self.request["forms"])
         self.stem = stem
-        self.data_hash = data_hash(self.request["data"])
+        self.data_hash = data_hash(self.request["data_files"])
+        self.judged_by = self.find_judge()
         self.console.total = self._step_count()
+
+    def find_judge(self):
+        """What measures: a program that was built anew may measure otherwise."""
+        return {"program": file_hash(self.request["program"]), "options": self.request["model_options"]}
 
     def _open_batch(self, model):
         """As with_open_batch(), and proven for heads that sort their answers: exporters write those for one picture."""
@@ -174,9 +180,9 @@ class Pipeline:
 
     def _make(self, variant):
         text = f"{variant.size[0]}x{variant.size[1]} {variant.precision} for {'OpenVINO' if variant.runtime == 'openvino' else 'ONNX Runtime'}"
-        inputs = {"model": self.source_hash, "variant": [variant.name, variant.size], "metadata": self.metadata}
+        inputs = {"model": self.model_hash, "variant": [variant.name, variant.size], "metadata": self.metadata, "head": self.detector["head"]}
         if variant.precision == "int8":
-            inputs["calibration"] = [self.gathered["statistics"], self.gathered["calibration"], self.request["attention"]]
+            inputs["calibration"] = [self._contents(self.gathered["calibration"]), self.request["attention"]]
 
         def work(scratch):
             target = scratch / variant.file
@@ -213,6 +219,10 @@ class Pipeline:
             int8.quantize_openvino(source, model, variant.size, inputs, target, self._openvino_metadata(), is_attention_float)
         else:
             save_onnx(int8.quantize_qdq(model, variant.size, inputs, is_attention_float), target)
+
+    def _contents(self, pictures):
+        """Names with what is in them: another recording of the same name gives frames of the same names."""
+        return [[picture, file_hash(picture) if os.path.isabs(picture) else self.journal.hash_of_file("calibration", picture)] for picture in pictures]
 
     def _hashes(self, variant):
         return self.journal.hash_of_file(f"make {variant.name}", variant.file)
@@ -251,8 +261,6 @@ class Pipeline:
     def _evaluate(self, variant):
         row, jobs = self._row(variant), self._jobs(variant)
         fp32 = self._fp32(variant.size)
-        inputs = {"file": self._hashes(variant), "model": self.source_hash, "own": self._hashes(fp32), "jobs": {name: [str(part) for part in job] for name, job in jobs.items()},
-                  "limits": self.request["limits"], "data": self.data_hash, "footage": self.gathered["footage"]}
 
         def work(scratch):
             result = {}
@@ -261,7 +269,7 @@ class Pipeline:
                 result[name] = self.judge.evaluate(self.out / variant.file, reference, data, which, count, variant.runtime, self.request["limits"], options)
             return result, []
         try:
-            result = self._step(f"evaluate {variant.name}", f"evaluating {variant.name}", inputs, work, say_quality)
+            result = self._step(f"evaluate {variant.name}", f"evaluating {variant.name}", self._evaluated_from(variant, jobs), work, say_quality)
         except PrepareError as problem:  # not remembered: the next run tries again
             stop.check()  # the program was stopped along with us
             self.console.end("REFUSED", False)
@@ -270,6 +278,12 @@ class Pipeline:
             return
         row.update(result)
         row.update(verdict.of(result, self._row(fp32) if variant.precision != "fp32" else None, variant.precision == "fp16" or variant.is_for_gpu))
+
+    def _evaluated_from(self, variant, jobs):
+        """All that an evaluation's figures hang on."""
+        return {"file": self._hashes(variant), "model": self.model_hash, "own": self._hashes(self._fp32(variant.size)),
+                "jobs": {name: [str(part) for part in job] for name, job in jobs.items()}, "limits": self.request["limits"], "data": self.data_hash,
+                "footage": self._contents(self.gathered["footage"]), "by": self.judged_by}
 
     def _fill_in(self):
         """AP of FP32 in sizes that were judged on footage: INT8 was held against it on the data."""
@@ -302,7 +316,7 @@ class Pipeline:
         return variant.is_measured and self.request["bench"] != "off"
 
     def _bench_one(self, variant, round_number):
-        inputs = {"file": self._hashes(variant), "machine": self.request["machine"], "bench": self.request["bench"]}
+        inputs = {"file": self._hashes(variant), "machine": self.request["machine"], "bench": self.request["bench"], "by": self.judged_by}
 
         def work(scratch):
             return self.judge.bench(self.out / variant.file, self.request["bench"] == "quick"), []
@@ -340,13 +354,11 @@ class Pipeline:
                 "steps": {"made": self.journal.made, "kept": self.journal.kept}}
 
 
-def data_hash(data):
-    """What tells that the evaluation's pictures or labels changed."""
-    if not data:
+def data_hash(files):
+    """What tells that the evaluation's pictures or labels changed, wherever they lie. files: as framemill found them; None: there are none."""
+    if not files:
         return ""
-    path = pathlib.Path(data)
-    place = path.parent if path.suffix.lower() in (".yaml", ".yml", ".json") else path
-    return folder_hash([path] if place.is_file() else [p for p in place.rglob("*") if p.is_file()])
+    return hash_of([folder_hash(files["pictures"] + files["clips"]), [[file, file_hash(file)] for file in files["labels"]], files["classes"]])
 
 
 def save_onnx(model, path):
