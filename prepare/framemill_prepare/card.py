@@ -62,7 +62,7 @@ def to_markdown(document):
              "## Variants", markdown_table(*quality_table(document)), legend(document)]
     degraded = conditions_table(rows)
     if degraded:
-        parts += ["## In the dark, blurred, noisy", "Agreement with FP32 of the same size, on the same degraded pictures; shown, not judged.", degraded]
+        parts += ["## In the dark, blurred, noisy", f"Agreement with FP32 of the same size, on the same degraded pictures. Below {document['evaluation']['degraded_agreement']:g} in one of them the variant is *clean only*, and not deployed.", degraded]
     reasons = [f"- `{row['name']}` is {row['verdict']}: {row['reason']}" for row in rows if row["reason"]]
     if reasons:
         parts += ["## Why not", "\n".join(reasons)]

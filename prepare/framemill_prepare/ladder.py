@@ -26,8 +26,13 @@ def choose(rows):
         first = original[0] if original else max(measured, key=lambda row: (row["agreement"], row["frames_per_s"]))
     else:
         return None, []
-    rungs = [row for row in pareto(rows) if row["frames_per_s"] > first["frames_per_s"] * 1.1 and row["agreement"] >= RUNG_AGREEMENT and row is not first]
+    rungs = [row for row in pareto(rows) if row["frames_per_s"] > first["frames_per_s"] * 1.1 and least_agreement(row) >= RUNG_AGREEMENT and row is not first]
     return first, rungs
+
+
+def least_agreement(row):
+    """On pictures as they are, and where it was measured on degraded ones."""
+    return min(value for value in (row["agreement"], row.get("degraded_agreement")) if value is not None)
 
 
 def reason(first):

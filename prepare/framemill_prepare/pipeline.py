@@ -277,7 +277,7 @@ class Pipeline:
             row.update(is_consistent=False, is_shown=False, verdict="refused", reason=str(problem), agreement=None)
             return
         row.update(result)
-        row.update(verdict.of(result, self._row(fp32) if variant.precision != "fp32" else None, variant.precision == "fp16" or variant.is_for_gpu))
+        row.update(verdict.of(result, self._row(fp32) if variant.precision != "fp32" else None, variant.precision == "fp16" or variant.is_for_gpu, self.request["degraded_agreement"]))
 
     def _evaluated_from(self, variant, jobs):
         """All that an evaluation's figures hang on."""
@@ -348,7 +348,7 @@ class Pipeline:
                 "source": {"file": pathlib.Path(self.request["source"]).name, "sha256": self.source_hash, "head": self.detector["head"], "size": list(self.original_size),
                            "labels": self.detector["labels"], "batch": self.batch, "license": self.metadata.get("license", "")},
                 "evaluation": {"data": self.request["data"], "is_labelled": any((row.get("data") or {}).get("ap") is not None for row in self.rows),
-                               "footage": len(self.gathered["footage"])},
+                               "footage": len(self.gathered["footage"]), "degraded_agreement": self.request["degraded_agreement"]},
                 "calibration": {**gathered, "warning": self.warning}, "variants": self.rows, "machine": machine, "notes": self.notes,
                 "ladder": {"path": first["file"] if first else "", "why": why, "rungs": [row["file"] for row in rungs], "yaml": yaml},
                 "steps": {"made": self.journal.made, "kept": self.journal.kept}}

@@ -196,7 +196,24 @@ class VerdictTest(unittest.TestCase):
         self.assertEqual(verdict.of({"rounding": evaluated()}, fp32, True)["verdict"], "not shown")
         # The exported size was shown on data, so footage without objects does not matter.
         exported = verdict.of({"data": evaluated()}, None, False)
-        self.assertEqual(verdict.of({"data": evaluated(agreement=0.98), "footage": self.FEW}, exported, False), {"verdict": "consistent", "reason": "", "is_shown": True, "is_consistent": True, "agreement": 0.98})
+        self.assertEqual(verdict.of({"data": evaluated(agreement=0.98), "footage": self.FEW}, exported, False), 
+                         {"verdict": "consistent", "reason": "", "is_shown": True, "is_consistent": True, "agreement": 0.98, "degraded_agreement": None})
+
+    def test_agreement_in_the_dark_has_a_limit_of_its_own(self):
+        fp32 = verdict.of({"footage": evaluated()}, None, False)
+
+        def int8(sure=60, **agreements):
+            degraded = {**evaluated("not consistent", violations=["AP loss"]), "agreements": {"clean": 0.2, **agreements}, "sure": {"clean": 60, **dict.fromkeys(agreements, sure)}}
+            return verdict.of({"footage": evaluated(agreement=0.97), "degraded": degraded}, fp32, False)
+        dark = int8(low_light=0.4, noise=0.99)
+        self.assertEqual((dark["verdict"], dark["is_consistent"], dark["degraded_agreement"]), ("clean only", False, 0.4))
+        self.assertEqual(dark["reason"], "low_light: agreement with FP32 of its size 0.4000 is below 0.8500")
+        self.assertEqual(int8(low_light=0.9, noise=0.99)["verdict"], "consistent")
+        self.assertEqual(int8(low_light=0.4, sure=19)["verdict"], "consistent")  # too few to tell
+        self.assertEqual(int8(low_light=None)["verdict"], "consistent")
+        rows = [row("full", 20, 1.0), {**row("full8", 40, 0.99, False), "degraded_agreement": 0.4}]
+        first, rungs = ladder.choose(rows)
+        self.assertEqual((first["name"], rungs), ("full", []))
 
     def test_what_is_broken_is_told_first(self):
         fp32 = verdict.of({"footage": self.FEW}, None, False)

@@ -130,6 +130,7 @@ class PrepareTest(FramemillTest):
         self.assertEqual(rows["fp32"]["footage"]["agreement"], 1)
         self.assertGreater(rows["int8"]["footage"]["agreement"], 0.97)
         self.assertGreater(rows["int8"]["degraded"]["agreements"]["noise"], 0.9)
+        self.assertEqual(rows["int8"]["degraded_agreement"], rows["int8"]["degraded"]["agreements"]["noise"])
         self.assertLess(rows["int8"]["bytes"], rows["fp32"]["bytes"])
         if not framemill.IS_SLOW_BUILD:
             self.assertGreater(rows["int8"]["speedup"], 1)

@@ -170,6 +170,7 @@ Json to_json(const PrepareRequest& request, const std::string& source, const Det
           {"bench", request.bench},
           {"is_json_wanted", request.is_json_wanted},
           {"limits", request.limits},
+          {"degraded_agreement", request.degraded_agreement},
           {"detector", describe(detector, request)}};
 }
 

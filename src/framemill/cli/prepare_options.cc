@@ -93,6 +93,8 @@ void declare_judgement(CLI::App& app, PrepareRequest& request, Texts& texts) {
   limit("--ap-loss", texts.ap_loss, "AP that a variant may lose. Default: .01.");
   limit("--small-ap-loss", texts.small_ap_loss, "The same of small objects. Default: .02.");
   limit("--agreement", texts.agreement, "Agreement with the original, at least. Default: .97.");
+  limit("--degraded-agreement", request.degraded_agreement,
+        "Agreement of INT8 with FP32 in the dark, blurred or noisy, at least. Default: .85.");
   app.add_option("--bench", request.bench,
                  "quick, standard or off: seconds or a minute or two for each variant; off: no "
                  "speeds and no ladder. Default: quick.")

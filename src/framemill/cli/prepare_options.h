@@ -28,6 +28,7 @@ struct PrepareRequest {
   std::string bench = "quick";  ///< quick, standard or off
   bool is_json_wanted = false;
   std::vector<std::string> limits;  ///< options of `framemill eval` with their values
+  double degraded_agreement = .85;  ///< of INT8 with FP32 on degraded pictures, at least
   std::string venv;                 ///< empty: in framemill's cache folder
   std::string command;              ///< as typed
   bool is_help_wanted = false;
