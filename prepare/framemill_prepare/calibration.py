@@ -6,6 +6,7 @@ import numpy as np
 from . import diversity, domain, features, sources, stop
 from .errors import refused
 from .letterbox import letterbox
+from .split import split
 
 FEW = 16
 FOOTAGE_MAX = 48
@@ -58,7 +59,7 @@ def describe_all(candidates, progress):
 
 
 def gather(found, count, is_split_wanted, scratch, progress):
-    """Step of the journal: (result, files). Frames of clips and cameras are taken in turns, one for calibration, one for judging.
+    """Step of the journal: (result, files). Stretches of clips and cameras are taken in turns, one for calibration, one for judging.
 
     found: sources.Sources; is_split_wanted: pictures of folders are split likewise (there is nothing else to judge by).
     """
@@ -67,10 +68,7 @@ def gather(found, count, is_split_wanted, scratch, progress):
     if not kept:
         said = "; ".join(problems or [f"{name}: cannot be read" for name in broken[:3]])
         raise refused(f"{found.option}: no picture can be read: {said}")
-    from_video = np.array([bool(candidate.packed) for candidate in kept])
-    turns = np.arange(len(kept)) % 2 == 1
-    is_footage = turns & (from_video | is_split_wanted) if len(kept) >= 4 else np.zeros(len(kept), bool)
-    pool, footage = np.flatnonzero(~is_footage), np.flatnonzero(is_footage)
+    pool, footage = split(kept, is_split_wanted)
     weighted = features.weighted(rows[pool])
     chosen = diversity.choose(weighted, count)
     judged = sources.evenly(footage, FOOTAGE_MAX)
