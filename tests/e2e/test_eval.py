@@ -290,6 +290,7 @@ class EvalTest(FramemillTest):
         self.refused(FLOAT_MODEL, "--data", folder, says=["unicorn", "scratch", "--labels"])
         document = self.document(FLOAT_MODEL, "--data", folder, "--classes", "product,dent", "--pictures", "5")
         self.assertEqual({each["label"] for each in document["conditions"][0]["model"]["classes"]} - {"product", "dent"}, set())
+        self.refused(FLOAT_MODEL, "--data", folder, "--classes", "scratch", says=["--classes: the data set has no class \"scratch\"", "unicorn"])
 
     def test_broken_pictures_among_good_ones_are_told_and_left_out(self):
         folder = self.copy_of_line()

@@ -123,6 +123,50 @@ Result<std::vector<bool>> chosen_classes(const std::vector<std::string>& names,
   return is_chosen;
 }
 
+/// Those of the classes that `is_chosen` to which nothing of `map` goes.
+std::vector<std::string> chosen_without(const std::vector<bool>& is_chosen,
+                                        const std::vector<std::string>& labels,
+                                        const std::vector<int>& map) {
+  std::vector<std::string> missing;
+  for (std::size_t id = 0; id < labels.size(); ++id) {
+    if (is_chosen[id] && std::ranges::find(map, static_cast<int>(id)) == map.end())
+      missing.push_back(labels[id]);
+  }
+  return missing;
+}
+
+/// Errors: kInvalidArgument where the data set has none of the chosen classes; a note names those
+/// that it lacks where it has others.
+Result<void> check_chosen(const DataSet& data, const std::vector<std::string>& classes,
+                          const std::vector<bool>& is_chosen, ClassPlan& plan) {
+  const std::vector<std::string> missing =
+      chosen_without(is_chosen, plan.labels, plan.data_to_model);
+  if (missing.empty()) return {};
+  if (missing.size() < classes.size()) {
+    plan.notes.push_back(fmt::format("the data set has no class {}", list_names(missing)));
+    return {};
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("--classes: the data set has no class {}; it has {}", list_names(missing),
+                          list_names(data.class_names)));
+}
+
+Failure no_objects(const DataSet& data, std::size_t pictures) {
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("{}: none of its {} pictures has an object that is looked at, so there "
+                          "is no average precision; --format none with --against compares two "
+                          "models without labels",
+                          data.path, pictures));
+}
+
+bool has_objects(const DataSet& data, const ClassPlan& plan) {
+  return std::ranges::any_of(data.pictures, [&plan](const LabelledPicture& picture) {
+    return std::ranges::any_of(picture.objects, [&plan](const LabelledObject& object) {
+      return mapped(plan.data_to_model, object.class_id) >= 0;
+    });
+  });
+}
+
 void count_objects(Evaluation& evaluation) {
   for (const SeenPicture& each : evaluation.pictures)
     evaluation.objects += static_cast<std::int64_t>(each.objects.size());
@@ -186,6 +230,15 @@ Result<ClassPlan> plan_classes(const DataSet& data, const std::vector<std::strin
       if (id >= 0 && !(*is_chosen)[static_cast<std::size_t>(id)]) id = -1;
       if (id >= 0) plan.is_judged[static_cast<std::size_t>(id)] = true;
     }
+    if (!classes.empty()) {
+      if (Result<void> done = check_chosen(data, classes, *is_chosen, plan); !done)
+        return fail(done.error());
+    }
+    if (!has_objects(data, plan)) {
+      if (reference_labels == nullptr) return no_objects(data, data.pictures.size());
+      plan.notes.emplace_back(
+          "no picture has a labelled object that is looked at, so agreement alone decides");
+    }
     const auto unjudged = static_cast<std::size_t>(std::ranges::count(plan.is_judged, false));
     if (classes.empty() && unjudged > 0 && !has_no_names(model_labels))
       plan.notes.push_back(fmt::format(
@@ -200,6 +253,12 @@ Result<ClassPlan> plan_classes(const DataSet& data, const std::vector<std::strin
   if (!map) return fail(map.error());
   if (!map->note.empty()) plan.notes.push_back(map->note);
   plan.reference_to_model = std::move(map->to_model);
+  const std::vector<std::string> missing =
+      chosen_without(*is_chosen, model_labels, plan.reference_to_model);
+  if (!classes.empty() && !missing.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--classes: {} has no class {}; it has {}", reference_name,
+                            list_names(missing), list_names(*reference_labels)));
   return plan;
 }
 
@@ -241,6 +300,8 @@ Result<Evaluation> evaluate(const DataSet& data, const std::shared_ptr<const Det
   evaluation.pictures = std::move(run->pictures);
   for (SeenPicture& each : evaluation.pictures) each.objects = select_objects(each.objects, plan);
   count_objects(evaluation);
+  if (data.is_labelled() && !reference && evaluation.objects == 0)
+    return no_objects(data, evaluation.pictures.size());
   evaluation.broken = run->broken;
   evaluation.problems = std::move(run->problems);
   evaluation.worst = worst.take();

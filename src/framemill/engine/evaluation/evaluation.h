@@ -92,7 +92,8 @@ struct ClassPlan {
 };
 
 /// `reference`: labels of the other model; null: none. Errors: those of map_classes();
-/// kInvalidArgument for a name in `classes` that is none of the model's.
+/// kInvalidArgument for a name in `classes` that is none of the model's or the reference's, where
+/// the data set has none of `classes`, and without a reference where no object is left to find.
 [[nodiscard]] Result<ClassPlan> plan_classes(const DataSet& data,
                                              const std::vector<std::string>& model_labels,
                                              const std::string& model_name,

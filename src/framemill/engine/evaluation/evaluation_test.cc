@@ -186,6 +186,35 @@ TEST_F(EvaluationTest, StopsWhereAsked) {
   EXPECT_EQ(evaluation.error().code(), ErrorCode::kCancelled);
 }
 
+TEST_F(EvaluationTest, RefusesClassesThatTheOtherSideLacks) {
+  root_.write("data.yaml", "names: [square, human]\n");
+  const auto message = [&](const std::vector<std::string>& labels, std::vector<std::string> classes,
+                           const std::vector<std::string>* reference = nullptr) {
+    const auto plan = plan_classes(data(), labels, "m", reference, "other", classes);
+    return plan ? "none: " + (plan->notes.empty() ? "" : plan->notes[0]) : plan.error().message();
+  };
+  EXPECT_THAT(message({"square", "person"}, {"person"}),
+              HasSubstr("--classes: the data set has no class \"person\"; it has \"square\""));
+  EXPECT_EQ(message({"square", "person"}, {"person", "square"}),
+            "none: the data set has no class \"person\"");
+  const std::vector<std::string> other{"person", "cat"};
+  EXPECT_THAT(message({"square", "person"}, {"square"}, &other),
+              HasSubstr("--classes: other has no class \"square\"; it has \"person\", \"cat\""));
+  // The data set has the class, and no object of it.
+  EXPECT_THAT(message({"square", "human"}, {"human"}), HasSubstr("none of its 12 pictures has"));
+}
+
+TEST_F(EvaluationTest, RefusesLabelsWithoutAnObject) {
+  for (int i = 0; i < 12; ++i) root_.write("labels/" + name_of(i) + ".txt", "");
+  const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
+  ASSERT_FALSE(evaluation);
+  EXPECT_EQ(evaluation.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(evaluation.error().message(), HasSubstr("no average precision"));
+  const auto compared = evaluate(data(), load({"square"}), load({"square"}), {}, {}, clock_);
+  ASSERT_TRUE(compared) << compared.error().message();
+  EXPECT_THAT(compared->notes, testing::Contains(HasSubstr("agreement alone decides")));
+}
+
 TEST_F(EvaluationTest, RefusesToJudgeAgainstNothing) {
   fs::remove_all(root_ / "labels");
   const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
