@@ -134,6 +134,7 @@ Result<EvalReport> Evaluator::run() {
   context.environment = read_environment();
   context.data_path = data_.path;
   context.labels_at = data_.labels_at;
+  context.split = data_.split;
   context.format = data_.format;
   context.options = request_.options;
   const Size size = evaluation->pictures.empty() ? Size{640, 360} : evaluation->pictures[0].size;

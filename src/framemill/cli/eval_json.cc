@@ -209,6 +209,7 @@ std::string to_eval_json(const EvalReport& report) {
   json["data"] = {{"path", context.data_path},
                   {"format", to_string(context.format)},
                   {"labels", context.labels_at.empty() ? Json(nullptr) : Json(context.labels_at)},
+                  {"split", context.split.empty() ? Json(nullptr) : Json(context.split)},
                   {"pictures", evaluation.pictures.size()},
                   {"broken", evaluation.broken},
                   {"objects", evaluation.objects}};

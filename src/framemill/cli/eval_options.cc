@@ -69,7 +69,8 @@ void declare_data(CLI::App& app, EvalRequest& request, Texts& texts) {
   app.add_option("--format", texts.format, "auto, yolo, coco, voc or none. Default: auto.")
       ->option_text("F");
   app.add_option("--split", request.data.split,
-                 "Of a data.yaml: val, test or train. Default: the first of these.")
+                 "Of a data.yaml, folder or VOC's lists: val, test or train. Default: the first "
+                 "of these.")
       ->option_text("S");
   app.add_option("--classes", texts.classes, "Only these, as in person,car. Default: all.")
       ->option_text("LIST");

@@ -515,6 +515,7 @@ class Page {
     write_definition("data",
                      fmt::format("{}, {} labels {}", escape_html(context.data_path),
                                  to_string(context.format), escape_html(context.labels_at)));
+    if (!context.split.empty()) write_definition("split", escape_html(context.split));
     const Environment& machine = context.environment;
     write_definition("machine", escape_html(fmt::format("{}, {} cores, {}", machine.cpu_model,
                                                         machine.cpu_count, machine.kernel)));

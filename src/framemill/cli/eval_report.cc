@@ -59,6 +59,7 @@ class Table {
       add(", {} objects, {} labels", e_.objects, to_string(r_.context.format));
     else
       add(" without labels");
+    if (!r_.context.split.empty()) add(", split {}", r_.context.split);
     if (e_.broken > 0) add("; {} could not be read", e_.broken);
     out_ += "\n";
   }

@@ -28,6 +28,7 @@ struct EvalContext {
   std::optional<EvaluatedModel> reference;  ///< with --against
   std::string results_path;                 ///< of detections made elsewhere
   std::string data_path, labels_at;
+  std::string split;  ///< empty: there are none
   LabelFormat format = LabelFormat::kNone;
   EvaluationOptions options;
 };

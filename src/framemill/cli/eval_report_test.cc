@@ -69,6 +69,7 @@ EvalReport make_report(const std::string& name, bool is_labelled = true) {
   e.problems = {"broken " + name};
   report.context.command = "framemill eval " + name;
   report.context.data_path = name;
+  report.context.split = "val " + name;
   report.context.model =
       EvaluatedModel{.facts = {.name = "model " + name}, .speed = {10, 12, 90, 1}};
   report.context.reference = EvaluatedModel{.facts = {.name = "other " + name}};
@@ -91,6 +92,7 @@ TEST(EvalJson, SaysWhatWasFound) {
   EXPECT_EQ(clean["model"]["classes"][1]["recall"], 0);
   EXPECT_EQ(clean["agreement"]["recall"], .5);
   EXPECT_EQ(json["violations"][0]["what"], "ap_loss");
+  EXPECT_EQ(json["data"]["split"], "val x");
   EXPECT_EQ(json["problems"][0], "broken x");
   EXPECT_EQ(to_eval_json(report), to_eval_json(make_report("x")));
 }

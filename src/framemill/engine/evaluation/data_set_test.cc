@@ -31,6 +31,10 @@ class DataSetTest : public testing::Test {
 };
 
 constexpr const char* kLine = "1 0.5 0.5 0.2 0.2\n";
+constexpr const char* kCoco =
+    R"({"images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}],
+        "categories": [{"id": 3, "name": "cat"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4]}]})";
 
 TEST_F(DataSetTest, FindsUltralyticsLayoutWithItsYaml) {
   put("data.yaml",
@@ -53,12 +57,51 @@ TEST_F(DataSetTest, FindsUltralyticsLayoutWithItsYaml) {
     EXPECT_THAT(data->used_classes(), ElementsAre(false, true));
     EXPECT_THAT(data->notes, testing::IsEmpty());
   }
+  EXPECT_EQ(read()->split, "val");
   const auto train = read("data.yaml", std::nullopt, "train");
   ASSERT_TRUE(train);
   EXPECT_EQ(train->pictures[0].id, "x");
+  EXPECT_EQ(train->split, "train");
   const auto test = read("data.yaml", std::nullopt, "test");
   ASSERT_FALSE(test);
   EXPECT_THAT(test.error().message(), HasSubstr("names no test"));
+}
+
+TEST_F(DataSetTest, TakesAllPartsOfASplit) {
+  put("data.yaml", "val: [day/images, ../night/images, more.txt]\nnames: [cat, dog]\n");
+  for (const char* const part : {"day", "night", "other"}) {
+    put(std::string(part) + "/images/" + part + ".jpg");
+    put(std::string(part) + "/labels/" + part + ".txt", kLine);
+  }
+  put("more.txt", "other/images/other.jpg\n./day/images/day.jpg\n");
+  for (const char* const name : {"", "data.yaml"}) {
+    const auto data = read(name);
+    ASSERT_TRUE(data) << data.error().message();
+    std::vector<std::string> ids;
+    for (const LabelledPicture& each : data->pictures) ids.push_back(each.id);
+    EXPECT_THAT(ids, ElementsAre("day", "night", "other"));
+  }
+}
+
+TEST_F(DataSetTest, TakesNoOtherSplitForOneThatIsNotThere) {
+  put("data.yaml", "train: images/train\nval: pictures/val\nnames: [cat, dog]\n");
+  put("images/train/x.jpg");
+  put("labels/train/x.txt", kLine);
+  for (const char* const name : {"", "data.yaml"}) {
+    const auto data = read(name);
+    ASSERT_FALSE(data) << name;
+    EXPECT_THAT(data.error().message(), HasSubstr("val: pictures/val: there is no such folder"));
+    EXPECT_TRUE(read(name, std::nullopt, "train")) << name;
+  }
+  put("annotations/instances_val2017.json", kCoco);  // the YAML of a trainer beside COCO's labels
+  put("val2017/a.jpg");
+  EXPECT_EQ(read()->format, LabelFormat::kCoco);
+  put("images/val/a.jpg");  // the same split elsewhere
+  put("labels/val/a.txt", kLine);
+  const auto data = read();
+  ASSERT_TRUE(data) << data.error().message();
+  EXPECT_EQ(data->pictures[0].id, "a");
+  EXPECT_THAT(data->notes, ElementsAre(HasSubstr("there is no such folder; ")));
 }
 
 TEST_F(DataSetTest, TakesNamesFromOneFolderUp) {
@@ -104,11 +147,6 @@ TEST_F(DataSetTest, NamesEveryBrokenLineWithFileAndLine) {
   EXPECT_THAT(data.error().message(), HasSubstr("labels/a.txt:2: 3 values"));
   EXPECT_THAT(data.error().message(), HasSubstr("labels/b.txt:1: \"7\" lies outside"));
 }
-
-constexpr const char* kCoco =
-    R"({"images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}],
-        "categories": [{"id": 3, "name": "cat"}],
-        "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4]}]})";
 
 TEST_F(DataSetTest, FindsCocoAnnotationsAndTheirPictures) {
   put("annotations/instances_val2017.json", kCoco);
@@ -162,6 +200,29 @@ TEST_F(DataSetTest, FindsVocAndLeavesOutPicturesWithoutLabels) {
   EXPECT_EQ(data->pictures[0].labelled_size, (Size{64, 48}));
   EXPECT_THAT(data->notes, ElementsAre(HasSubstr("1 files of labels have no picture"),
                                        HasSubstr("1 pictures have no labels and are left out")));
+}
+
+TEST_F(DataSetTest, TakesThePicturesThatVocListsForTheSplit) {
+  for (const char* const name : {"a", "b", "c"}) {
+    put(std::string("Annotations/") + name + ".xml", voc("dog"));
+    put(std::string("JPEGImages/") + name + ".jpg");
+  }
+  const auto ids_of = [&](const std::string& split) {
+    std::string ids;
+    const auto data = read("", std::nullopt, split);
+    EXPECT_TRUE(data) << data.error().message();
+    for (const LabelledPicture& each : data->pictures) ids += each.id;
+    return ids;
+  };
+  EXPECT_EQ(ids_of(""), "abc");
+  EXPECT_THAT(read("", std::nullopt, "test").error().message(),
+              HasSubstr("has no list test.txt for --split test"));
+  put("ImageSets/Main/val.txt", "b\n");
+  put("ImageSets/Main/test.txt", "a\r\nc  -1\n");
+  EXPECT_EQ(ids_of(""), "b");
+  EXPECT_EQ(ids_of("test"), "ac");
+  EXPECT_EQ(read()->split, "val");
+  EXPECT_THAT(read()->notes, ElementsAre(HasSubstr("1 pictures of ImageSets/Main/val.txt")));
 }
 
 TEST_F(DataSetTest, PrefersYoloAndTellsOfTheOthers) {
