@@ -32,10 +32,29 @@ class DataSetReader {
   Result<DataSet> read() {
     if (Result<void> done = dispatch(); !done) return fail(done.error());
     if (!problems_.empty()) return fail(problems_.error());
+    if (data_.format != LabelFormat::kCoco) tell_apart();
     return std::move(data_);
   }
 
  private:
+  /// Results go by id: where stems are not unique, such as those of frames of several cameras, the
+  /// path without its ending is one, and with it where even that stands twice.
+  void tell_apart() {
+    std::map<std::string, int> stems, names;
+    const auto without_ending = [](const std::string& name) {
+      return fs::path(name).replace_extension().string();
+    };
+    for (const LabelledPicture& each : data_.pictures) {
+      ++stems[each.id];
+      ++names[without_ending(each.name)];
+    }
+    for (LabelledPicture& each : data_.pictures) {
+      if (stems[each.id] == 1) continue;
+      std::string name = without_ending(each.name);
+      each.id = names[name] == 1 ? std::move(name) : each.name;
+    }
+  }
+
   [[nodiscard]] bool may_be(LabelFormat format) const {
     return !query_.format || *query_.format == format;
   }

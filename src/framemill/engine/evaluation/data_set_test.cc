@@ -136,6 +136,20 @@ TEST_F(DataSetTest, FindsLabelsBesidePicturesAndClassesTxt) {
               ElementsAre(HasSubstr("1 of 2 pictures have no file of labels, such as b.jpg")));
 }
 
+TEST_F(DataSetTest, TellsPicturesOfOneNameApart) {
+  for (const char* const name : {"cam1/0001", "cam2/0001", "cam2/0002"}) {
+    put("images/" + std::string(name) + ".jpg");
+    put("labels/" + std::string(name) + ".txt", kLine);
+  }
+  put("images/cam2/0001.png");
+  const auto data = read();
+  ASSERT_TRUE(data) << data.error().message();
+  std::vector<std::string> ids;
+  for (const LabelledPicture& each : data->pictures) ids.push_back(each.id);
+  EXPECT_THAT(
+      ids, ElementsAre("images/cam1/0001", "images/cam2/0001.jpg", "images/cam2/0001.png", "0002"));
+}
+
 TEST_F(DataSetTest, NamesEveryBrokenLineWithFileAndLine) {
   put("images/a.jpg");
   put("images/b.jpg");

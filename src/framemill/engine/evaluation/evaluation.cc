@@ -362,9 +362,11 @@ Result<Evaluation> evaluate_results(const DataSet& data, const std::string& resu
     const CocoResult& each = (*results)[i];
     const auto place = places.find(each.picture_id);
     if (place == places.end())
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: [{}].image_id: {} is no picture of {}", results_path, i,
-                              each.picture_id, data.path));
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{}: [{}].image_id: {} is no picture of {}, whose pictures are "
+                      "called like {}",
+                      results_path, i, each.picture_id, data.path, data.pictures.front().id));
     int class_id = static_cast<int>(std::clamp<std::int64_t>(each.category_id, -1, 1'000'000));
     if (!data.category_ids.empty()) {
       const auto found = std::ranges::find(data.category_ids, each.category_id);

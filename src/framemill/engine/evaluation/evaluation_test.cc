@@ -222,6 +222,28 @@ TEST_F(EvaluationTest, RefusesToJudgeAgainstNothing) {
   EXPECT_THAT(evaluation.error().message(), HasSubstr("has no labels"));
 }
 
+TEST_F(EvaluationTest, ResultsOfPicturesOfOneNameStayApart) {
+  for (const char* const camera : {"one", "two"}) {
+    const int left = camera[0] == 'o' ? 0 : 320;
+    write(std::string("images/") + camera + "/0001.jpg", picture_with_square(left));
+    root_.write(std::string("labels/") + camera + "/0001.txt",
+                "0 " + std::to_string((left + 32.0) / kSize.width) + " 0.25 0.1 0.1666667\n");
+  }
+  const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
+  ASSERT_TRUE(evaluation) << evaluation.error().message();
+  const auto again = evaluate_results(
+      data(), root_.write("results.json", to_coco_results(*evaluation, data())), {});
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(again->conditions[0].model->operating.by_size[0].found, 14);
+  const auto plain = evaluate_results(
+      data(),
+      root_.write("plain.json",
+                  R"([{"image_id": "0001", "category_id": 0, "bbox": [1, 2, 3, 4], "score": 1}])"),
+      {});
+  ASSERT_FALSE(plain);
+  EXPECT_THAT(plain.error().message(), HasSubstr("0001 is no picture of"));
+}
+
 TEST_F(EvaluationTest, CanBeHandedOnAsResultsAndJudgedAgain) {
   const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
   ASSERT_TRUE(evaluation);

@@ -21,7 +21,7 @@ struct LabelledObject {
 struct LabelledPicture {
   std::string path;  ///< of the file
   std::string name;  ///< for people: relative to the data set
-  std::string id;    ///< what COCO's result files call it: digits for a number, else a text
+  std::string id;    ///< what COCO's result files call it, unique: digits for a number, else a text
   /// What the objects' boxes are measured in: a picture of this size. {1, 1}: shares of the sides.
   Size labelled_size{1, 1};
   std::vector<LabelledObject> objects;

@@ -223,7 +223,6 @@ std::vector<std::string> pictures_at(const YoloPlace& place) {
         pictures.push_back(join_path(folder_of(from), line));
     }
   }
-  if (place.pictures.size() < 2) return pictures;
   std::ranges::sort(pictures);
   pictures.erase(std::ranges::unique(pictures).begin(), pictures.end());
   return pictures;
