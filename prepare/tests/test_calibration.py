@@ -5,12 +5,12 @@ import unittest
 
 import packages
 
-packages.need("numpy", "cv2")
+packages.need("numpy", "cv2", "onnx")
 
 import cv2
 import numpy as np
 
-from framemill_prepare import calibration, diversity, domain, features, sources, split
+from framemill_prepare import calibration, diversity, domain, features, int8, sources, split
 from framemill_prepare.errors import PrepareError
 from framemill_prepare.letterbox import InputStyle, letterbox
 
@@ -96,6 +96,17 @@ class SplitTest(unittest.TestCase):
                 self.assertEqual(len(taken), count)
                 self.assertTrue(taken[0] <= total / count and taken[-1] >= total - 1 - 2 * total / count, (total, told, taken))
                 self.assertLessEqual(max(np.diff(taken)), 2.1 * total / count + 1, (total, told, taken))
+
+
+class QdqTest(unittest.TestCase):
+    def test_its_fewer_pictures_have_a_quarter_of_the_common_too(self):
+        rows = np.random.default_rng(0).random((1000, 8))
+        chosen = diversity.choose(rows, 200)
+        common = set(chosen[-50:])
+        few = int8.few_of(chosen)
+        self.assertEqual((len(few), len(set(few))), (96, 96))
+        self.assertTrue(22 <= len(common & set(few)) <= 26)
+        self.assertEqual(int8.few_of([1, 2, 3]), [1, 2, 3])
 
 
 class DomainTest(unittest.TestCase):
