@@ -36,7 +36,8 @@ class AgreementSums {
       overlaps_.push_back(match.overlap);
     }
     add_parts(reference, find_missed(reference, given, thresholds), thresholds.hi, &kReferenceSide);
-    add_parts(given, find_unconfirmed(reference, given, thresholds), thresholds.hi, &kGivenSide);
+    add_parts(with_boxes_of(reference, given, thresholds),
+              find_unconfirmed(reference, given, thresholds), thresholds.hi, &kGivenSide);
   }
 
   AgreementReport finish() {
@@ -60,6 +61,19 @@ class AgreementSums {
   };
   static constexpr Side kReferenceSide{&AgreementCounts::found, &AgreementCounts::wanted};
   static constexpr Side kGivenSide{&AgreementCounts::sure_right, &AgreementCounts::sure_given};
+
+  /// `given`, the sure ones with the box of the reference that confirms them: a pair is of one size
+  /// on both sides, also where one box is a pixel larger.
+  static std::vector<Detection> with_boxes_of(std::span<const Detection> reference,
+                                              std::span<const Detection> given,
+                                              const AgreementThresholds& thresholds) {
+    std::vector<Detection> moved(given.begin(), given.end());
+    AgreementThresholds confirmed = thresholds;
+    confirmed.lo = thresholds.base;
+    for (const DetectionMatch& match : find_matches(given, reference, confirmed))
+      moved[match.reference].box = reference[match.given].box;
+    return moved;
+  }
 
   /// Counts the sure ones of `detections` under their class and size; `bad`: places of those
   /// without a partner, ascending.
