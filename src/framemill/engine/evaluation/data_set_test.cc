@@ -279,11 +279,13 @@ TEST_F(DataSetTest, RefusesWhatHoldsNothing) {
 }
 
 TEST(ScaleObjects, GivesPixelsOfThePicture) {
-  LabelledPicture picture{.labelled_size = {200, 100},
-                          .objects = {{.box = {20, 10, 40, 30}, .area = 400}}};
+  LabelledPicture picture{
+      .labelled_size = {200, 100},
+      .objects = {{.box = {20, 10, 40, 30}, .area = 400, .exact = ExactBox{20, 10, 20, 20}}}};
   const auto objects = scale_objects(picture, {400, 400});
   EXPECT_EQ(objects[0].box, (Box{40, 40, 80, 120}));
   EXPECT_EQ(objects[0].area, 400 * 2 * 4);
+  EXPECT_EQ(objects[0].exact, (ExactBox{40, 40, 40, 80}));
 }
 
 TEST(MapClasses, GoesByName) {

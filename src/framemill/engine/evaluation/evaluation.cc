@@ -26,10 +26,11 @@ int mapped(const std::vector<int>& map, int class_id) {
 }
 
 /// Those of the classes that `is_wanted`, in the model's numbers.
-std::vector<Detection> select(const std::vector<Detection>& detections, const std::vector<int>* map,
-                              const std::vector<bool>& is_wanted) {
-  std::vector<Detection> kept;
-  for (Detection each : detections) {
+template <typename Found>
+std::vector<Found> select(const std::vector<Found>& detections, const std::vector<int>* map,
+                          const std::vector<bool>& is_wanted) {
+  std::vector<Found> kept;
+  for (Found each : detections) {
     if (map != nullptr) each.class_id = mapped(*map, each.class_id);
     const auto id = static_cast<std::size_t>(each.class_id);
     if (each.class_id >= 0 && id < is_wanted.size() && is_wanted[id]) kept.push_back(each);
@@ -37,10 +38,12 @@ std::vector<Detection> select(const std::vector<Detection>& detections, const st
   return kept;
 }
 
-Pictures select_all(const Pictures& pictures, const std::vector<int>* map,
-                    const std::vector<bool>& is_wanted) {
-  Pictures kept;
-  for (const std::vector<Detection>& each : pictures) kept.push_back(select(each, map, is_wanted));
+template <typename Found>
+std::vector<std::vector<Found>> select_all(const std::vector<std::vector<Found>>& pictures,
+                                           const std::vector<int>* map,
+                                           const std::vector<bool>& is_wanted) {
+  std::vector<std::vector<Found>> kept;
+  for (const std::vector<Found>& each : pictures) kept.push_back(select(each, map, is_wanted));
   return kept;
 }
 
@@ -93,8 +96,19 @@ class Judge {
     return report;
   }
 
+  /// The same for detections made elsewhere.
+  ConditionReport report(std::string name, const std::vector<SeenPicture>& pictures,
+                         const std::vector<std::vector<ExactDetection>>& found,
+                         double score) const {
+    const MatchTable table = match(pictures, found, false);
+    return {
+        .name = std::move(name),
+        .model = judge(table, resample_quality(table, options_.resamples, options_.seed), score)};
+  }
+
  private:
-  [[nodiscard]] MatchTable match(const std::vector<SeenPicture>& pictures, const Pictures& found,
+  template <typename Found>
+  [[nodiscard]] MatchTable match(const std::vector<SeenPicture>& pictures, const Found& found,
                                  bool is_reference) const {
     std::vector<std::vector<LabelledObject>> objects;
     for (const SeenPicture& each : pictures) objects.push_back(each.objects);
@@ -357,7 +371,7 @@ Result<Evaluation> evaluate_results(const DataSet& data, const std::string& resu
                                    .objects = select_objects(scale_objects(picture, size), *plan)});
   }
   count_objects(evaluation);
-  evaluation.detections.resize(evaluation.pictures.size());
+  std::vector<std::vector<ExactDetection>> found_there(evaluation.pictures.size());
   for (std::size_t i = 0; i < results->size(); ++i) {
     const CocoResult& each = (*results)[i];
     const auto place = places.find(each.picture_id);
@@ -378,13 +392,19 @@ Result<Evaluation> evaluate_results(const DataSet& data, const std::string& resu
       return fail(ErrorCode::kInvalidArgument,
                   fmt::format("{}: [{}].category_id: {} is no class of {}", results_path, i,
                               each.category_id, data.path));
-    Detection detection = each.detection;
+    ExactDetection& detection = found_there[place->second].emplace_back(each.detection);
     detection.class_id = class_id;
-    evaluation.detections[place->second].push_back(detection);
   }
   evaluation.conditions.push_back(
       Judge(*plan, options, true)
-          .report("clean", evaluation.pictures, {evaluation.detections}, evaluation.score));
+          .report("clean", evaluation.pictures, found_there, evaluation.score));
+  for (const std::vector<ExactDetection>& picture : found_there) {
+    std::vector<Detection>& plain = evaluation.detections.emplace_back();
+    for (const ExactDetection& each : picture)
+      plain.push_back({.class_id = each.class_id,
+                       .score = static_cast<float>(each.score),
+                       .box = to_box(each.box)});
+  }
   return evaluation;
 }
 
