@@ -85,7 +85,7 @@ def legend(document):
         else:
             lines.append(f"**AP, AP loss, small, against original**: on `{data['data']}`{labels}: what size and precision cost together.")
     if data["footage"]:
-        lines.append(f"**Against original, footage**: on {data['footage']} frames of what was named for calibration, none of which it was calibrated on: what size and precision cost together.")
+        lines.append(f"**Against original, footage**: on {data['footage']} frames of what was named for calibration, from other stretches of it than it was calibrated on: what size and precision cost together.")
     lines.append("**FP16** differs from FP32 by rounding, and was compared with it on few pictures. On a CPU it is as fast as FP32 and half as large; files for ONNX Runtime are for GPUs, and "
                  "not measured here.")
     lines.append("**frames/s, speed**: `framemill bench` on this machine, and as a multiple of the FP32 model of the exported size in the same run.")

@@ -32,6 +32,7 @@ struct Texts {
   std::string sizes = "wide", precisions = "fp16,int8", forms = "openvino,onnx";
   std::string conditions, attention = "int8";
   double ap_loss = -1, small_ap_loss = -1, agreement = -1;
+  int sure_least = 0;
 };
 
 void declare_inputs(CLI::App& app, PrepareRequest& request) {
@@ -95,6 +96,11 @@ void declare_judgement(CLI::App& app, PrepareRequest& request, Texts& texts) {
   limit("--agreement", texts.agreement, "Agreement with the original, at least. Default: .97.");
   limit("--degraded-agreement", request.degraded_agreement,
         "Agreement of INT8 with FP32 in the dark, blurred or noisy, at least. Default: .85.");
+  app.add_option("--sure-least", texts.sure_least,
+                 "Sure detections that have to be compared, else a variant is not shown to agree. "
+                 "Default: 20.")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->option_text("N");
   app.add_option("--bench", request.bench,
                  "quick, standard or off: seconds or a minute or two for each variant; off: no "
                  "speeds and no ladder. Default: quick.")
@@ -207,6 +213,9 @@ Result<void> parse_texts(const Texts& texts, PrepareRequest& request) {
         std::pair("--agreement", texts.agreement)}) {
     if (value >= 0) request.limits.insert(request.limits.end(), {name, fmt::format("{}", value)});
   }
+  if (texts.sure_least > 0)
+    request.limits.insert(request.limits.end(),
+                          {"--sure-least", fmt::format("{}", texts.sure_least)});
   return {};
 }
 

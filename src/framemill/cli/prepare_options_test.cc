@@ -67,12 +67,13 @@ TEST_F(PrepareOptionsTest, ListsAreReadAndLimitsHandedOn) {
       parse(good_ +
             "--calibrate @pictures --sizes 640x384,512x288 --precisions int8 --forms onnx "
             "--conditions noise --ap-loss 0.02 --agreement 0.9 --attention float --bench off "
-            "--degraded-agreement 0.5");
+            "--degraded-agreement 0.5 --sure-least 5");
   ASSERT_TRUE(request) << request.error().message();
   EXPECT_THAT(*request->sizes, ElementsAre(Size{640, 384}, Size{512, 288}));
   EXPECT_EQ(request->calibrate.size(), 2U);
   EXPECT_THAT(request->conditions, ElementsAre("clean", "noise"));
-  EXPECT_THAT(request->limits, ElementsAre("--ap-loss", "0.02", "--agreement", "0.9"));
+  EXPECT_THAT(request->limits,
+              ElementsAre("--ap-loss", "0.02", "--agreement", "0.9", "--sure-least", "5"));
   EXPECT_EQ(request->degraded_agreement, .5);
   EXPECT_TRUE(request->is_attention_float);
   EXPECT_EQ(request->bench, "off");
