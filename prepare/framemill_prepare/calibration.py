@@ -6,6 +6,7 @@ import numpy as np
 from . import diversity, domain, features, sources, stop
 from .errors import refused
 from .letterbox import letterbox
+from .split import split
 
 FEW = 16
 FOOTAGE_MAX = 48
@@ -57,21 +58,17 @@ def describe_all(candidates, progress):
     return kept, np.array(rows), broken
 
 
-def gather(names, count, is_split_wanted, scratch, progress):
-    """Step of the journal: (result, files). Frames of clips and cameras are taken in turns, one for calibration, one for judging.
+def gather(found, count, is_split_wanted, scratch, progress):
+    """Step of the journal: (result, files). Stretches of clips and cameras are taken in turns, one for calibration, one for judging.
 
-    is_split_wanted: pictures of folders are split likewise (there is nothing else to judge by).
+    found: sources.Sources; is_split_wanted: pictures of folders are split likewise (there is nothing else to judge by).
     """
-    found = sources.find_sources(names)
     all_candidates, problems = sources.candidates(found, progress)
     kept, rows, broken = describe_all(all_candidates, progress)
     if not kept:
         said = "; ".join(problems or [f"{name}: cannot be read" for name in broken[:3]])
-        raise refused(f"--calibrate: no picture can be read: {said}")
-    from_video = np.array([bool(candidate.packed) for candidate in kept])
-    turns = np.arange(len(kept)) % 2 == 1
-    is_footage = turns & (from_video | is_split_wanted) if len(kept) >= 4 else np.zeros(len(kept), bool)
-    pool, footage = np.flatnonzero(~is_footage), np.flatnonzero(is_footage)
+        raise refused(f"{found.option}: no picture can be read: {said}")
+    pool, footage = split(kept, is_split_wanted)
     weighted = features.weighted(rows[pool])
     chosen = diversity.choose(weighted, count)
     judged = sources.evenly(footage, FOOTAGE_MAX)
@@ -81,7 +78,7 @@ def gather(names, count, is_split_wanted, scratch, progress):
     footage_files = [keep(kept[index], "footage", place, scratch, files, is_copied=True) for place, index in enumerate(judged)]
     first = list(range(min(count, len(pool))))
     result = {"count": len(chosen), "candidates": len(pool), "calibration": calibration, "footage": footage_files,
-              "sources": [sources.without_password(name) for name in names], "coverage": diversity.coverage(weighted, chosen),
+              "sources": [sources.without_password(name) for name in found.names], "coverage": diversity.coverage(weighted, chosen),
               "coverage_first": diversity.coverage(weighted, first), "problems": problems + [f"{name}: cannot be read as a picture" for name in broken[:10]],
               "statistics": rows[pool][chosen][:, :len(features.STATISTICS)].tolist()}
     return result, files
@@ -100,15 +97,12 @@ def keep(candidate, folder, place, scratch, files, is_copied=False):
     return str(name)
 
 
-def check_domain(calibration_statistics, data):
-    """The warning about pictures of another kind, or "". data: what the variants are evaluated on."""
-    path = pathlib.Path(data)
-    place = path.parent if path.suffix.lower() in (".yaml", ".yml", ".json") else path
-    found = sources.find_sources([str(place)], "--data")
+def check_domain(calibration_statistics, found):
+    """The warning about pictures of another kind, or "". found: sources.Sources of what the variants are evaluated on."""
     pictures = [sources.Candidate(p, path=p) for p in sources.evenly(found.pictures, EVALUATION_MAX)]
     for clip in found.clips[:4]:
         pictures += sources.clip_frames(clip, 25)
-    statistics = [features.statistics(picture) for picture in (candidate.read() for candidate in pictures) if picture is not None]
-    if not statistics:
+    _, rows, _ = describe_all(pictures, lambda share, text: None)
+    if not len(rows):
         return ""
-    return domain.compare(calibration_statistics, statistics).warning
+    return domain.compare(calibration_statistics, rows[:, :len(features.STATISTICS)]).warning

@@ -62,7 +62,7 @@ def to_markdown(document):
              "## Variants", markdown_table(*quality_table(document)), legend(document)]
     degraded = conditions_table(rows)
     if degraded:
-        parts += ["## In the dark, blurred, noisy", "Agreement with FP32 of the same size, on the same degraded pictures; shown, not judged.", degraded]
+        parts += ["## In the dark, blurred, noisy", f"Agreement with FP32 of the same size, on the same degraded pictures. Below {document['evaluation']['degraded_agreement']:g} in one of them the variant is *clean only*, and not deployed.", degraded]
     reasons = [f"- `{row['name']}` is {row['verdict']}: {row['reason']}" for row in rows if row["reason"]]
     if reasons:
         parts += ["## Why not", "\n".join(reasons)]
@@ -85,11 +85,12 @@ def legend(document):
         else:
             lines.append(f"**AP, AP loss, small, against original**: on `{data['data']}`{labels}: what size and precision cost together.")
     if data["footage"]:
-        lines.append(f"**Against original, footage**: on {data['footage']} frames of what was named for calibration, none of which it was calibrated on: what size and precision cost together.")
+        lines.append(f"**Against original, footage**: on {data['footage']} frames of what was named for calibration, from other stretches of it than it was calibrated on: what size and precision cost together.")
     lines.append("**FP16** differs from FP32 by rounding, and was compared with it on few pictures. On a CPU it is as fast as FP32 and half as large; files for ONNX Runtime are for GPUs, and "
                  "not measured here.")
     lines.append("**frames/s, speed**: `framemill bench` on this machine, and as a multiple of the FP32 model of the exported size in the same run.")
-    lines.append("**Verdict**: the limits of `framemill eval` unless others were given: AP loss .01, small objects .02, agreement .97.")
+    lines.append("**Verdict**: the limits of `framemill eval` unless others were given: AP loss .01, small objects .02, agreement .97. *Not shown*: no limit is broken, but too few "
+                 "sure detections were compared to say that it agrees, so it is not deployed.")
     return "\n\n".join(lines)
 
 

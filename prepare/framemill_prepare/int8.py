@@ -2,7 +2,6 @@
 import contextlib
 import logging
 import os
-from itertools import islice
 
 import numpy as np
 import onnx
@@ -11,6 +10,7 @@ from onnx import numpy_helper
 from .float_head import attention_nodes, head_nodes
 from .ir import save_ir
 from .rectangle import image_input
+from .sources import evenly
 
 OPENVINO_CONVOLUTION = "/WithoutBiases"
 QDQ_PICTURES_MAX = 96  # ONNX Runtime gathers its ranges more slowly
@@ -49,11 +49,16 @@ def quantize_openvino(source, model, size, inputs, target, metadata, is_attentio
     save_ir(quantized, target, metadata, is_half=False)
 
 
+def few_of(inputs):
+    """As many as ONNX Runtime gathers ranges of: evenly, since diversity.choose() has the outliers first and the common last."""
+    return [inputs[i] for i in evenly(range(len(inputs)), QDQ_PICTURES_MAX)]
+
+
 def quantize_qdq(model, size, inputs, is_attention_float=False):
     """An ONNX model in QDQ form: per-channel weights, symmetric signed activations, as TensorRT takes them."""
     nncf = _nncf()
     name = image_input(model).name
-    picked = list(islice(inputs, QDQ_PICTURES_MAX))
+    picked = few_of(inputs)
     with _quiet():
         quantized = nncf.quantize(model, nncf.Dataset(picked, lambda picture: {name: picture}), preset=nncf.QuantizationPreset.PERFORMANCE,
                                   subset_size=len(picked), ignored_scope=_scope(nncf, model, size, is_attention_float))

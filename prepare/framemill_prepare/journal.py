@@ -27,8 +27,11 @@ def folder_hash(paths):
     """Of files by name, size and time: what tells a changed data set without reading it."""
     rows = []
     for path in sorted(map(str, paths)):
-        state = os.stat(path)
-        rows.append([path, state.st_size, state.st_mtime_ns])
+        try:
+            state = os.stat(path)
+            rows.append([path, state.st_size, state.st_mtime_ns])
+        except OSError:  # whoever reads it says so
+            rows.append([path])
     return hash_of(rows)
 
 

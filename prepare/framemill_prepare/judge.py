@@ -51,10 +51,11 @@ def summary_of(document):
     """What a card says of one evaluation."""
     clean = document["conditions"][0]
     agreements = {each["condition"]: (each["agreement"] or {}).get("agreement") for each in document["conditions"]}
+    sure = {each["condition"]: max((each["agreement"] or {}).get(side, 0) for side in ("wanted", "sure_given")) for each in document["conditions"]}
     model, reference = clean.get("model") or {}, clean.get("reference") or {}
     loss = clean.get("ap_loss") or {}
-    return {"verdict": document["verdict"], "agreement": agreements.get("clean"), "agreements": agreements,
-            "score_shift": (clean["agreement"] or {}).get("score_shift"), "sure": (clean["agreement"] or {}).get("wanted"),
+    return {"verdict": document["verdict"], "compared": document["compared"], "agreement": agreements.get("clean"), "agreements": agreements, "sure": sure,
+            "score_shift": (clean["agreement"] or {}).get("score_shift"),
             "ap": model.get("ap"), "ap50": model.get("ap50"), "reference_ap": reference.get("ap"),
             "ap_loss": (loss.get("all") or {}).get("value"), "ap_loss_interval": (loss.get("all") or {}).get("interval"),
             "small_ap_loss": (loss.get("small") or {}).get("value"),

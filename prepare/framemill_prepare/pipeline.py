@@ -7,9 +7,9 @@ import pathlib
 import numpy as np
 import onnx
 
-from . import batch_axis, calibration, card, float_head, fused_attention, half_graph, int8, ir, ladder, proof, rectangle, sources, stop, variants
+from . import batch_axis, calibration, card, float_head, fused_attention, half_graph, int8, ir, ladder, proof, rectangle, sources, stop, variants, verdict, weights
 from .errors import PrepareError, refused
-from .journal import file_hash, folder_hash, write_whole
+from .journal import file_hash, folder_hash, hash_of, write_whole
 from .judge import Judge
 from .letterbox import InputStyle, letterbox
 
@@ -40,6 +40,7 @@ class Pipeline:
         float_head.name_nodes(model)
         self.exported = model
         self.source_hash = file_hash(self.request["source"])
+        self.model_hash = weights.model_hash(self.request["source"])
         self.original_size = tuple(self.detector["size"])
         stem = variants.stem_of(pathlib.Path(self.request["source"]).name)
         if "framemill.adapted" in {prop.key for prop in model.metadata_props}:
@@ -67,8 +68,13 @@ class Pipeline:
             sizes.append(size)
         self.variants = variants.plan_variants(stem, sizes, self.request["precisions"], self.request["forms"])
         self.stem = stem
-        self.data_hash = data_hash(self.request["data"])
+        self.data_hash = data_hash(self.request["data_files"])
+        self.judged_by = self.find_judge()
         self.console.total = self._step_count()
+
+    def find_judge(self):
+        """What measures: a program that was built anew may measure otherwise."""
+        return {"program": file_hash(self.request["program"]), "options": self.request["model_options"]}
 
     def _open_batch(self, model):
         """As with_open_batch(), and proven for heads that sort their answers: exporters write those for one picture."""
@@ -122,13 +128,12 @@ class Pipeline:
         return result
 
     def _gather(self):
-        names = self.request["calibrate"] or [self.request["data"]]
-        found = sources.find_sources(names, "--calibrate" if self.request["calibrate"] else "--data")
+        found = sources.find_sources(self.request["calibrate"]) if self.request["calibrate"] else sources.of_data(self.request)
         files = found.pictures + found.clips
         inputs = {"files": folder_hash(files), "cameras": found.cameras, "count": self.request["pictures"], "split": not self.request["data"]}
 
         def work(scratch):
-            return calibration.gather(names, self.request["pictures"], not self.request["data"], scratch, lambda share, text: self.console.show(text))
+            return calibration.gather(found, self.request["pictures"], not self.request["data"], scratch, lambda share, text: self.console.show(text))
         self.gathered = self._step("calibration", "calibration pictures", inputs, work, lambda r: f"{r['count']} of {r['candidates']}")
         for problem in self.gathered["problems"]:
             self._note(problem)
@@ -138,7 +143,7 @@ class Pipeline:
             self._warn("calibrated on pictures that it is evaluated on, so the figures flatter INT8; name recordings of your cameras by --calibrate")
         self.warning = ""
         if self.request["data"] and self.request["calibrate"]:
-            self.warning = calibration.check_domain(self.gathered["statistics"], self.request["data"])
+            self.warning = calibration.check_domain(self.gathered["statistics"], sources.of_data(self.request))
             if self.warning:
                 self._warn(self.warning)
         self.footage = str(self.out / "footage") if self.gathered["footage"] else ""
@@ -175,9 +180,9 @@ class Pipeline:
 
     def _make(self, variant):
         text = f"{variant.size[0]}x{variant.size[1]} {variant.precision} for {'OpenVINO' if variant.runtime == 'openvino' else 'ONNX Runtime'}"
-        inputs = {"model": self.source_hash, "variant": [variant.name, variant.size], "metadata": self.metadata}
+        inputs = {"model": self.model_hash, "variant": [variant.name, variant.size], "metadata": self.metadata, "head": self.detector["head"]}
         if variant.precision == "int8":
-            inputs["calibration"] = [self.gathered["statistics"], self.gathered["calibration"], self.request["attention"]]
+            inputs["calibration"] = [self._contents(self.gathered["calibration"]), self.request["attention"]]
 
         def work(scratch):
             target = scratch / variant.file
@@ -187,7 +192,7 @@ class Pipeline:
             return {"bytes": sum((scratch / file).stat().st_size for file in files)}, files
         result = self._step(f"make {variant.name}", text, inputs, work, lambda r: f"{card.megabytes(r['bytes'])} MB")
         self.rows.append({"name": variant.name, "file": variant.file, "size": list(variant.size), "precision": variant.precision, "runtime": variant.runtime,
-                          "bytes": result["bytes"]})
+                          "bytes": result["bytes"], "is_original": variant.precision == "fp32" and variant.size == self.original_size})
 
     def _make_fp32(self, variant, target):
         network = self.networks[variant.size]
@@ -214,6 +219,10 @@ class Pipeline:
             int8.quantize_openvino(source, model, variant.size, inputs, target, self._openvino_metadata(), is_attention_float)
         else:
             save_onnx(int8.quantize_qdq(model, variant.size, inputs, is_attention_float), target)
+
+    def _contents(self, pictures):
+        """Names with what is in them: another recording of the same name gives frames of the same names."""
+        return [[picture, file_hash(picture) if os.path.isabs(picture) else self.journal.hash_of_file("calibration", picture)] for picture in pictures]
 
     def _hashes(self, variant):
         return self.journal.hash_of_file(f"make {variant.name}", variant.file)
@@ -252,8 +261,6 @@ class Pipeline:
     def _evaluate(self, variant):
         row, jobs = self._row(variant), self._jobs(variant)
         fp32 = self._fp32(variant.size)
-        inputs = {"file": self._hashes(variant), "model": self.source_hash, "own": self._hashes(fp32), "jobs": {name: [str(part) for part in job] for name, job in jobs.items()},
-                  "limits": self.request["limits"], "data": self.data_hash, "footage": self.gathered["footage"]}
 
         def work(scratch):
             result = {}
@@ -262,25 +269,21 @@ class Pipeline:
                 result[name] = self.judge.evaluate(self.out / variant.file, reference, data, which, count, variant.runtime, self.request["limits"], options)
             return result, []
         try:
-            result = self._step(f"evaluate {variant.name}", f"evaluating {variant.name}", inputs, work, say_quality)
+            result = self._step(f"evaluate {variant.name}", f"evaluating {variant.name}", self._evaluated_from(variant, jobs), work, say_quality)
         except PrepareError as problem:  # not remembered: the next run tries again
             stop.check()  # the program was stopped along with us
             self.console.end("REFUSED", False)
             self._warn(f"{variant.name}: {problem}")
-            row.update(is_consistent=False, verdict="refused", reason=str(problem), agreement=None)
+            row.update(is_consistent=False, is_shown=False, verdict="refused", reason=str(problem), agreement=None)
             return
         row.update(result)
-        row["reason"] = self._reason(variant, result)
-        row["is_consistent"] = not row["reason"]
-        row["verdict"] = "consistent" if row["is_consistent"] else "not consistent"
-        row["agreement"] = ((result.get("footage") or result.get("data")) or {}).get("agreement")
+        row.update(verdict.of(result, self._row(fp32) if variant.precision != "fp32" else None, variant.precision == "fp16" or variant.is_for_gpu, self.request["degraded_agreement"]))
 
-    def _reason(self, variant, result):
-        """Why the variant is not consistent with the original; "" where it is. Degradations are shown and do not decide."""
-        broken = [message for name, each in result.items() if name != "degraded" for message in each["violations"]]
-        if not broken and (variant.precision == "fp16" or variant.is_for_gpu):
-            return self._row(self._fp32(variant.size))["reason"]  # it was compared with that one alone
-        return broken[0] if broken else ""
+    def _evaluated_from(self, variant, jobs):
+        """All that an evaluation's figures hang on."""
+        return {"file": self._hashes(variant), "model": self.model_hash, "own": self._hashes(self._fp32(variant.size)),
+                "jobs": {name: [str(part) for part in job] for name, job in jobs.items()}, "limits": self.request["limits"], "data": self.data_hash,
+                "footage": self._contents(self.gathered["footage"]), "by": self.judged_by}
 
     def _fill_in(self):
         """AP of FP32 in sizes that were judged on footage: INT8 was held against it on the data."""
@@ -313,7 +316,7 @@ class Pipeline:
         return variant.is_measured and self.request["bench"] != "off"
 
     def _bench_one(self, variant, round_number):
-        inputs = {"file": self._hashes(variant), "machine": self.request["machine"], "bench": self.request["bench"]}
+        inputs = {"file": self._hashes(variant), "machine": self.request["machine"], "bench": self.request["bench"], "by": self.judged_by}
 
         def work(scratch):
             return self.judge.bench(self.out / variant.file, self.request["bench"] == "quick"), []
@@ -333,9 +336,8 @@ class Pipeline:
         first, rungs = ladder.choose([row for row in self.rows if row["speed"]])
         why, yaml = "", "# Nothing was measured.\n"
         if first:
-            why = ("the fastest variant that is consistent with the original." if first["is_consistent"] else
-                   "no variant is consistent with the original; this one agrees best.")
-            yaml = ladder.to_yaml(first, rungs, "" if self.detector["are_labels_known"] else self.request["labels"], f"{first['name']}: {why}")
+            why = ladder.reason(first)
+            yaml = ladder.to_yaml(first, rungs, self.request["head_option"], f"{first['name']}: {why}")
         speeds = [row["speed"] for row in self.rows if row["speed"]]
         load = max((speed["other_load_cores"] for speed in speeds), default=0)
         machine = {"cpu": speeds[0]["cpu"] if speeds else "", "cores": os.cpu_count(), "runtime": speeds[0]["runtime"] if speeds else "",
@@ -346,19 +348,17 @@ class Pipeline:
                 "source": {"file": pathlib.Path(self.request["source"]).name, "sha256": self.source_hash, "head": self.detector["head"], "size": list(self.original_size),
                            "labels": self.detector["labels"], "batch": self.batch, "license": self.metadata.get("license", "")},
                 "evaluation": {"data": self.request["data"], "is_labelled": any((row.get("data") or {}).get("ap") is not None for row in self.rows),
-                               "footage": len(self.gathered["footage"])},
+                               "footage": len(self.gathered["footage"]), "degraded_agreement": self.request["degraded_agreement"]},
                 "calibration": {**gathered, "warning": self.warning}, "variants": self.rows, "machine": machine, "notes": self.notes,
                 "ladder": {"path": first["file"] if first else "", "why": why, "rungs": [row["file"] for row in rungs], "yaml": yaml},
                 "steps": {"made": self.journal.made, "kept": self.journal.kept}}
 
 
-def data_hash(data):
-    """What tells that the evaluation's pictures or labels changed."""
-    if not data:
+def data_hash(files):
+    """What tells that the evaluation's pictures or labels changed, wherever they lie. files: as framemill found them; None: there are none."""
+    if not files:
         return ""
-    path = pathlib.Path(data)
-    place = path.parent if path.suffix.lower() in (".yaml", ".yml", ".json") else path
-    return folder_hash([path] if place.is_file() else [p for p in place.rglob("*") if p.is_file()])
+    return hash_of([folder_hash(files["pictures"] + files["clips"]), [[file, file_hash(file)] for file in files["labels"]], files["classes"]])
 
 
 def save_onnx(model, path):

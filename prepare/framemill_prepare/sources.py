@@ -13,14 +13,17 @@ PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 CLIPS = {".mp4", ".mkv", ".avi", ".mov", ".ts", ".m4v", ".webm", ".mpg", ".mpeg", ".flv", ".h264", ".hevc"}
 CANDIDATES_MAX = 1200  # of all sources together: a description costs about a millisecond, decoding more
 CAMERA_SECONDS, CAMERA_STEP_S = 60.0, 0.5
+UNKNOWN_RATE_HZ = 25.0
 
 
 @dataclass
 class Candidate:
-    """A picture that could be taken. Frames of clips and cameras bring their pixels along, packed as JPEG."""
+    """A picture that could be taken. Frames of clips and cameras bring their pixels along, packed as JPEG. source: clip or camera; at_s: when in it."""
     name: str
     path: str = ""
     packed: bytes = field(default=b"", repr=False)
+    source: str = ""
+    at_s: float = 0.0
 
     def read(self):
         """BGR pixels, or None where it cannot be read."""
@@ -32,10 +35,12 @@ class Candidate:
 
 @dataclass
 class Sources:
-    """What the names given stand for."""
+    """What the names given stand for. option: that they were given by."""
     pictures: list = field(default_factory=list)
     clips: list = field(default_factory=list)
     cameras: list = field(default_factory=list)
+    names: list = field(default_factory=list)
+    option: str = "--calibrate"
 
 
 def without_password(url):
@@ -48,7 +53,7 @@ def is_camera(name):
 
 def find_sources(names, option="--calibrate"):
     """Sorts out what each of `names` is. Raises PrepareError where one is nothing of use."""
-    found = Sources()
+    found = Sources(names=list(names), option=option)
     for name in names:
         path = pathlib.Path(name)
         if is_camera(name):
@@ -72,6 +77,12 @@ def find_sources(names, option="--calibrate"):
         else:
             raise refused(f"{option} {name}: is neither a picture, a clip, a camera's URL nor a folder of those")
     return found
+
+
+def of_data(request):
+    """What --data stands for: framemill has found its files, wherever its YAML or annotations say that they lie."""
+    files = request["data_files"]
+    return Sources(pictures=files["pictures"], clips=files["clips"], names=[request["data"]], option="--data")
 
 
 def evenly(items, count):
@@ -112,21 +123,46 @@ def pack(picture):
     return cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes()
 
 
+class EvenTaker:
+    """Takes every so many of a sequence whose length may be unknown or wrong: a full list is thinned out and the step doubled, so that what was taken always spreads over all
+    that has passed."""
+
+    def __init__(self, count, total=0):
+        """At most `count` of about `total`; 0: not known."""
+        self.count, self.step = count, max(1.0, total / count)
+        self.due, self.index, self.taken = (self.step - 1) / 2, -1, []
+
+    def is_next(self):
+        """Whether the next one of the sequence is to be taken, by add()."""
+        self.index += 1
+        if self.index < self.due:
+            return False
+        self.due += self.step
+        return True
+
+    def add(self, item):
+        self.taken.append(item)
+        if len(self.taken) == 2 * self.count:
+            del self.taken[1::2]
+            self.step *= 2
+
+    def result(self):
+        return evenly(self.taken, self.count)
+
+
 def clip_frames(clip, count):
-    """About `count` frames, evenly spread over the clip; decoded once from the start, since seeking lands on key frames only."""
+    """At most `count` frames, evenly spread over the clip; decoded once from the start, since seeking lands on key frames only."""
     video = cv2.VideoCapture(clip)
-    total = int(video.get(cv2.CAP_PROP_FRAME_COUNT))
-    step = max(1, total // count) if total > 0 else 10
-    frames, index = [], 0
-    stem = pathlib.Path(clip).stem
-    while len(frames) < 2 * count and video.grab():
-        if index % step == step // 2:
+    rate = video.get(cv2.CAP_PROP_FPS)
+    rate = rate if 0 < rate < 1000 else UNKNOWN_RATE_HZ
+    taker, stem = EvenTaker(count, max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))), pathlib.Path(clip).stem
+    while video.grab():
+        if taker.is_next():
             good, picture = video.retrieve()
             if good and picture is not None:
-                frames.append(Candidate(f"{stem}_{index:06d}", packed=pack(picture)))
-        index += 1
+                taker.add(Candidate(f"{stem}_{taker.index:06d}", packed=pack(picture), source=clip, at_s=taker.index / rate))
     video.release()
-    return frames[:count] if step == 1 else evenly(frames, count)
+    return taker.result()
 
 
 def camera_frames(url, count):
@@ -138,7 +174,7 @@ def camera_frames(url, count):
         if time.monotonic() - started >= due:
             good, picture = video.retrieve()
             if good and picture is not None:
-                frames.append(Candidate(f"camera_{len(frames):04d}", packed=pack(picture)))
+                frames.append(Candidate(f"camera_{len(frames):04d}", packed=pack(picture), source=url, at_s=time.monotonic() - started))
             due += CAMERA_STEP_S
     video.release()
     return frames

@@ -19,7 +19,8 @@ BYTES_OF_PICTURES = 30_000_000  # calibration and footage
 
 def space_wanted(request):
     """Bytes that a set takes, roughly: FP32, two of FP16 and two of INT8 for each size, and the largest of them once more while it is written."""
-    size = os.path.getsize(request["model"])
+    from .weights import weight_files  # brings ONNX along
+    size = sum(os.path.getsize(file) for file in [request["model"], *weight_files(request["model"])])
     sizes = 1 + (len(request["sizes"]) if request["sizes"] is not None else 3)
     return int(size * (1 + 2 * 0.5 + 2 * 0.35) * sizes + size) + BYTES_OF_PICTURES
 

@@ -5,7 +5,7 @@ import unittest
 
 import packages  # noqa: F401: finds the worker
 
-from framemill_prepare import bootstrap, card, ladder, variants
+from framemill_prepare import bootstrap, card, ladder, variants, verdict
 from framemill_prepare.errors import of_system
 from framemill_prepare.journal import Journal, folder_hash
 
@@ -153,10 +153,74 @@ class LadderTest(unittest.TestCase):
         self.assertEqual(first["name"], "a")
         self.assertEqual(ladder.choose([row("gpu", None, 1.0)]), (None, []))
 
+    def test_what_was_not_shown_is_not_deployed(self):
+        rows = [{**row("full", 20, None, False), "is_original": True}, row("full8", 40, None, False), row("tiny8", 250, None, False)]
+        first, rungs = ladder.choose(rows)
+        self.assertEqual((first["name"], rungs), ("full", []))
+        self.assertIn("no variant was shown", ladder.reason(first))
+        # One that was shown to differ is no better.
+        first, _ = ladder.choose([rows[0], row("full8", 40, 0.9, False)])
+        self.assertEqual(first["name"], "full")
+
     def test_yaml(self):
         first, rungs = ladder.choose(self.ROWS)
-        text = ladder.to_yaml(first, rungs, "coco", "why")
-        self.assertIn("    path: models/wide8.xml\n    labels: coco\n    ladder: [models/small8.xml]\n", text)
+        self.assertIn("    path: models/wide8.xml\n    ladder: [models/small8.xml]\n", ladder.to_yaml(first, rungs, "auto", "why"))
+        self.assertIn("    path: models/wide8.xml\n    head: v8\n", ladder.to_yaml(first, rungs, "v8", "why"))
+
+    def test_names_are_quoted_in_yaml(self):
+        for name in ("models/a.xml", "a-b_640x384.onnx"):
+            self.assertEqual(ladder.scalar(name), name)
+        for name, quoted in (("gate, v2", '"gate, v2"'), ("gate #2", '"gate #2"'), ("${HOME}", '"$${HOME}"'), ('a"b', '"a\\"b"'), ("-a", '"-a"'), ("tür: 1", '"tür: 1"'), ("640", '"640"')):
+            self.assertEqual(ladder.scalar(name), quoted)
+
+
+def evaluated(verdict="consistent", agreement=1.0, compared=50, violations=()):
+    return {"verdict": verdict, "agreement": agreement, "compared": compared, "violations": list(violations)}
+
+
+class VerdictTest(unittest.TestCase):
+    FEW = evaluated("not shown", None, 0)
+
+    def test_enough_and_nothing_broken(self):
+        fp32 = verdict.of({"footage": evaluated()}, None, False)
+        self.assertEqual((fp32["verdict"], fp32["reason"], fp32["agreement"]), ("consistent", "", 1.0))
+        int8 = verdict.of({"data": evaluated(agreement=0.98), "footage": evaluated(agreement=0.99)}, fp32, False)
+        self.assertEqual((int8["is_consistent"], int8["agreement"]), (True, 0.99))
+
+    def test_nothing_or_too_little_was_compared(self):
+        fp32 = verdict.of({"footage": self.FEW}, None, False)
+        self.assertEqual((fp32["verdict"], fp32["is_consistent"], fp32["agreement"]), ("not shown", False, None))
+        self.assertRegex(fp32["reason"], r"too few sure detections.*\(footage: 0\)")
+        # On data it agrees with FP32 of its size, of which nothing is known.
+        self.assertEqual(verdict.of({"data": evaluated(), "footage": self.FEW}, fp32, False)["verdict"], "not shown")
+        self.assertEqual(verdict.of({"rounding": evaluated()}, fp32, True)["verdict"], "not shown")
+        # The exported size was shown on data, so footage without objects does not matter.
+        exported = verdict.of({"data": evaluated()}, None, False)
+        self.assertEqual(verdict.of({"data": evaluated(agreement=0.98), "footage": self.FEW}, exported, False), 
+                         {"verdict": "consistent", "reason": "", "is_shown": True, "is_consistent": True, "agreement": 0.98, "degraded_agreement": None})
+
+    def test_agreement_in_the_dark_has_a_limit_of_its_own(self):
+        fp32 = verdict.of({"footage": evaluated()}, None, False)
+
+        def int8(sure=60, **agreements):
+            degraded = {**evaluated("not consistent", violations=["AP loss"]), "agreements": {"clean": 0.2, **agreements}, "sure": {"clean": 60, **dict.fromkeys(agreements, sure)}}
+            return verdict.of({"footage": evaluated(agreement=0.97), "degraded": degraded}, fp32, False)
+        dark = int8(low_light=0.4, noise=0.99)
+        self.assertEqual((dark["verdict"], dark["is_consistent"], dark["degraded_agreement"]), ("clean only", False, 0.4))
+        self.assertEqual(dark["reason"], "low_light: agreement with FP32 of its size 0.4000 is below 0.8500")
+        self.assertEqual(int8(low_light=0.9, noise=0.99)["verdict"], "consistent")
+        self.assertEqual(int8(low_light=0.4, sure=19)["verdict"], "consistent")  # too few to tell
+        self.assertEqual(int8(low_light=None)["verdict"], "consistent")
+        rows = [row("full", 20, 1.0), {**row("full8", 40, 0.99, False), "degraded_agreement": 0.4}]
+        first, rungs = ladder.choose(rows)
+        self.assertEqual((first["name"], rungs), ("full", []))
+
+    def test_what_is_broken_is_told_first(self):
+        fp32 = verdict.of({"footage": self.FEW}, None, False)
+        broken = verdict.of({"data": evaluated("not consistent", 0.9, violations=["agreement 0.9000 is below 0.9700"]), "footage": self.FEW}, fp32, False)
+        self.assertEqual((broken["verdict"], broken["reason"]), ("not consistent", "agreement 0.9000 is below 0.9700"))
+        size = verdict.of({"footage": evaluated("not consistent", 0.7, violations=["too small"])}, None, False)
+        self.assertEqual(verdict.of({"rounding": evaluated()}, size, True)["reason"], "too small")
 
 
 class WordsTest(unittest.TestCase):

@@ -5,12 +5,12 @@ import unittest
 
 import packages
 
-packages.need("numpy", "cv2")
+packages.need("numpy", "cv2", "onnx")
 
 import cv2
 import numpy as np
 
-from framemill_prepare import calibration, diversity, domain, features, sources
+from framemill_prepare import calibration, diversity, domain, features, int8, sources, split
 from framemill_prepare.errors import PrepareError
 from framemill_prepare.letterbox import InputStyle, letterbox
 
@@ -54,6 +54,61 @@ class DiversityTest(unittest.TestCase):
         self.assertEqual(sorted(set(diversity.choose(rows, 49))), sorted(diversity.choose(rows, 49)))
 
 
+class SplitTest(unittest.TestCase):
+    @staticmethod
+    def frames(source, count, rate=1.0):
+        return [sources.Candidate(f"{source}_{i}", packed=b"x", source=source, at_s=i / rate) for i in range(count)]
+
+    def test_stretches_are_seconds_apart(self):
+        for count, rate in ((1200, 25), (100, 2), (300, 0.5), (60, 10)):
+            times = [i / rate for i in range(count)]
+            pool, judged = split.split_one(count, times)
+            gap = min(abs(times[i] - times[k]) for i in judged for k in pool)
+            self.assertGreaterEqual(gap, min(2.0, times[-1] / 13), (count, rate))
+            self.assertGreater(len(judged), count / 8)
+            self.assertGreater(len(pool), count / 2)
+            self.assertEqual((pool[0], pool[-1]), (0, count - 1))
+
+    def test_each_recording_is_split_by_itself(self):
+        candidates = self.frames("a.mp4", 40) + self.frames("b.mp4", 40)
+        pool, judged = split.split(candidates, False)
+        for side in (pool, judged):
+            self.assertEqual({candidates[i].source for i in side}, {"a.mp4", "b.mp4"})
+        self.assertFalse(set(pool) & set(judged))
+
+    def test_pictures_are_split_where_there_is_nothing_else(self):
+        pictures = [sources.Candidate(f"{i}.jpg", path=f"{i}.jpg") for i in range(20)]
+        self.assertEqual(split.split(pictures, False), (list(range(20)), []))
+        pool, judged = split.split(pictures, True)
+        self.assertEqual((judged, len(pool)), ([4, 5, 6, 7, 12, 13, 14, 15], 12))
+        self.assertEqual(split.split(pictures[:3], True), ([0, 1, 2], []))
+        self.assertEqual(split.split(pictures[:4], True), ([0, 2, 3], [1]))
+
+    def test_a_sequence_of_unknown_length_is_taken_evenly(self):
+        for count, total, told in ((10, 10, 0), (10, 19, 19), (10, 19, 0), (10, 1234, 0), (10, 1234, 1234), (10, 1234, 200), (10, 100, 5000)):
+            taker = sources.EvenTaker(count, told)
+            for i in range(total):
+                if taker.is_next():
+                    taker.add(i)
+            taken = taker.result()
+            self.assertLessEqual(len(taken), count)
+            if told <= total:
+                self.assertEqual(len(taken), count)
+                self.assertTrue(taken[0] <= total / count and taken[-1] >= total - 1 - 2 * total / count, (total, told, taken))
+                self.assertLessEqual(max(np.diff(taken)), 2.1 * total / count + 1, (total, told, taken))
+
+
+class QdqTest(unittest.TestCase):
+    def test_its_fewer_pictures_have_a_quarter_of_the_common_too(self):
+        rows = np.random.default_rng(0).random((1000, 8))
+        chosen = diversity.choose(rows, 200)
+        common = set(chosen[-50:])
+        few = int8.few_of(chosen)
+        self.assertEqual((len(few), len(set(few))), (96, 96))
+        self.assertTrue(22 <= len(common & set(few)) <= 26)
+        self.assertEqual(int8.few_of([1, 2, 3]), [1, 2, 3])
+
+
 class DomainTest(unittest.TestCase):
     @staticmethod
     def rows(**kind):
@@ -90,26 +145,39 @@ class GatherTest(unittest.TestCase):
             cv2.imwrite(str(place / f"{i:03d}.jpg"), street(i))
         return place
 
-    def clip(self, frames=60):
+    def clip(self, frames=60, size=(320, 180)):
         path = self.folder / "clip.avi"
-        video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (320, 180))
+        video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, size)
         for i in range(frames):
-            video.write(street(i))
+            video.write(cv2.resize(street(i), size))
         video.release()
         return path
 
     def gather(self, names, count, is_split=False):
-        return calibration.gather([str(name) for name in names], count, is_split, self.scratch, lambda share, text: None)
+        return calibration.gather(sources.find_sources([str(name) for name in names]), count, is_split, self.scratch, lambda share, text: None)
 
     def test_frames_of_clips_are_shared_out(self):
         result, files = self.gather([self.clip()], 12)
         self.assertEqual((result["count"], len(result["calibration"])), (12, 12))
         self.assertGreater(len(result["footage"]), 8)
+        judged = sorted(int(name[-10:-4]) for name in result["footage"])
+        used = [int(name[-10:-4]) for name in result["calibration"]]
+        self.assertGreaterEqual(min(abs(i - k) for i in judged for k in used), 4, "they lie apart in time")
+        self.assertTrue(min(used) < judged[0] and judged[-1] < max(used), "calibration sees both ends")
         self.assertEqual(set(files), set(result["calibration"]) | set(result["footage"]))
         names = [name.split("_", 1)[1] for name in files]
         self.assertEqual(len(names), len(set(names)), "no frame is both calibrated on and judged by")
         for file in files:
             self.assertEqual(calibration.read(self.scratch / file).shape, (180, 320, 3))
+
+    def test_frames_come_from_the_whole_clip(self):
+        clip = self.clip(frames=150, size=(64, 48))
+        for count in (8, 80, 100, 149, 200):
+            frames = [int(frame.name[-6:]) for frame in sources.clip_frames(str(clip), count)]
+            self.assertEqual(len(frames), min(count, 150))
+            self.assertTrue(frames[0] < 150 / count and frames[-1] >= 149 - 150 / count, (count, frames[0], frames[-1]))
+            self.assertLessEqual(max(np.diff(frames)), -(-150 // count) + 1, count)
+        self.assertAlmostEqual(sources.clip_frames(str(clip), 200)[149].at_s, 14.9)
 
     def test_pictures_stay_where_they_are_unless_they_are_judged_by(self):
         place = self.pictures(20)
@@ -117,9 +185,18 @@ class GatherTest(unittest.TestCase):
         self.assertEqual((len(result["calibration"]), result["footage"], files), (8, [], []))
         self.assertTrue(all(pathlib.Path(name).is_file() for name in result["calibration"]))
         result, files = self.gather([place], 8, is_split=True)
-        self.assertEqual(len(result["footage"]), 10)
+        self.assertEqual(len(result["footage"]), 8)
         used = {pathlib.Path(name).name for name in result["calibration"]}
         self.assertFalse(used & {name.split("_", 1)[1] for name in result["footage"]})
+
+    def test_files_of_data_lie_where_framemill_found_them(self):
+        place = self.pictures(20)
+        request = {"data": "cfg/mine.yaml", "data_files": {"pictures": sorted(map(str, place.iterdir())) + [str(place / "gone.jpg")], "clips": [], "labels": [], "classes": []}}
+        result, _ = calibration.gather(sources.of_data(request), 8, False, self.scratch, lambda share, text: None)
+        self.assertEqual((result["count"], result["candidates"], result["sources"]), (8, 20, ["cfg/mine.yaml"]))
+        self.assertEqual(calibration.check_domain(result["statistics"], sources.of_data(request)), "")
+        dark = [features.statistics(street(i, light=0.1)) for i in range(20)]
+        self.assertIn("brightness", calibration.check_domain(dark, sources.of_data(request)))
 
     def test_what_cannot_be_read_is_named_and_left_out(self):
         place = self.pictures(10)

@@ -83,8 +83,9 @@ class LineData:
         return path
 
 
-def random_world(seed):
-    """(annotations, results) with crowds, empty pictures, ties, doubles, misses and boxes of all sizes."""
+def random_world(seed, is_fine=False):
+    """(annotations, results) with crowds, empty pictures, ties, doubles, misses and boxes of all sizes. is_fine: corners in tenths of a pixel and scores that differ in the ninth
+    digit, so that sizes at a limit, overlaps and the order hang on the last digits."""
     draw = random.Random(seed)
     categories = draw.randint(1, 6)
     annotations = {"images": [], "annotations": [], "categories": [{"id": i * 7 + 2, "name": f"c{i}"} for i in range(categories)]}
@@ -93,7 +94,12 @@ def random_world(seed):
     def box():
         side = draw.choice((6, 20, 32, 60, 96, 200))
         width, height = side + draw.randint(0, 3), max(2, side - draw.randint(0, 4))
-        return [draw.randint(0, 600), draw.randint(0, 400), width, height]
+        corner = [draw.randint(0, 6000) / 10, draw.randint(0, 4000) / 10] if is_fine else [draw.randint(0, 600), draw.randint(0, 400)]
+        return [*corner, width, height]
+
+    def score():
+        # Few different ones, so that many are equal.
+        return draw.randint(1, 12) / 16 + (draw.choice((0, 1e-9, 2e-9)) if is_fine else 0)
 
     for image_id in draw.sample(range(1, 1000), draw.randint(1, 30)):
         annotations["images"].append({"id": image_id, "file_name": f"{image_id}.jpg", "width": 640, "height": 480})
@@ -106,10 +112,9 @@ def random_world(seed):
             for _ in range(draw.choice((0, 1, 1, 1, 2, 4 if is_crowd else 1))):
                 shift = draw.choice((0, 1, 2, 5, 12))
                 found = [truth[0] + shift, truth[1] - shift, truth[2], truth[3] + shift]
-                # Few different scores, so that many are equal.
-                results.append({"image_id": image_id, "category_id": category, "bbox": found, "score": draw.randint(1, 12) / 16})
+                results.append({"image_id": image_id, "category_id": category, "bbox": found, "score": score()})
         for _ in range(draw.choice((0, 1, 4, 130 if draw.random() < 0.05 else 2))):
-            results.append({"image_id": image_id, "category_id": 7 * draw.randrange(categories) + 2, "bbox": box(), "score": draw.randint(1, 12) / 16})
+            results.append({"image_id": image_id, "category_id": 7 * draw.randrange(categories) + 2, "bbox": box(), "score": score()})
     draw.shuffle(results)
     return annotations, results
 

@@ -76,15 +76,15 @@ class EvalTest(FramemillTest):
     def test_random_worlds_are_judged_as_pycocotools_does(self):
         data, results = self.folder / "truth.json", self.folder / "results.json"
         judged = 0
-        for seed in range(40):
-            annotations, found = random_world(seed)
+        for seed in range(60):
+            annotations, found = random_world(seed, is_fine=seed >= 40)
             if not found:
                 continue
             data.write_text(json.dumps(annotations))
             results.write_text(json.dumps(found))
             self.assert_same(figures_of(self.document(results, "--data", data, "--resamples", "10")), judge(annotations, found), f"seed {seed}")
             judged += 1
-        self.assertGreater(judged, 30)
+        self.assertGreater(judged, 45)
 
     def test_a_model_is_judged_as_pycocotools_does(self):
         annotations = self.line.coco()
@@ -179,6 +179,21 @@ class EvalTest(FramemillTest):
             self.assertGreaterEqual(same["data"]["pictures"], 12)
             spoiled = self.document(model, *arguments, "--against", FLOAT_MODEL, "--conditions", "clean", expect=1)
             self.assertIn("agreement", [each["what"] for each in spoiled["violations"]])
+
+    def test_nothing_to_compare_is_not_consistent(self):
+        empty = self.folder / "empty.mp4"
+        subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "color=c=gray:size=320x192:rate=10:duration=2", empty], check=True)
+        deaf = spoil(self.folder / "deaf.onnx", class_scale=(0, 0.1))
+        arguments = (deaf, "--data", empty, "--against", FLOAT_MODEL, "--conditions", "clean")
+        done = self.eval(*arguments, expect=1, says=["deaf is not shown to be consistent with line_fp32: 0 sure detections were compared, fewer than 20"])
+        self.assertIn("not shown: 0 sure detections", done.stdout)
+        document = self.document(*arguments, expect=1)
+        self.assertEqual((document["verdict"], document["compared"]), ("not shown", 0))
+        self.assertIsNone(document["conditions"][0]["agreement"]["agreement"])
+        one = ("--data", self.line.pictures[0], "--against", FLOAT_MODEL, "--conditions", "clean")
+        few = self.document(FLOAT_MODEL, *one, expect=1)
+        self.assertTrue(0 < few["compared"] < 20, few["compared"])
+        self.document(FLOAT_MODEL, *one, "--sure-least", few["compared"])
 
     def test_limits_are_settings(self):
         model = spoil(self.folder / "deaf.onnx", class_scale=(2, 0.1))
@@ -275,6 +290,7 @@ class EvalTest(FramemillTest):
         self.refused(FLOAT_MODEL, "--data", folder, says=["unicorn", "scratch", "--labels"])
         document = self.document(FLOAT_MODEL, "--data", folder, "--classes", "product,dent", "--pictures", "5")
         self.assertEqual({each["label"] for each in document["conditions"][0]["model"]["classes"]} - {"product", "dent"}, set())
+        self.refused(FLOAT_MODEL, "--data", folder, "--classes", "scratch", says=["--classes: the data set has no class \"scratch\"", "unicorn"])
 
     def test_broken_pictures_among_good_ones_are_told_and_left_out(self):
         folder = self.copy_of_line()

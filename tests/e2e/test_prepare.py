@@ -130,6 +130,7 @@ class PrepareTest(FramemillTest):
         self.assertEqual(rows["fp32"]["footage"]["agreement"], 1)
         self.assertGreater(rows["int8"]["footage"]["agreement"], 0.97)
         self.assertGreater(rows["int8"]["degraded"]["agreements"]["noise"], 0.9)
+        self.assertEqual(rows["int8"]["degraded_agreement"], rows["int8"]["degraded"]["agreements"]["noise"])
         self.assertLess(rows["int8"]["bytes"], rows["fp32"]["bytes"])
         if not framemill.IS_SLOW_BUILD:
             self.assertGreater(rows["int8"]["speedup"], 1)
@@ -188,6 +189,16 @@ zeros = {t.name: t for t in graph.initializer}
 kinds = {zeros[node.input[2]].data_type for node in graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear") and len(node.input) > 2}
 assert kinds <= {onnx.TensorProto.INT8, onnx.TensorProto.INT32}, kinds
 """, out / "models/line_640x384_int8_qdq.onnx")
+
+    def test_head_and_name_reach_what_is_to_be_pasted(self):
+        model, out = self.folder / "gate, v2 #1 ${HOME}.onnx", self.folder / "set"
+        model.write_bytes(FLOAT_MODEL.read_bytes())
+        self.prepare("--head", "v8", "--calibrate", DEMO_CLIP, "--out", out, "--pictures", "16", "--sizes", "none", "--forms", "onnx", "--precisions", "fp32", model=model)
+        text = (out / "deploy.yaml").read_text()
+        self.assertIn('    path: "models/gate, v2 #1 $${HOME}_640x384_fp32.onnx"\n    head: v8\n', text)
+        site = out / "site.yaml"
+        site.write_text(text + f"cameras:\n  - {{id: line, url: {DEMO_CLIP}, every: 100, policy: full}}\n")
+        self.assertGreater(sum(len(line["detections"]) for line in self.run_engine(site, "--pace", "fast").results), 5)
 
     # Heads that answer with rows.
 
@@ -294,6 +305,26 @@ assert any(node.get_type_name() == "FakeQuantize" for node in operations), "noth
         line.write_yolo()
         self.prepare("--calibrate", gray, "--data", line.folder, "--out", self.folder / "out", "--sizes", "none", "--precisions", "fp32", "--bench", "off",
                      says=["warning: calibration pictures do not look like the evaluation's: .*saturation"])
+
+    def test_data_in_the_layouts_of_its_makers(self):
+        """A YAML elsewhere alone, and COCO's annotations beside the pictures' folder."""
+        line = LineData(self.folder / "data", every=25)
+        line.write_yolo()
+        config = self.folder / "cfg/mine.yaml"
+        config.parent.mkdir()
+        config.write_text(json.dumps({"path": str(line.folder), "val": "images", "names": NAMES}))
+        options = ["--sizes", "none", "--precisions", "fp32", "--bench", "off", "--json"]
+        alone = json.loads(self.prepare("--data", config, "--out", self.folder / "alone", *options, says=["calibrated on pictures that it is evaluated on"]).stdout)
+        pictures = len(list((line.folder / "images").iterdir()))
+        self.assertEqual((alone["calibration"]["candidates"], alone["variants"][0]["data"]["pictures"]), (pictures, pictures))
+        self.assertTrue(alone["evaluation"]["is_labelled"])
+        coco = self.folder / "coco"
+        (coco / "annotations").mkdir(parents=True)
+        (line.folder / "images").rename(coco / "val2017")
+        (coco / "annotations/instances_val2017.json").write_text(json.dumps(line.coco()))
+        both = json.loads(self.prepare("--calibrate", DEMO_CLIP, "--data", coco / "annotations/instances_val2017.json", "--out", self.folder / "both", *options).stdout)
+        self.assertEqual((both["variants"][0]["data"]["format"], both["variants"][0]["data"]["pictures"]), ("COCO", pictures))
+        self.refused("--data", coco / "annotations", "--format", "voc", says=["--data.*has no VOC labels"])
 
     def test_packages_that_cannot_be_had(self):
         venv = self.folder / "venv"

@@ -81,7 +81,8 @@ void read_results(std::string_view text) {
   const auto results = framemill::parse_coco_results(text, kFile);
   if (!results) return CHECK(results.error().message().starts_with(kFile));
   for (const framemill::CocoResult& result : *results)
-    CHECK(std::isfinite(result.detection.box.x2) && std::isfinite(result.detection.box.y2));
+    CHECK(std::isfinite(result.detection.box.x + result.detection.box.width) &&
+          std::isfinite(result.detection.box.y + result.detection.box.height));
 }
 
 void read_yaml(std::string_view text) {

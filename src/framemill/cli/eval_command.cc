@@ -134,6 +134,7 @@ Result<EvalReport> Evaluator::run() {
   context.environment = read_environment();
   context.data_path = data_.path;
   context.labels_at = data_.labels_at;
+  context.split = data_.split;
   context.format = data_.format;
   context.options = request_.options;
   const Size size = evaluation->pictures.empty() ? Size{640, 360} : evaluation->pictures[0].size;
@@ -186,6 +187,11 @@ int write_out(const EvalReport& report, const EvalRequest& request, const DataSe
       std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
   if (!is_written) return say(kFailed, fmt::format("standard output: {}", std::strerror(errno)));
   print_notes(report.evaluation);
+  if (report.evaluation.verdict == Verdict::kNotShown)
+    return say(kFailed,
+               fmt::format("{} is not shown to be consistent with {}: {}; take pictures "
+                           "with more objects, or fewer by --sure-least",
+                           report.model_name(), report.reference_name(), report.not_shown_words()));
   const std::vector<Violation>& violations = report.evaluation.violations;
   if (violations.empty()) return kDone;
   return say(kFailed,

@@ -99,9 +99,12 @@ Json ap_loss_json(const std::optional<ApLoss>& loss, const std::vector<std::stri
 }
 
 Json counts_json(const AgreementCounts& counts, double agreement) {
-  return {{"agreement", number(agreement)},
-          {"recall", number(counts.recall())},
-          {"sure_precision", number(counts.sure_precision())},
+  const auto of = [](double value, std::int64_t whole) {
+    return whole > 0 ? number(value) : Json(nullptr);
+  };
+  return {{"agreement", of(agreement, sure_detections(counts))},
+          {"recall", of(counts.recall(), counts.wanted)},
+          {"sure_precision", of(counts.sure_precision(), counts.sure_given)},
           {"found", counts.found},
           {"wanted", counts.wanted},
           {"sure_right", counts.sure_right},
@@ -177,7 +180,8 @@ Json settings_json(const EvalReport& report) {
             {"small_ap_loss", number(options.limits.small_ap_loss)},
             {"agreement", number(options.limits.agreement)},
             {"part_agreement", number(options.limits.part_agreement)},
-            {"part_least", options.limits.part_least}}},
+            {"part_least", options.limits.part_least},
+            {"sure_least", options.limits.sure_least}}},
           {"score_sure", number(static_cast<double>(thresholds.hi))},
           {"score_given", number(static_cast<double>(thresholds.lo))},
           {"score_confirms", number(static_cast<double>(thresholds.base))},
@@ -205,6 +209,7 @@ std::string to_eval_json(const EvalReport& report) {
   json["data"] = {{"path", context.data_path},
                   {"format", to_string(context.format)},
                   {"labels", context.labels_at.empty() ? Json(nullptr) : Json(context.labels_at)},
+                  {"split", context.split.empty() ? Json(nullptr) : Json(context.split)},
                   {"pictures", evaluation.pictures.size()},
                   {"broken", evaluation.broken},
                   {"objects", evaluation.objects}};
@@ -218,8 +223,8 @@ std::string to_eval_json(const EvalReport& report) {
          {"ap_loss", ap_loss_json(each.loss, evaluation.labels)},
          {"agreement", agreement_json(each.agreement, evaluation.labels)}});
   json["verdict"] = nullptr;
-  if (context.reference)
-    json["verdict"] = evaluation.violations.empty() ? "consistent" : "not consistent";
+  if (evaluation.verdict) json["verdict"] = to_string(*evaluation.verdict);
+  json["compared"] = evaluation.verdict ? Json(evaluation.compared) : Json(nullptr);
   json["violations"] = Json::array();
   for (const Violation& each : evaluation.violations)
     json["violations"].push_back(violation_json(each));

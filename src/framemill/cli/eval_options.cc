@@ -69,7 +69,8 @@ void declare_data(CLI::App& app, EvalRequest& request, Texts& texts) {
   app.add_option("--format", texts.format, "auto, yolo, coco, voc or none. Default: auto.")
       ->option_text("F");
   app.add_option("--split", request.data.split,
-                 "Of a data.yaml: val, test or train. Default: the first of these.")
+                 "Of a data.yaml, folder or VOC's lists: val, test or train. Default: the first "
+                 "of these.")
       ->option_text("S");
   app.add_option("--classes", texts.classes, "Only these, as in person,car. Default: all.")
       ->option_text("LIST");
@@ -97,6 +98,12 @@ void declare_test(CLI::App& app, EvalRequest& request, Texts& texts) {
   limit("--agreement", limits.agreement, "Agreement of the detections, at least.");
   limit("--part-agreement", limits.part_agreement,
         "The same within each class and size with 20 sure detections.");
+  app.add_option("--sure-least", limits.sure_least,
+                 fmt::format("Sure detections that have to be compared, else nothing is shown. "
+                             "Default: {}.",
+                             limits.sure_least))
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->option_text("N");
   app.add_option("--resamples", request.options.resamples,
                  "Of the bootstrap, at most. Default: 1000.")
       ->check(CLI::Range(10, 100'000))
@@ -128,8 +135,8 @@ void declare(CLI::App& app, EvalRequest& request, Texts& texts) {
   app.footer(
       "\nTable and JSON go to standard output, progress and notes to standard error. SIGINT or\n"
       "SIGTERM stops without a result and exits 1; a second one ends at once.\n"
-      "Exit status: 0 done, and consistent with MODEL2; 1 not consistent, or the work failed;\n"
-      "2 wrong usage, model or labels.\n"
+      "Exit status: 0 done, and consistent with MODEL2; 1 not consistent, not shown to be so by\n"
+      "enough detections, or the work failed; 2 wrong usage, model or labels.\n"
       "docs/eval.md says how to read the figures.");
   declare_models(app, request, texts);
   declare_data(app, request, texts);
@@ -153,15 +160,6 @@ Result<std::vector<Degradation>> parse_conditions(const std::string& text, bool 
     if (std::ranges::find(conditions, each) == conditions.end()) conditions.push_back(each);
   }
   return conditions;
-}
-
-Result<std::optional<LabelFormat>> parse_format(const std::string& text) {
-  if (text == "auto") return std::optional<LabelFormat>();
-  if (text == "yolo") return std::optional(LabelFormat::kYolo);
-  if (text == "coco") return std::optional(LabelFormat::kCoco);
-  if (text == "voc") return std::optional(LabelFormat::kVoc);
-  if (text == "none") return std::optional(LabelFormat::kNone);
-  return wrong(fmt::format("--format: {} is none of auto, yolo, coco, voc, none", quote(text)));
 }
 
 Result<void> check_model(const std::string& path) {
@@ -216,6 +214,15 @@ Result<void> check(EvalRequest& request, const Texts& texts) {
 
 }  // namespace
 
+Result<std::optional<LabelFormat>> parse_label_format(const std::string& text) {
+  if (text == "auto") return std::optional<LabelFormat>();
+  if (text == "yolo") return std::optional(LabelFormat::kYolo);
+  if (text == "coco") return std::optional(LabelFormat::kCoco);
+  if (text == "voc") return std::optional(LabelFormat::kVoc);
+  if (text == "none") return std::optional(LabelFormat::kNone);
+  return wrong(fmt::format("--format: {} is none of auto, yolo, coco, voc, none", quote(text)));
+}
+
 Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args) {
   EvalRequest request;
   Texts texts;
@@ -239,7 +246,7 @@ Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args) {
     request.other->head = texts.other_head;
     request.other->runtime = texts.other_runtime;
   }
-  Result<std::optional<LabelFormat>> format = parse_format(texts.format);
+  Result<std::optional<LabelFormat>> format = parse_label_format(texts.format);
   if (!format) return fail(format.error());
   request.data.format = *format;
   Result<std::vector<Degradation>> conditions =

@@ -31,6 +31,9 @@ struct EvalRequest {
 /// written.
 [[nodiscard]] Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args);
 
+/// The value of --format; none for "auto". Errors: kInvalidArgument.
+[[nodiscard]] Result<std::optional<LabelFormat>> parse_label_format(const std::string& text);
+
 /// The text of `framemill eval --help`.
 [[nodiscard]] std::string eval_help();
 

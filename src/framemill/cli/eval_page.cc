@@ -122,7 +122,7 @@ class Page {
     out_ += "</header><div class=\"tiles\">";
     if (clean_.model) write_quality_tiles(*clean_.model);
     if (const auto& agreement = clean_.agreement) {
-      write_tile(fmt::format("{:.4f}", agreement->agreement()), "agreement",
+      write_tile(agreement_text(*agreement), "agreement",
                  fmt::format("at least {:g}; {} of {} sure detections found",
                              r_.context.options.limits.agreement, agreement->counts.found,
                              agreement->counts.wanted));
@@ -135,13 +135,18 @@ class Page {
   }
 
   void write_verdict() {
-    const bool is_good = e_.violations.empty();
+    const bool is_good = e_.verdict == Verdict::kConsistent;
     add("<h1>{} <span class=\"verdict {}\">{}</span></h1>", escape_html(r_.model_name()),
-        is_good ? "good" : "bad", is_good ? "consistent" : "not consistent");
+        is_good ? "good" : "bad", to_string(*e_.verdict));
     add("<p class=\"lead\">Held against <b>{}</b>, picture by picture, as they are and degraded.",
         escape_html(r_.reference_name()));
     if (is_good) {
       out_ += " Every limit is kept.</p>";
+      return;
+    }
+    if (e_.verdict == Verdict::kNotShown) {
+      add(" Every limit is kept, but {}: that shows nothing. Take pictures with more objects.</p>",
+          escape_html(r_.not_shown_words()));
       return;
     }
     out_ += " Limits that are not kept:</p><ul class=\"reasons\">";
@@ -173,6 +178,11 @@ class Page {
                fmt::format("precision {}", figure(at_score.precision())));
   }
 
+  static std::string agreement_text(const AgreementReport& agreement) {
+    return sure_detections(agreement.counts) > 0 ? fmt::format("{:.4f}", agreement.agreement())
+                                                 : std::string(kDash);
+  }
+
   void write_speed_tile() {
     const auto& model = r_.context.model;
     if (!model || model->speed.in_flight == 0) return;
@@ -195,9 +205,9 @@ class Page {
     std::vector<IntervalRow> agreement, loss, small;
     for (const ConditionReport& each : e_.conditions) {
       const std::string name = condition_name(each.name);
-      agreement.push_back({.name = name,
-                           .value = each.agreement->agreement(),
-                           .is_bad = is_violated(each.name, "agreement")});
+      agreement.push_back({.name = name, .is_bad = is_violated(each.name, "agreement")});
+      if (sure_detections(each.agreement->counts) > 0)
+        agreement.back().value = each.agreement->agreement();
       const auto row = [&](std::size_t range, const char* what) {
         IntervalRow made{.name = name, .is_bad = is_violated(each.name, what)};
         if (each.loss && each.loss->by_size[range]) {
@@ -234,10 +244,10 @@ class Page {
                       "score shift", "box IoU", "AP", "AP of the other", "AP loss"});
     for (const ConditionReport& each : e_.conditions) {
       const AgreementReport& a = *each.agreement;
-      add("<tr><th scope=\"row\">{}</th><td{}>{:.4f}</td><td>{:.4f}</td><td>{:.4f}</td><td>{}</td>"
+      add("<tr><th scope=\"row\">{}</th><td{}>{}</td><td>{:.4f}</td><td>{:.4f}</td><td>{}</td>"
           "<td>{:+.4f}</td><td>{:.3f}</td>",
           escape_html(condition_name(each.name)),
-          is_violated(each.name, "agreement") ? " class=\"bad\"" : "", a.agreement(),
+          is_violated(each.name, "agreement") ? " class=\"bad\"" : "", agreement_text(a),
           a.counts.recall(), a.counts.sure_precision(), a.counts.wanted, a.score_shift, a.mean_iou);
       if (each.model && each.reference && each.loss && each.loss->by_size[0])
         add("<td>{}</td><td>{}</td><td{}>{:+.4f}</td></tr>", figure(each.model->ap.by_size[0].ap),
@@ -505,6 +515,7 @@ class Page {
     write_definition("data",
                      fmt::format("{}, {} labels {}", escape_html(context.data_path),
                                  to_string(context.format), escape_html(context.labels_at)));
+    if (!context.split.empty()) write_definition("split", escape_html(context.split));
     const Environment& machine = context.environment;
     write_definition("machine", escape_html(fmt::format("{}, {} cores, {}", machine.cpu_model,
                                                         machine.cpu_count, machine.kernel)));

@@ -59,6 +59,7 @@ class Table {
       add(", {} objects, {} labels", e_.objects, to_string(r_.context.format));
     else
       add(" without labels");
+    if (!r_.context.split.empty()) add(", split {}", r_.context.split);
     if (e_.broken > 0) add("; {} could not be read", e_.broken);
     out_ += "\n";
   }
@@ -141,15 +142,21 @@ class Table {
                            interval_text(each.loss->by_size[0]->interval));
       if (each.loss && each.loss->by_size[1])
         small = fmt::format("{:+.3f}", each.loss->by_size[1]->value);
-      add("{:<12} {:>9.4f} {:>24} {:>10} {:>9} {:>9} {:>+7.3f} {:>9.3f}\n", each.name,
-          agreement.agreement(), loss, small, agreement.counts.wanted, agreement.counts.found,
-          agreement.score_shift, agreement.mean_iou);
+      add("{:<12} {:>9} {:>24} {:>10} {:>9} {:>9} {:>+7.3f} {:>9.3f}\n", each.name,
+          sure_detections(agreement.counts) > 0 ? fmt::format("{:.4f}", agreement.agreement())
+                                                : std::string("-"),
+          loss, small, agreement.counts.wanted, agreement.counts.found, agreement.score_shift,
+          agreement.mean_iou);
     }
   }
 
   void write_verdict() {
-    if (e_.violations.empty()) {
+    if (e_.verdict == Verdict::kConsistent) {
       out_ += "\nconsistent: all limits are kept\n";
+      return;
+    }
+    if (e_.verdict == Verdict::kNotShown) {
+      add("\nnot shown: {}\n", r_.not_shown_words());
       return;
     }
     out_ += "\nnot consistent:\n";
@@ -174,6 +181,11 @@ std::string EvalReport::model_name() const {
 
 std::string EvalReport::reference_name() const {
   return context.reference ? context.reference->facts.name : "";
+}
+
+std::string EvalReport::not_shown_words() const {
+  return fmt::format("{} sure detections were compared, fewer than {}", evaluation.compared,
+                     context.options.limits.sure_least);
 }
 
 std::string format_eval_table(const EvalReport& report) { return Table(report).write(); }

@@ -28,6 +28,7 @@ struct EvalContext {
   std::optional<EvaluatedModel> reference;  ///< with --against
   std::string results_path;                 ///< of detections made elsewhere
   std::string data_path, labels_at;
+  std::string split;  ///< empty: there are none
   LabelFormat format = LabelFormat::kNone;
   EvaluationOptions options;
 };
@@ -39,6 +40,8 @@ struct EvalReport {
 
   [[nodiscard]] std::string model_name() const;
   [[nodiscard]] std::string reference_name() const;  ///< empty: none
+  /// Why Verdict::kNotShown: "3 sure detections were compared, fewer than 20".
+  [[nodiscard]] std::string not_shown_words() const;
 };
 
 /// The table for a terminal, at most 100 characters wide: figures by size and class, and, with a

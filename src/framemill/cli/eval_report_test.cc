@@ -52,6 +52,8 @@ EvalReport make_report(const std::string& name, bool is_labelled = true) {
     report.context.format = LabelFormat::kYolo;
   }
   e.violations = find_violations("clean", *clean.agreement, clean.loss, e.labels, {});
+  e.verdict = Verdict::kNotConsistent;
+  e.compared = 40;
   e.conditions.push_back(std::move(clean));
   e.score = .35;
   e.worst.push_back({.picture = 3,
@@ -67,6 +69,7 @@ EvalReport make_report(const std::string& name, bool is_labelled = true) {
   e.problems = {"broken " + name};
   report.context.command = "framemill eval " + name;
   report.context.data_path = name;
+  report.context.split = "val " + name;
   report.context.model =
       EvaluatedModel{.facts = {.name = "model " + name}, .speed = {10, 12, 90, 1}};
   report.context.reference = EvaluatedModel{.facts = {.name = "other " + name}};
@@ -89,6 +92,7 @@ TEST(EvalJson, SaysWhatWasFound) {
   EXPECT_EQ(clean["model"]["classes"][1]["recall"], 0);
   EXPECT_EQ(clean["agreement"]["recall"], .5);
   EXPECT_EQ(json["violations"][0]["what"], "ap_loss");
+  EXPECT_EQ(json["data"]["split"], "val x");
   EXPECT_EQ(json["problems"][0], "broken x");
   EXPECT_EQ(to_eval_json(report), to_eval_json(make_report("x")));
 }
@@ -109,6 +113,26 @@ TEST(EvalTable, FitsATerminalAndNamesTheReasons) {
       }
     }
   }
+}
+
+TEST(EvalReport, SaysThatNothingWasShown) {
+  EvalReport report = make_report("x", false);
+  report.evaluation.violations.clear();
+  report.evaluation.verdict = Verdict::kNotShown;
+  report.evaluation.compared = 0;
+  report.evaluation.conditions[0].agreement = AgreementReport{};
+  const char* const words = "0 sure detections were compared, fewer than 20";
+  const std::string table = format_eval_table(report);
+  EXPECT_THAT(table, HasSubstr(std::string("not shown: ") + words));
+  EXPECT_THAT(table, Not(HasSubstr("1.0000")));
+  const std::string page = to_eval_page(report);
+  EXPECT_THAT(page, HasSubstr("class=\"verdict bad\">not shown<"));
+  EXPECT_THAT(page, HasSubstr(words));
+  const Json json = Json::parse(to_eval_json(report));
+  EXPECT_EQ(json["verdict"], "not shown");
+  EXPECT_EQ(json["compared"], 0);
+  for (const char* const figure : {"agreement", "recall", "sure_precision"})
+    EXPECT_EQ(json["conditions"][0]["agreement"][figure], nullptr) << figure;
 }
 
 TEST(EvalPage, ShowsTextsFromOutsideAsThemselves) {

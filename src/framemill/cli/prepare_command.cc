@@ -18,9 +18,11 @@
 #include <unistd.h>
 
 #include "framemill/base/replace_file.h"
+#include "framemill/cli/eval_options.h"
 #include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/prepare_options.h"
 #include "framemill/engine/detector_options.h"
+#include "framemill/engine/evaluation/data_set.h"
 #include "framemill/infer/detector.h"
 
 namespace framemill {
@@ -112,9 +114,26 @@ Json describe(const Detector& detector, const PrepareRequest& request) {
           {"nms_iou", detector.nms_iou()}};
 }
 
+/// What --data stands for, as `framemill eval` finds it: a layout is known in one place. Errors:
+/// those of read_data_set().
+Result<Json> describe_data(const PrepareRequest& request) {
+  const Result<std::optional<LabelFormat>> format = parse_label_format(request.format);
+  if (!format) return fail(format.error());
+  const Result<DataSet> data =
+      read_data_set({.path = request.data, .format = *format, .split = request.split});
+  if (!data) return fail(data.error());
+  Json pictures = Json::array();
+  for (const LabelledPicture& each : data->pictures) pictures.push_back(each.path);
+  return Json{{"pictures", std::move(pictures)},
+              {"clips", data->clips},
+              {"labels", data->label_files},
+              {"classes", data->class_names}};
+}
+
 /// `source`: the file that was named; request.model.path may be what was made of it.
+/// `data_files`: those of --data; null without it.
 Json to_json(const PrepareRequest& request, const std::string& source, const Detector& detector,
-             const fs::path& program) {
+             const fs::path& program, const Json& data_files) {
   Json sizes;
   if (request.sizes) {
     sizes = Json::array();
@@ -125,7 +144,7 @@ Json to_json(const PrepareRequest& request, const std::string& source, const Det
     model_options.insert(model_options.end(), {"--labels", request.model.labels});
   if (request.model.head != "auto")
     model_options.insert(model_options.end(), {"--head", request.model.head});
-  if (!request.format.empty())
+  if (request.format != "auto")
     data_options.insert(data_options.end(), {"--format", request.format});
   if (!request.split.empty()) data_options.insert(data_options.end(), {"--split", request.split});
   return {{"framemill", FRAMEMILL_VERSION},
@@ -134,10 +153,12 @@ Json to_json(const PrepareRequest& request, const std::string& source, const Det
           {"model", request.model.path},
           {"source", source},
           {"labels", request.model.labels},
+          {"head_option", request.model.head},
           {"model_options", model_options},
           {"out", request.out},
           {"data", request.data},
           {"data_options", data_options},
+          {"data_files", data_files},
           {"calibrate", request.calibrate},
           {"sizes", sizes},
           {"precisions", request.precisions},
@@ -149,6 +170,7 @@ Json to_json(const PrepareRequest& request, const std::string& source, const Det
           {"bench", request.bench},
           {"is_json_wanted", request.is_json_wanted},
           {"limits", request.limits},
+          {"degraded_agreement", request.degraded_agreement},
           {"detector", describe(detector, request)}};
 }
 
@@ -249,6 +271,12 @@ int prepare_command(const std::vector<std::string>& args) {
   if (venv.empty())
     return say(kWrongUsage,
                "neither HOME nor XDG_CACHE_HOME is set; name the venv's place by --venv");
+  Json data_files;
+  if (!request->data.empty()) {
+    Result<Json> described = describe_data(*request);
+    if (!described) return say(kWrongUsage, described.error().at("--data").message());
+    data_files = *std::move(described);
+  }
   std::string text;
   {
     const std::string source = request->model.path;
@@ -260,7 +288,9 @@ int prepare_command(const std::vector<std::string>& args) {
       if (status == kDone) detector = load(*request);
     }
     if (!detector) return say(kWrongUsage, detector.error().message());
-    text = to_json(*request, source, **detector, program).dump();
+    // The name of a picture may be no UTF-8; it is then one that cannot be read.
+    text = to_json(*request, source, **detector, program, data_files)
+               .dump(-1, ' ', false, Json::error_handler_t::replace);
   }
   const Result<std::string> path = write_request(*request, text);
   if (!path) return say(kFailed, path.error().message());

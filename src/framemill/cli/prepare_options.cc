@@ -13,6 +13,7 @@
 
 #include "framemill/base/replace_file.h"
 #include "framemill/base/url.h"
+#include "framemill/cli/eval_options.h"
 #include "framemill/cli/typed_words.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/vision/degradation.h"
@@ -31,6 +32,7 @@ struct Texts {
   std::string sizes = "wide", precisions = "fp16,int8", forms = "openvino,onnx";
   std::string conditions, attention = "int8";
   double ap_loss = -1, small_ap_loss = -1, agreement = -1;
+  int sure_least = 0;
 };
 
 void declare_inputs(CLI::App& app, PrepareRequest& request) {
@@ -47,7 +49,8 @@ void declare_inputs(CLI::App& app, PrepareRequest& request) {
                  "pictures or a clip without labels. Without it frames of --calibrate that were "
                  "not chosen are.")
       ->option_text("DIR");
-  app.add_option("--format", request.format, "Of --data: yolo, coco, voc or none.")
+  app.add_option("--format", request.format,
+                 "Of --data: auto, yolo, coco, voc or none. Default: auto.")
       ->option_text("F");
   app.add_option("--split", request.split, "Of a data.yaml: val, test or train.")->option_text("S");
   app.add_option("--labels", request.model.labels,
@@ -91,6 +94,13 @@ void declare_judgement(CLI::App& app, PrepareRequest& request, Texts& texts) {
   limit("--ap-loss", texts.ap_loss, "AP that a variant may lose. Default: .01.");
   limit("--small-ap-loss", texts.small_ap_loss, "The same of small objects. Default: .02.");
   limit("--agreement", texts.agreement, "Agreement with the original, at least. Default: .97.");
+  limit("--degraded-agreement", request.degraded_agreement,
+        "Agreement of INT8 with FP32 in the dark, blurred or noisy, at least. Default: .85.");
+  app.add_option("--sure-least", texts.sure_least,
+                 "Sure detections that have to be compared, else a variant is not shown to agree. "
+                 "Default: 20.")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->option_text("N");
   app.add_option("--bench", request.bench,
                  "quick, standard or off: seconds or a minute or two for each variant; off: no "
                  "speeds and no ladder. Default: quick.")
@@ -191,6 +201,7 @@ Result<void> parse_texts(const Texts& texts, PrepareRequest& request) {
   request.conditions = *std::move(conditions);
   std::erase(request.conditions, "clean");
   request.conditions.insert(request.conditions.begin(), "clean");
+  if (auto format = parse_label_format(request.format); !format) return fail(format.error());
   if (auto done = parse_sizes(texts.sizes, request); !done) return done;
   const auto attention = parse_words("--attention", texts.attention, kAttentions);
   if (!attention) return fail(attention.error());
@@ -202,6 +213,9 @@ Result<void> parse_texts(const Texts& texts, PrepareRequest& request) {
         std::pair("--agreement", texts.agreement)}) {
     if (value >= 0) request.limits.insert(request.limits.end(), {name, fmt::format("{}", value)});
   }
+  if (texts.sure_least > 0)
+    request.limits.insert(request.limits.end(),
+                          {"--sure-least", fmt::format("{}", texts.sure_least)});
   return {};
 }
 

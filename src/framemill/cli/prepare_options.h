@@ -13,11 +13,11 @@ namespace framemill {
 
 /// What `framemill prepare` was asked for.
 struct PrepareRequest {
-  ModelSettings model;                 ///< path, labels, head
-  std::string out;                     ///< the folder that the set is written to
-  std::string data;                    ///< what variants are evaluated on; empty: footage alone
-  std::vector<std::string> calibrate;  ///< folders, pictures, clips, URLs; may be empty
-  std::string format, split;           ///< of `data`, as `framemill eval` takes them; may be empty
+  ModelSettings model;                     ///< path, labels, head
+  std::string out;                         ///< the folder that the set is written to
+  std::string data;                        ///< what variants are evaluated on; empty: footage alone
+  std::vector<std::string> calibrate;      ///< folders, pictures, clips, URLs; may be empty
+  std::string format = "auto", split;      ///< of `data`, as `framemill eval` takes them
   std::optional<std::vector<Size>> sizes;  ///< besides the exported one; unset: wide ones
   std::vector<std::string> precisions;     ///< of fp16, int8
   std::vector<std::string> forms;          ///< of openvino, onnx
@@ -28,6 +28,7 @@ struct PrepareRequest {
   std::string bench = "quick";  ///< quick, standard or off
   bool is_json_wanted = false;
   std::vector<std::string> limits;  ///< options of `framemill eval` with their values
+  double degraded_agreement = .85;  ///< of INT8 with FP32 on degraded pictures, at least
   std::string venv;                 ///< empty: in framemill's cache folder
   std::string command;              ///< as typed
   bool is_help_wanted = false;

@@ -56,6 +56,7 @@ TEST_F(PrepareOptionsTest, DefaultsMakeEverythingForWidePictures) {
   EXPECT_THAT(request->conditions,
               ElementsAre("clean", "low_light", "motion_blur", "noise", "jpeg", "defocus"));
   EXPECT_THAT(request->limits, ElementsAre());
+  EXPECT_EQ(request->degraded_agreement, .85);
   EXPECT_EQ(request->pictures, 64U);
   EXPECT_EQ(request->bench, "quick");
   EXPECT_TRUE(fs::is_directory(folder_ / "out"));
@@ -65,12 +66,15 @@ TEST_F(PrepareOptionsTest, ListsAreReadAndLimitsHandedOn) {
   const Result<PrepareRequest> request =
       parse(good_ +
             "--calibrate @pictures --sizes 640x384,512x288 --precisions int8 --forms onnx "
-            "--conditions noise --ap-loss 0.02 --agreement 0.9 --attention float --bench off");
+            "--conditions noise --ap-loss 0.02 --agreement 0.9 --attention float --bench off "
+            "--degraded-agreement 0.5 --sure-least 5");
   ASSERT_TRUE(request) << request.error().message();
   EXPECT_THAT(*request->sizes, ElementsAre(Size{640, 384}, Size{512, 288}));
   EXPECT_EQ(request->calibrate.size(), 2U);
   EXPECT_THAT(request->conditions, ElementsAre("clean", "noise"));
-  EXPECT_THAT(request->limits, ElementsAre("--ap-loss", "0.02", "--agreement", "0.9"));
+  EXPECT_THAT(request->limits,
+              ElementsAre("--ap-loss", "0.02", "--agreement", "0.9", "--sure-least", "5"));
+  EXPECT_EQ(request->degraded_agreement, .5);
   EXPECT_TRUE(request->is_attention_float);
   EXPECT_EQ(request->bench, "off");
   EXPECT_TRUE(parse(good_ + "--sizes none")->sizes->empty());
@@ -84,6 +88,7 @@ TEST_F(PrepareOptionsTest, WrongValuesAreNamedWithWhatIsPossible) {
   EXPECT_THAT(problem_of(good_ + "--precisions int4"), HasSubstr("is none of fp16, int8, fp32"));
   EXPECT_THAT(problem_of(good_ + "--forms tflite"), HasSubstr("is none of openvino, onnx"));
   EXPECT_THAT(problem_of(good_ + "--conditions rain"), HasSubstr("is none of clean, low_light"));
+  EXPECT_THAT(problem_of(good_ + "--format xml"), HasSubstr("is none of auto, yolo, coco"));
   EXPECT_THAT(problem_of(good_ + "--attention fp8"), HasSubstr("is none of int8, float"));
   EXPECT_THAT(problem_of(good_ + "--bench long"), HasSubstr("is none of quick, standard, off"));
   EXPECT_THAT(problem_of(good_ + "--pictures 0"), HasSubstr("--help"));

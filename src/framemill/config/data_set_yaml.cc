@@ -53,10 +53,10 @@ Result<DataSetYaml> parse_data_set_yaml(std::string_view text, std::string_view 
     const bool is_split = entry.key == "train" || entry.key == "val" || entry.key == "test";
     if (entry.key == "path") {
       data.root = value.text;
-    } else if (is_split && value.kind == YamlNode::Kind::kText) {
-      data.splits[entry.key] = value.text;
+    } else if (is_split && value.kind == YamlNode::Kind::kText && !value.text.empty()) {
+      data.splits[entry.key] = {value.text};
     } else if (is_split && value.kind == YamlNode::Kind::kList && !value.items.empty()) {
-      data.splits[entry.key] = value.items.front().text;
+      for (const YamlNode& item : value.items) data.splits[entry.key].push_back(item.text);
     } else if (entry.key == "names") {
       Result<std::vector<std::string>> names = read_names(value, file);
       if (!names) return fail(names.error());

@@ -11,10 +11,10 @@ namespace framemill {
 
 /// What a data set's YAML file says, in the layout of Ultralytics' trainer. Paths as written.
 struct DataSetYaml {
-  std::string root;                           ///< `path`; empty: the file's own folder
-  std::map<std::string, std::string> splits;  ///< `train`, `val`, `test` that are there; of a list
-                                              ///< the first
-  std::vector<std::string> class_names;       ///< `names`, a list or a map by id; empty: not said
+  std::string root;  ///< `path`; empty: the file's own folder
+  /// `train`, `val`, `test` that are there, each with one place or several.
+  std::map<std::string, std::vector<std::string>> splits;
+  std::vector<std::string> class_names;  ///< `names`, a list or a map by id; empty: not said
 };
 
 /// Reads such a file; keys other than these are the trainer's and not looked at. Errors:

@@ -14,8 +14,8 @@ TEST(DataSetYaml, ReadsListsMapsAndSplits) {
       parse_data_set_yaml("path: ../d\ntrain: [a, b]\nval: v\nnames: [cat, dog]\n", "d.yaml");
   ASSERT_TRUE(list) << list.error().message();
   EXPECT_EQ(list->root, "../d");
-  EXPECT_EQ(list->splits.at("train"), "a");
-  EXPECT_EQ(list->splits.at("val"), "v");
+  EXPECT_THAT(list->splits.at("train"), ElementsAre("a", "b"));
+  EXPECT_THAT(list->splits.at("val"), ElementsAre("v"));
   EXPECT_THAT(list->class_names, ElementsAre("cat", "dog"));
   const auto map = parse_data_set_yaml("names: {1: dog, 0: cat}\nnc: 2\ndownload: x\n", "d.yaml");
   ASSERT_TRUE(map);

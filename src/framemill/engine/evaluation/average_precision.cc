@@ -104,7 +104,7 @@ void trace(const ClassMatches& matches, std::size_t range, std::size_t threshold
 OperatingFigures count_from(const ClassMatches& matches, std::size_t range, double score) {
   OperatingFigures figures{.wanted = matches.object_counts[range]};
   for (const MatchedDetection& each : matches.detections) {
-    if (!(static_cast<double>(each.score) >= score)) break;
+    if (!(each.score >= score)) break;
     figures.found += (each.is_right[range] >> kIou50) & 1;
     figures.given += 1 - ((each.is_ignored[range] >> kIou50) & 1);
   }
@@ -288,7 +288,7 @@ OperatingReport operating_report(const MatchTable& table, double score) {
 }
 
 std::optional<BestScore> best_score(const MatchTable& table) {
-  std::vector<std::pair<float, bool>> detections;
+  std::vector<std::pair<double, bool>> detections;
   std::int64_t wanted = 0;
   for (const ClassMatches& matches : table.classes) {
     wanted += matches.object_counts[0];
@@ -297,7 +297,7 @@ std::optional<BestScore> best_score(const MatchTable& table) {
         detections.emplace_back(each.score, ((each.is_right[0] >> kIou50) & 1) != 0);
     }
   }
-  std::ranges::stable_sort(detections, std::greater<>(), &std::pair<float, bool>::first);
+  std::ranges::stable_sort(detections, std::greater<>(), &std::pair<double, bool>::first);
   std::optional<BestScore> best;
   double right = 0;
   for (std::size_t i = 0; i < detections.size(); ++i) {

@@ -29,6 +29,19 @@ ApReport report(const Objects& objects, const Found& detections, std::size_t cla
   return average_precision(match_pictures(objects, detections, classes));
 }
 
+TEST(MatchPictures, JudgesTheLastDigits) {
+  // As floats, this 32 x 32 has an area of 1023.9999 and would not be of medium size.
+  const ExactBox at_limit{.1, .2, 32, 32};
+  const std::vector<std::vector<ExactDetection>> detections{
+      {{.score = .5, .box = at_limit}, {.score = .5 + 1e-9, .box = {200.3, 200.1, 7, 7}}}};
+  const MatchTable table = match_pictures(Objects(1), detections, 1);
+  const ClassMatches& matches = table.classes[0];
+  ASSERT_EQ(matches.detections.size(), 2U);
+  EXPECT_EQ(matches.detections[0].score, .5 + 1e-9);  // no tie
+  for (const SizeRange range : {SizeRange::kSmall, SizeRange::kMedium})
+    EXPECT_EQ(matches.detections[1].is_ignored[static_cast<std::size_t>(range)], 0);
+}
+
 TEST(AveragePrecision, OfExactDetectionsIsOne) {
   const ApReport figures = report({{object(0, kHere), object(0, kTiny)}},
                                   {{found(0, .9F, kHere), found(0, .2F, kTiny)}});

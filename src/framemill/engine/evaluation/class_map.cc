@@ -24,14 +24,6 @@ std::string normalised(const std::string& name) {
   return text;
 }
 
-std::string listed(const std::vector<std::string>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < std::min(names.size(), kNamesShown); ++i)
-    text += fmt::format("{}\"{}\"", i == 0 ? "" : ", ", names[i]);
-  if (names.size() > kNamesShown) text += fmt::format(" and {} more", names.size() - kNamesShown);
-  return text;
-}
-
 Result<ClassMap> map_by_number(const std::vector<std::string>& classes,
                                const std::vector<bool>& is_used, const std::string& who,
                                const std::vector<std::string>& model,
@@ -54,6 +46,14 @@ Result<ClassMap> map_by_number(const std::vector<std::string>& classes,
 }
 
 }  // namespace
+
+std::string list_names(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kNamesShown); ++i)
+    text += fmt::format("{}\"{}\"", i == 0 ? "" : ", ", names[i]);
+  if (names.size() > kNamesShown) text += fmt::format(" and {} more", names.size() - kNamesShown);
+  return text;
+}
 
 bool has_no_names(const std::vector<std::string>& labels) {
   for (std::size_t i = 0; i < labels.size(); ++i) {
@@ -88,7 +88,7 @@ Result<ClassMap> map_classes(const std::vector<std::string>& classes,
                     "Name the model's classes with --labels, or those to look at with "
                     "--classes",
                     missing.size(), who, missing.size() == 1 ? "is" : "are", model_name,
-                    listed(missing), listed(model)));
+                    list_names(missing), list_names(model)));
   return map;
 }
 

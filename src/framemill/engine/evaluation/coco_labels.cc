@@ -60,8 +60,8 @@ std::optional<std::string> id_in(const Json& object, const char* key) {
   return std::nullopt;
 }
 
-/// x, y, width, height of "bbox"; none unless four finite numbers with sides of at least 0.
-std::optional<std::array<double, 4>> bbox_in(const Json& object) {
+/// "bbox"; none unless four finite numbers with sides of at least 0.
+std::optional<ExactBox> bbox_in(const Json& object) {
   const Json* const list = member(object, "bbox");
   if (list == nullptr || !list->is_array() || list->size() != 4) return std::nullopt;
   std::array<double, 4> box{};
@@ -71,12 +71,7 @@ std::optional<std::array<double, 4>> bbox_in(const Json& object) {
     if (!std::isfinite(box[i]) || std::abs(box[i]) > kSideMost) return std::nullopt;
   }
   if (box[2] < 0 || box[3] < 0) return std::nullopt;
-  return box;
-}
-
-Box to_box(const std::array<double, 4>& box) {
-  return {static_cast<float>(box[0]), static_cast<float>(box[1]),
-          static_cast<float>(box[0] + box[2]), static_cast<float>(box[1] + box[3])};
+  return ExactBox{box[0], box[1], box[2], box[3]};
 }
 
 bool is_shorter_or_less(const std::string& a, const std::string& b) {
@@ -171,9 +166,10 @@ class CocoReader {
         labels_.pictures[picture->second].objects.push_back(
             {.class_id = class_id->second,
              .box = to_box(*box),
-             .area = area.value_or((*box)[2] * (*box)[3]),
+             .area = area.value_or(box->width * box->height),
              .is_crowd = is_crowd,
-             .is_ignored = is_crowd});
+             .is_ignored = is_crowd,
+             .exact = box});
       }
     }
   }
@@ -240,7 +236,7 @@ Result<std::vector<CocoResult>> parse_coco_results(std::string_view text, std::s
     }
     results.push_back({.picture_id = *picture,
                        .category_id = *category,
-                       .detection = {.score = static_cast<float>(*score), .box = to_box(*box)}});
+                       .detection = {.score = *score, .box = *box}});
   }
   if (!problems.empty()) return fail(problems.error());
   return results;

@@ -5,9 +5,9 @@
 #include <string_view>
 #include <vector>
 
-#include "framemill/core/answer.h"
 #include "framemill/engine/evaluation/label_problem.h"
 #include "framemill/engine/evaluation/labelled_picture.h"
+#include "framemill/engine/evaluation/match_table.h"
 
 namespace framemill {
 
@@ -33,7 +33,7 @@ struct CocoLabels {
 struct CocoResult {
   std::string picture_id;  ///< as LabelledPicture::id
   std::int64_t category_id = 0;
-  Detection detection;  ///< without its class
+  ExactDetection detection;  ///< without its class
 };
 
 /// Reads [{"image_id": 1, "category_id": 18, "bbox": [x, y, width, height], "score": .9}, ...].

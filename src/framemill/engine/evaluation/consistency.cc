@@ -36,7 +36,8 @@ class AgreementSums {
       overlaps_.push_back(match.overlap);
     }
     add_parts(reference, find_missed(reference, given, thresholds), thresholds.hi, &kReferenceSide);
-    add_parts(given, find_unconfirmed(reference, given, thresholds), thresholds.hi, &kGivenSide);
+    add_parts(with_boxes_of(reference, given, thresholds),
+              find_unconfirmed(reference, given, thresholds), thresholds.hi, &kGivenSide);
   }
 
   AgreementReport finish() {
@@ -60,6 +61,19 @@ class AgreementSums {
   };
   static constexpr Side kReferenceSide{&AgreementCounts::found, &AgreementCounts::wanted};
   static constexpr Side kGivenSide{&AgreementCounts::sure_right, &AgreementCounts::sure_given};
+
+  /// `given`, the sure ones with the box of the reference that confirms them: a pair is of one size
+  /// on both sides, also where one box is a pixel larger.
+  static std::vector<Detection> with_boxes_of(std::span<const Detection> reference,
+                                              std::span<const Detection> given,
+                                              const AgreementThresholds& thresholds) {
+    std::vector<Detection> moved(given.begin(), given.end());
+    AgreementThresholds confirmed = thresholds;
+    confirmed.lo = thresholds.base;
+    for (const DetectionMatch& match : find_matches(given, reference, confirmed))
+      moved[match.reference].box = reference[match.given].box;
+    return moved;
+  }
 
   /// Counts the sure ones of `detections` under their class and size; `bad`: places of those
   /// without a partner, ascending.
@@ -101,6 +115,22 @@ std::string_view words_of(const std::string& what) {
 }
 
 }  // namespace
+
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kConsistent:
+      return "consistent";
+    case Verdict::kNotConsistent:
+      return "not consistent";
+    case Verdict::kNotShown:
+      break;
+  }
+  return "not shown";
+}
+
+std::int64_t sure_detections(const AgreementCounts& counts) {
+  return std::max(counts.wanted, counts.sure_given);
+}
 
 double PartAgreement::agreement() const { return agreement_of(counts); }
 double AgreementReport::agreement() const { return agreement_of(counts); }
@@ -181,8 +211,8 @@ std::vector<Violation> find_violations(const std::string& condition,
                           .value = agreement.agreement(),
                           .limit = limits.agreement});
   const auto check_part = [&](const PartAgreement& part, const char* what, std::string name) {
-    const std::int64_t sure = std::max(part.counts.wanted, part.counts.sure_given);
-    if (sure < limits.part_least || !(part.agreement() < limits.part_agreement)) return;
+    if (sure_detections(part.counts) < limits.part_least) return;
+    if (!(part.agreement() < limits.part_agreement)) return;
     violations.push_back({.condition = condition,
                           .what = what,
                           .part = std::move(name),

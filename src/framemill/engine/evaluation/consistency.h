@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "framemill/core/agreement.h"
@@ -19,7 +20,21 @@ struct ConsistencyLimits {
   double agreement = .97;        ///< at least
   double part_agreement = .85;   ///< the same within each class and each size, at least ...
   std::int64_t part_least = 20;  ///< ... where there are so many sure detections
+  /// So many sure detections of either model, or labelled objects that the other one finds, are
+  /// compared at least, on the pictures as they are: fewer do not show that two models agree.
+  std::int64_t sure_least = 20;
 };
+
+/// What holding a model against another one says.
+enum class Verdict : std::uint8_t {
+  kConsistent,
+  kNotConsistent,  ///< a limit is not kept
+  kNotShown,       ///< all are kept, by too few detections to say so
+};
+[[nodiscard]] std::string_view to_string(Verdict verdict);
+
+/// Sure detections of the side that has more of them. Pure.
+[[nodiscard]] std::int64_t sure_detections(const AgreementCounts& counts);
 
 /// Agreement of one class or one size of objects.
 struct PartAgreement {

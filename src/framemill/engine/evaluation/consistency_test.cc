@@ -110,6 +110,23 @@ TEST(Consistency, MeasuresShifts) {
   EXPECT_NEAR(report.low_iou, .9, 1e-6);
 }
 
+TEST(Consistency, APairIsOfTheReferencesSize) {
+  Found reference(5), given(5);
+  for (std::size_t i = 0; i < 5; ++i) {
+    reference[i] = {{.class_id = 0, .score = .9F, .box = square(10, 32)}};  // small, and medium
+    given[i] = {{.class_id = 0, .score = .9F, .box = square(10, 33)},
+                {.class_id = 0, .score = .8F, .box = square(200, 33)}};  // alone: its own size
+  }
+  reference[0][0].box = square(10, 31);
+  const AgreementReport report = compare_detections(reference, given, 1);
+  EXPECT_EQ(report.by_size[1].counts.wanted, 5);
+  EXPECT_EQ(report.by_size[1].counts.sure_given, 5);
+  EXPECT_EQ(report.by_size[1].agreement(), 1);
+  EXPECT_EQ(report.by_size[2].counts.wanted, 4);
+  EXPECT_EQ(report.by_size[2].counts.sure_given, 4 + 5);
+  EXPECT_EQ(report.by_size[2].counts.sure_right, 4);
+}
+
 TEST(Consistency, JudgesNoPartOnAHandfulOfDetections) {
   Found reference = scene(), given = scene();
   for (std::size_t i = 19; i < 30; ++i) {  // 19 persons left

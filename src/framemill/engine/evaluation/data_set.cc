@@ -32,10 +32,29 @@ class DataSetReader {
   Result<DataSet> read() {
     if (Result<void> done = dispatch(); !done) return fail(done.error());
     if (!problems_.empty()) return fail(problems_.error());
+    if (data_.format != LabelFormat::kCoco) tell_apart();
     return std::move(data_);
   }
 
  private:
+  /// Results go by id: where stems are not unique, such as those of frames of several cameras, the
+  /// path without its ending is one, and with it where even that stands twice.
+  void tell_apart() {
+    std::map<std::string, int> stems, names;
+    const auto without_ending = [](const std::string& name) {
+      return fs::path(name).replace_extension().string();
+    };
+    for (const LabelledPicture& each : data_.pictures) {
+      ++stems[each.id];
+      ++names[without_ending(each.name)];
+    }
+    for (LabelledPicture& each : data_.pictures) {
+      if (stems[each.id] == 1) continue;
+      std::string name = without_ending(each.name);
+      each.id = names[name] == 1 ? std::move(name) : each.name;
+    }
+  }
+
   [[nodiscard]] bool may_be(LabelFormat format) const {
     return !query_.format || *query_.format == format;
   }
@@ -60,13 +79,15 @@ class DataSetReader {
 
   Result<void> read_folder() {
     const std::string& path = query_.path;
+    std::string missing;
     if (may_be(LabelFormat::kYolo)) {
       const Result<std::optional<YoloPlace>> yolo = find_yolo_place(path, query_.split);
       if (!yolo) return fail(yolo.error());
-      if (*yolo) {
+      if (*yolo && !(*yolo)->pictures.empty()) {
         if (!query_.format) note_others();
         return read_yolo(**yolo);
       }
+      if (*yolo) missing = (*yolo)->note;
     }
     if (may_be(LabelFormat::kCoco)) {
       const Result<std::string> coco = find_coco();
@@ -77,6 +98,7 @@ class DataSetReader {
       const std::string voc = find_voc();
       if (!voc.empty()) return read_voc(voc);
     }
+    if (!missing.empty()) return wrong(missing);
     if (query_.format && *query_.format != LabelFormat::kNone)
       return wrong(fmt::format("{}: has no {} labels; {}", path, to_string(*query_.format),
                                where_labels_are(*query_.format)));
@@ -126,12 +148,14 @@ class DataSetReader {
   Result<void> read_yolo(const YoloPlace& place) {
     data_.format = LabelFormat::kYolo;
     data_.class_names = place.class_names;
+    data_.split = place.split;
+    if (!place.note.empty()) data_.notes.push_back(place.note);
     std::optional<int> class_count;
     if (!data_.class_names.empty()) class_count = static_cast<int>(data_.class_names.size());
     const std::vector<std::string> pictures = pictures_at(place);
     if (pictures.empty())
-      return wrong(
-          fmt::format("{}: holds no pictures (.jpg, .png, .bmp, .webp, .tif)", place.pictures));
+      return wrong(fmt::format("{}: holds no pictures (.jpg, .png, .bmp, .webp, .tif)",
+                               fmt::join(place.pictures, ", ")));
     std::size_t without = 0;
     std::string first_without;
     for (const std::string& picture : pictures) {
@@ -144,6 +168,7 @@ class DataSetReader {
         const Result<std::string> text = read_whole_file(labels);
         if (!text) return fail(text.error());
         entry.objects = parse_yolo_labels(*text, labels, class_count, problems_);
+        data_.label_files.push_back(labels);
         if (data_.labels_at.empty()) data_.labels_at = folder_of(labels);
       } else if (++without == 1) {
         first_without = entry.name;
@@ -151,8 +176,9 @@ class DataSetReader {
       data_.pictures.push_back(std::move(entry));
     }
     if (without == pictures.size())
-      return wrong(fmt::format("{}: none of the {} pictures has labels; {}", place.pictures,
-                               pictures.size(), where_labels_are(LabelFormat::kYolo)));
+      return wrong(fmt::format("{}: none of the {} pictures has labels; {}",
+                               fmt::join(place.pictures, ", "), pictures.size(),
+                               where_labels_are(LabelFormat::kYolo)));
     if (without > 0)
       data_.notes.push_back(fmt::format(
           "{} of {} pictures have no file of labels, such as {}; they count as pictures without "
@@ -182,6 +208,7 @@ class DataSetReader {
           of_split.push_back(path);
       }
       if (of_split.size() == 1) {
+        data_.split = split;
         if (found.size() == 1) return of_split.front();
         data_.notes.push_back(fmt::format("of {} files of annotations, {} is used", found.size(),
                                           relative_name(of_split.front(), query_.path)));
@@ -209,6 +236,7 @@ class DataSetReader {
     if (labels->pictures.empty()) return wrong(fmt::format("{}: lists no images", path));
     data_.format = LabelFormat::kCoco;
     data_.labels_at = path;
+    data_.label_files = {path};
     data_.class_names = std::move(labels->class_names);
     data_.category_ids = std::move(labels->category_ids);
     data_.pictures = std::move(labels->pictures);
@@ -251,18 +279,45 @@ class DataSetReader {
     return {};
   }
 
+  /// The names that ImageSets/Main lists for the split; none where there are no lists.
+  Result<std::optional<std::set<std::string>>> read_voc_split() {
+    const std::string folder = join_path(query_.path, "ImageSets/Main");
+    for (const std::string& split : splits_to_try(query_.split)) {
+      const std::string list = join_path(folder, split + ".txt");
+      if (!is_file(list)) continue;
+      std::set<std::string> names;
+      for (const std::string& line : lines_of(list))
+        names.insert(line.substr(0, line.find_first_of(" \t")));
+      data_.split = split;
+      if (query_.split.empty())
+        data_.notes.push_back(fmt::format("the {} pictures of {} are used; --split takes others",
+                                          names.size(), relative_name(list, query_.path)));
+      return std::optional(std::move(names));
+    }
+    if (!query_.split.empty())
+      return wrong(
+          fmt::format("{}: has no list {}.txt for --split {}", folder, query_.split, query_.split));
+    return std::optional<std::set<std::string>>();
+  }
+
   Result<void> read_voc(const std::string& folder) {
+    const Result<std::optional<std::set<std::string>>> listed = read_voc_split();
+    if (!listed) return fail(listed.error());
+    const auto is_left_out = [&](const std::string& stem) {
+      return listed->has_value() && !(*listed)->contains(stem);
+    };
     data_.format = LabelFormat::kVoc;
     data_.labels_at = folder;
     std::map<std::string, std::string> pictures;  // by stem
     for (const char* const name : {"JPEGImages", "images", "."}) {
       for (const std::string& path : files_in(join_path(query_.path, name), is_picture_name))
-        pictures.emplace(stem_of(path), path);
+        if (!is_left_out(stem_of(path))) pictures.emplace(stem_of(path), path);
     }
     std::set<std::string> names;
     std::vector<std::pair<std::size_t, std::string>> classes;  // of the objects, in their order
     std::size_t without_picture = 0;
     for (const std::string& path : files_in(folder, is_xml_name)) {
+      if (is_left_out(stem_of(path))) continue;
       const Result<std::string> text = read_whole_file(path);
       if (!text) return fail(text.error());
       const Result<VocLabels> labels = parse_voc_labels(*text, path, problems_);
@@ -290,6 +345,7 @@ class DataSetReader {
         classes.emplace_back(data_.pictures.size(), object.class_name);
       }
       data_.pictures.push_back(std::move(entry));
+      data_.label_files.push_back(path);
       pictures.erase(picture);
     }
     if (data_.pictures.empty() && problems_.empty())

@@ -11,6 +11,10 @@ namespace framemill {
 /// The whole of a file. Errors: kNotFound with path and reason.
 [[nodiscard]] Result<std::string> read_whole_file(const std::string& path);
 
+/// The lines of a text without their ends and blanks behind; empty ones are left out, as are all of
+/// a file that cannot be read.
+[[nodiscard]] std::vector<std::string> lines_of(const std::string& path);
+
 /// Files below `folder`, sub-folders included (six levels, links followed), for which `is_wanted`
 /// says so; in the order of their paths. Empty where there is no such folder.
 [[nodiscard]] std::vector<std::string> files_below(const std::string& folder,

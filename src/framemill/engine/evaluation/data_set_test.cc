@@ -31,6 +31,10 @@ class DataSetTest : public testing::Test {
 };
 
 constexpr const char* kLine = "1 0.5 0.5 0.2 0.2\n";
+constexpr const char* kCoco =
+    R"({"images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}],
+        "categories": [{"id": 3, "name": "cat"}],
+        "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4]}]})";
 
 TEST_F(DataSetTest, FindsUltralyticsLayoutWithItsYaml) {
   put("data.yaml",
@@ -49,15 +53,55 @@ TEST_F(DataSetTest, FindsUltralyticsLayoutWithItsYaml) {
     ASSERT_EQ(data->pictures.size(), 2U);
     EXPECT_EQ(data->pictures[0].id, "a");
     EXPECT_EQ(data->pictures[0].objects.size(), 1U);
+    EXPECT_THAT(data->label_files, ElementsAre(at("labels/val/a.txt"), at("labels/val/b.txt")));
     EXPECT_THAT(data->used_classes(), ElementsAre(false, true));
     EXPECT_THAT(data->notes, testing::IsEmpty());
   }
+  EXPECT_EQ(read()->split, "val");
   const auto train = read("data.yaml", std::nullopt, "train");
   ASSERT_TRUE(train);
   EXPECT_EQ(train->pictures[0].id, "x");
+  EXPECT_EQ(train->split, "train");
   const auto test = read("data.yaml", std::nullopt, "test");
   ASSERT_FALSE(test);
   EXPECT_THAT(test.error().message(), HasSubstr("names no test"));
+}
+
+TEST_F(DataSetTest, TakesAllPartsOfASplit) {
+  put("data.yaml", "val: [day/images, ../night/images, more.txt]\nnames: [cat, dog]\n");
+  for (const char* const part : {"day", "night", "other"}) {
+    put(std::string(part) + "/images/" + part + ".jpg");
+    put(std::string(part) + "/labels/" + part + ".txt", kLine);
+  }
+  put("more.txt", "other/images/other.jpg\n./day/images/day.jpg\n");
+  for (const char* const name : {"", "data.yaml"}) {
+    const auto data = read(name);
+    ASSERT_TRUE(data) << data.error().message();
+    std::vector<std::string> ids;
+    for (const LabelledPicture& each : data->pictures) ids.push_back(each.id);
+    EXPECT_THAT(ids, ElementsAre("day", "night", "other"));
+  }
+}
+
+TEST_F(DataSetTest, TakesNoOtherSplitForOneThatIsNotThere) {
+  put("data.yaml", "train: images/train\nval: pictures/val\nnames: [cat, dog]\n");
+  put("images/train/x.jpg");
+  put("labels/train/x.txt", kLine);
+  for (const char* const name : {"", "data.yaml"}) {
+    const auto data = read(name);
+    ASSERT_FALSE(data) << name;
+    EXPECT_THAT(data.error().message(), HasSubstr("val: pictures/val: there is no such folder"));
+    EXPECT_TRUE(read(name, std::nullopt, "train")) << name;
+  }
+  put("annotations/instances_val2017.json", kCoco);  // the YAML of a trainer beside COCO's labels
+  put("val2017/a.jpg");
+  EXPECT_EQ(read()->format, LabelFormat::kCoco);
+  put("images/val/a.jpg");  // the same split elsewhere
+  put("labels/val/a.txt", kLine);
+  const auto data = read();
+  ASSERT_TRUE(data) << data.error().message();
+  EXPECT_EQ(data->pictures[0].id, "a");
+  EXPECT_THAT(data->notes, ElementsAre(HasSubstr("there is no such folder; ")));
 }
 
 TEST_F(DataSetTest, TakesNamesFromOneFolderUp) {
@@ -92,6 +136,20 @@ TEST_F(DataSetTest, FindsLabelsBesidePicturesAndClassesTxt) {
               ElementsAre(HasSubstr("1 of 2 pictures have no file of labels, such as b.jpg")));
 }
 
+TEST_F(DataSetTest, TellsPicturesOfOneNameApart) {
+  for (const char* const name : {"cam1/0001", "cam2/0001", "cam2/0002"}) {
+    put("images/" + std::string(name) + ".jpg");
+    put("labels/" + std::string(name) + ".txt", kLine);
+  }
+  put("images/cam2/0001.png");
+  const auto data = read();
+  ASSERT_TRUE(data) << data.error().message();
+  std::vector<std::string> ids;
+  for (const LabelledPicture& each : data->pictures) ids.push_back(each.id);
+  EXPECT_THAT(
+      ids, ElementsAre("images/cam1/0001", "images/cam2/0001.jpg", "images/cam2/0001.png", "0002"));
+}
+
 TEST_F(DataSetTest, NamesEveryBrokenLineWithFileAndLine) {
   put("images/a.jpg");
   put("images/b.jpg");
@@ -104,11 +162,6 @@ TEST_F(DataSetTest, NamesEveryBrokenLineWithFileAndLine) {
   EXPECT_THAT(data.error().message(), HasSubstr("labels/b.txt:1: \"7\" lies outside"));
 }
 
-constexpr const char* kCoco =
-    R"({"images": [{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}],
-        "categories": [{"id": 3, "name": "cat"}],
-        "annotations": [{"id": 1, "image_id": 1, "category_id": 3, "bbox": [1, 2, 3, 4]}]})";
-
 TEST_F(DataSetTest, FindsCocoAnnotationsAndTheirPictures) {
   put("annotations/instances_val2017.json", kCoco);
   put("annotations/other.json", "{}");
@@ -117,6 +170,7 @@ TEST_F(DataSetTest, FindsCocoAnnotationsAndTheirPictures) {
   ASSERT_TRUE(data) << data.error().message();
   EXPECT_EQ(data->format, LabelFormat::kCoco);
   EXPECT_EQ(data->pictures[0].path, at("val2017/a.jpg"));
+  EXPECT_THAT(data->label_files, ElementsAre(at("annotations/instances_val2017.json")));
   EXPECT_THAT(data->category_ids, ElementsAre(3));
   put("annotations/instances_train2017.json", kCoco);
   const auto chosen = read();
@@ -155,10 +209,34 @@ TEST_F(DataSetTest, FindsVocAndLeavesOutPicturesWithoutLabels) {
   EXPECT_EQ(data->format, LabelFormat::kVoc);
   EXPECT_THAT(data->class_names, ElementsAre("cat", "dog"));
   ASSERT_EQ(data->pictures.size(), 2U);
+  EXPECT_THAT(data->label_files, ElementsAre(at("Annotations/a.xml"), at("Annotations/b.xml")));
   EXPECT_EQ(data->pictures[0].objects[0].class_id, 1);
   EXPECT_EQ(data->pictures[0].labelled_size, (Size{64, 48}));
   EXPECT_THAT(data->notes, ElementsAre(HasSubstr("1 files of labels have no picture"),
                                        HasSubstr("1 pictures have no labels and are left out")));
+}
+
+TEST_F(DataSetTest, TakesThePicturesThatVocListsForTheSplit) {
+  for (const char* const name : {"a", "b", "c"}) {
+    put(std::string("Annotations/") + name + ".xml", voc("dog"));
+    put(std::string("JPEGImages/") + name + ".jpg");
+  }
+  const auto ids_of = [&](const std::string& split) {
+    std::string ids;
+    const auto data = read("", std::nullopt, split);
+    EXPECT_TRUE(data) << data.error().message();
+    for (const LabelledPicture& each : data->pictures) ids += each.id;
+    return ids;
+  };
+  EXPECT_EQ(ids_of(""), "abc");
+  EXPECT_THAT(read("", std::nullopt, "test").error().message(),
+              HasSubstr("has no list test.txt for --split test"));
+  put("ImageSets/Main/val.txt", "b\n");
+  put("ImageSets/Main/test.txt", "a\r\nc  -1\n");
+  EXPECT_EQ(ids_of(""), "b");
+  EXPECT_EQ(ids_of("test"), "ac");
+  EXPECT_EQ(read()->split, "val");
+  EXPECT_THAT(read()->notes, ElementsAre(HasSubstr("1 pictures of ImageSets/Main/val.txt")));
 }
 
 TEST_F(DataSetTest, PrefersYoloAndTellsOfTheOthers) {
@@ -201,11 +279,13 @@ TEST_F(DataSetTest, RefusesWhatHoldsNothing) {
 }
 
 TEST(ScaleObjects, GivesPixelsOfThePicture) {
-  LabelledPicture picture{.labelled_size = {200, 100},
-                          .objects = {{.box = {20, 10, 40, 30}, .area = 400}}};
+  LabelledPicture picture{
+      .labelled_size = {200, 100},
+      .objects = {{.box = {20, 10, 40, 30}, .area = 400, .exact = ExactBox{20, 10, 20, 20}}}};
   const auto objects = scale_objects(picture, {400, 400});
   EXPECT_EQ(objects[0].box, (Box{40, 40, 80, 120}));
   EXPECT_EQ(objects[0].area, 400 * 2 * 4);
+  EXPECT_EQ(objects[0].exact, (ExactBox{40, 40, 40, 80}));
 }
 
 TEST(MapClasses, GoesByName) {

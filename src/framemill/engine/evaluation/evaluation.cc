@@ -26,10 +26,11 @@ int mapped(const std::vector<int>& map, int class_id) {
 }
 
 /// Those of the classes that `is_wanted`, in the model's numbers.
-std::vector<Detection> select(const std::vector<Detection>& detections, const std::vector<int>* map,
-                              const std::vector<bool>& is_wanted) {
-  std::vector<Detection> kept;
-  for (Detection each : detections) {
+template <typename Found>
+std::vector<Found> select(const std::vector<Found>& detections, const std::vector<int>* map,
+                          const std::vector<bool>& is_wanted) {
+  std::vector<Found> kept;
+  for (Found each : detections) {
     if (map != nullptr) each.class_id = mapped(*map, each.class_id);
     const auto id = static_cast<std::size_t>(each.class_id);
     if (each.class_id >= 0 && id < is_wanted.size() && is_wanted[id]) kept.push_back(each);
@@ -37,10 +38,12 @@ std::vector<Detection> select(const std::vector<Detection>& detections, const st
   return kept;
 }
 
-Pictures select_all(const Pictures& pictures, const std::vector<int>* map,
-                    const std::vector<bool>& is_wanted) {
-  Pictures kept;
-  for (const std::vector<Detection>& each : pictures) kept.push_back(select(each, map, is_wanted));
+template <typename Found>
+std::vector<std::vector<Found>> select_all(const std::vector<std::vector<Found>>& pictures,
+                                           const std::vector<int>* map,
+                                           const std::vector<bool>& is_wanted) {
+  std::vector<std::vector<Found>> kept;
+  for (const std::vector<Found>& each : pictures) kept.push_back(select(each, map, is_wanted));
   return kept;
 }
 
@@ -93,8 +96,19 @@ class Judge {
     return report;
   }
 
+  /// The same for detections made elsewhere.
+  ConditionReport report(std::string name, const std::vector<SeenPicture>& pictures,
+                         const std::vector<std::vector<ExactDetection>>& found,
+                         double score) const {
+    const MatchTable table = match(pictures, found, false);
+    return {
+        .name = std::move(name),
+        .model = judge(table, resample_quality(table, options_.resamples, options_.seed), score)};
+  }
+
  private:
-  [[nodiscard]] MatchTable match(const std::vector<SeenPicture>& pictures, const Pictures& found,
+  template <typename Found>
+  [[nodiscard]] MatchTable match(const std::vector<SeenPicture>& pictures, const Found& found,
                                  bool is_reference) const {
     std::vector<std::vector<LabelledObject>> objects;
     for (const SeenPicture& each : pictures) objects.push_back(each.objects);
@@ -123,9 +137,79 @@ Result<std::vector<bool>> chosen_classes(const std::vector<std::string>& names,
   return is_chosen;
 }
 
+/// Those of the classes that `is_chosen` to which nothing of `map` goes.
+std::vector<std::string> chosen_without(const std::vector<bool>& is_chosen,
+                                        const std::vector<std::string>& labels,
+                                        const std::vector<int>& map) {
+  std::vector<std::string> missing;
+  for (std::size_t id = 0; id < labels.size(); ++id) {
+    if (is_chosen[id] && std::ranges::find(map, static_cast<int>(id)) == map.end())
+      missing.push_back(labels[id]);
+  }
+  return missing;
+}
+
+/// Errors: kInvalidArgument where the data set has none of the chosen classes; a note names those
+/// that it lacks where it has others.
+Result<void> check_chosen(const DataSet& data, const std::vector<std::string>& classes,
+                          const std::vector<bool>& is_chosen, ClassPlan& plan) {
+  const std::vector<std::string> missing =
+      chosen_without(is_chosen, plan.labels, plan.data_to_model);
+  if (missing.empty()) return {};
+  if (missing.size() < classes.size()) {
+    plan.notes.push_back(fmt::format("the data set has no class {}", list_names(missing)));
+    return {};
+  }
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("--classes: the data set has no class {}; it has {}", list_names(missing),
+                          list_names(data.class_names)));
+}
+
+Failure no_objects(const DataSet& data, std::size_t pictures) {
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("{}: none of its {} pictures has an object that is looked at, so there "
+                          "is no average precision; --format none with --against compares two "
+                          "models without labels",
+                          data.path, pictures));
+}
+
+bool has_objects(const DataSet& data, const ClassPlan& plan) {
+  return std::ranges::any_of(data.pictures, [&plan](const LabelledPicture& picture) {
+    return std::ranges::any_of(picture.objects, [&plan](const LabelledObject& object) {
+      return mapped(plan.data_to_model, object.class_id) >= 0;
+    });
+  });
+}
+
 void count_objects(Evaluation& evaluation) {
   for (const SeenPicture& each : evaluation.pictures)
     evaluation.objects += static_cast<std::int64_t>(each.objects.size());
+}
+
+/// See Evaluation::compared.
+std::int64_t count_compared(const ConditionReport& clean) {
+  const std::int64_t sure = sure_detections(clean.agreement->counts);
+  return clean.reference ? std::max(sure, clean.reference->operating.by_size[0].found) : sure;
+}
+
+/// Sets what the violations and the number of detections say, with a note of the conditions that
+/// leave too few of them to tell.
+void decide(Evaluation& evaluation, const ConsistencyLimits& limits) {
+  evaluation.compared = count_compared(evaluation.conditions.front());
+  const bool is_enough = evaluation.compared >= limits.sure_least;
+  evaluation.verdict = !evaluation.violations.empty() ? Verdict::kNotConsistent
+                       : is_enough                    ? Verdict::kConsistent
+                                                      : Verdict::kNotShown;
+  if (!is_enough) return;
+  std::string few;
+  for (const ConditionReport& each : evaluation.conditions) {
+    const std::int64_t sure = sure_detections(each.agreement->counts);
+    if (sure < limits.sure_least)
+      few += fmt::format("{}{} ({})", few.empty() ? "" : ", ", each.name, sure);
+  }
+  if (!few.empty())
+    evaluation.notes.push_back(
+        fmt::format("too few sure detections to tell agreement by: {}", few));
 }
 
 Failure nothing_to_hold_against(const DataSet& data) {
@@ -160,6 +244,15 @@ Result<ClassPlan> plan_classes(const DataSet& data, const std::vector<std::strin
       if (id >= 0 && !(*is_chosen)[static_cast<std::size_t>(id)]) id = -1;
       if (id >= 0) plan.is_judged[static_cast<std::size_t>(id)] = true;
     }
+    if (!classes.empty()) {
+      if (Result<void> done = check_chosen(data, classes, *is_chosen, plan); !done)
+        return fail(done.error());
+    }
+    if (!has_objects(data, plan)) {
+      if (reference_labels == nullptr) return no_objects(data, data.pictures.size());
+      plan.notes.emplace_back(
+          "no picture has a labelled object that is looked at, so agreement alone decides");
+    }
     const auto unjudged = static_cast<std::size_t>(std::ranges::count(plan.is_judged, false));
     if (classes.empty() && unjudged > 0 && !has_no_names(model_labels))
       plan.notes.push_back(fmt::format(
@@ -174,6 +267,12 @@ Result<ClassPlan> plan_classes(const DataSet& data, const std::vector<std::strin
   if (!map) return fail(map.error());
   if (!map->note.empty()) plan.notes.push_back(map->note);
   plan.reference_to_model = std::move(map->to_model);
+  const std::vector<std::string> missing =
+      chosen_without(*is_chosen, model_labels, plan.reference_to_model);
+  if (!classes.empty() && !missing.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("--classes: {} has no class {}; it has {}", reference_name,
+                            list_names(missing), list_names(*reference_labels)));
   return plan;
 }
 
@@ -215,6 +314,8 @@ Result<Evaluation> evaluate(const DataSet& data, const std::shared_ptr<const Det
   evaluation.pictures = std::move(run->pictures);
   for (SeenPicture& each : evaluation.pictures) each.objects = select_objects(each.objects, plan);
   count_objects(evaluation);
+  if (data.is_labelled() && !reference && evaluation.objects == 0)
+    return no_objects(data, evaluation.pictures.size());
   evaluation.broken = run->broken;
   evaluation.problems = std::move(run->problems);
   evaluation.worst = worst.take();
@@ -231,6 +332,7 @@ Result<Evaluation> evaluate(const DataSet& data, const std::shared_ptr<const Det
     }
     evaluation.conditions.push_back(std::move(report));
   }
+  if (reference) decide(evaluation, options.limits);
   evaluation.detections = std::move(run->detections[0][0]);
   return evaluation;
 }
@@ -269,14 +371,16 @@ Result<Evaluation> evaluate_results(const DataSet& data, const std::string& resu
                                    .objects = select_objects(scale_objects(picture, size), *plan)});
   }
   count_objects(evaluation);
-  evaluation.detections.resize(evaluation.pictures.size());
+  std::vector<std::vector<ExactDetection>> found_there(evaluation.pictures.size());
   for (std::size_t i = 0; i < results->size(); ++i) {
     const CocoResult& each = (*results)[i];
     const auto place = places.find(each.picture_id);
     if (place == places.end())
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: [{}].image_id: {} is no picture of {}", results_path, i,
-                              each.picture_id, data.path));
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("{}: [{}].image_id: {} is no picture of {}, whose pictures are "
+                      "called like {}",
+                      results_path, i, each.picture_id, data.path, data.pictures.front().id));
     int class_id = static_cast<int>(std::clamp<std::int64_t>(each.category_id, -1, 1'000'000));
     if (!data.category_ids.empty()) {
       const auto found = std::ranges::find(data.category_ids, each.category_id);
@@ -288,13 +392,19 @@ Result<Evaluation> evaluate_results(const DataSet& data, const std::string& resu
       return fail(ErrorCode::kInvalidArgument,
                   fmt::format("{}: [{}].category_id: {} is no class of {}", results_path, i,
                               each.category_id, data.path));
-    Detection detection = each.detection;
+    ExactDetection& detection = found_there[place->second].emplace_back(each.detection);
     detection.class_id = class_id;
-    evaluation.detections[place->second].push_back(detection);
   }
   evaluation.conditions.push_back(
       Judge(*plan, options, true)
-          .report("clean", evaluation.pictures, {evaluation.detections}, evaluation.score));
+          .report("clean", evaluation.pictures, found_there, evaluation.score));
+  for (const std::vector<ExactDetection>& picture : found_there) {
+    std::vector<Detection>& plain = evaluation.detections.emplace_back();
+    for (const ExactDetection& each : picture)
+      plain.push_back({.class_id = each.class_id,
+                       .score = static_cast<float>(each.score),
+                       .box = to_box(each.box)});
+  }
   return evaluation;
 }
 

@@ -71,8 +71,12 @@ struct Evaluation {
   std::int64_t objects = 0;                 ///< labelled
   double score = 0;                         ///< the operating score
   std::vector<ConditionReport> conditions;  ///< "clean" first
-  std::vector<Violation> violations;        ///< empty: consistent; only with another model
-  std::vector<WorstPicture> worst;          ///< by condition, the worst first
+  std::vector<Violation> violations;        ///< limits that are not kept; only with another model
+  std::optional<Verdict> verdict;           ///< only with another model
+  /// On the pictures as they are: sure detections of the model that has more of them, or labelled
+  /// objects that the other model finds at the operating score, whichever is more.
+  std::int64_t compared = 0;
+  std::vector<WorstPicture> worst;  ///< by condition, the worst first
   /// The model's detections on the pictures as they are, by picture, mapped to nothing.
   std::vector<std::vector<Detection>> detections;
 };
@@ -88,7 +92,8 @@ struct ClassPlan {
 };
 
 /// `reference`: labels of the other model; null: none. Errors: those of map_classes();
-/// kInvalidArgument for a name in `classes` that is none of the model's.
+/// kInvalidArgument for a name in `classes` that is none of the model's or the reference's, where
+/// the data set has none of `classes`, and without a reference where no object is left to find.
 [[nodiscard]] Result<ClassPlan> plan_classes(const DataSet& data,
                                              const std::vector<std::string>& model_labels,
                                              const std::string& model_name,

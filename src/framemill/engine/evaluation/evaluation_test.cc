@@ -1,6 +1,7 @@
 // The way from files to figures, over a backend that finds the bright area of a picture.
 #include "framemill/engine/evaluation/evaluation.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include <gmock/gmock.h>
@@ -20,12 +21,12 @@ using testing::SizeIs;
 
 constexpr Size kSize{640, 384};
 
-/// A dark picture with a bright square at `left`, 64 pixels wide, on the backend's grid.
+/// A dark picture with a bright square at `left`, 64 pixels wide, on the backend's grid; -64: none.
 std::vector<std::uint8_t> picture_with_square(int left) {
   const auto samples = std::make_shared<std::vector<std::uint8_t>>(
       static_cast<std::size_t>(kSize.width) * kSize.height, std::uint8_t{30});
   for (int y = 64; y < 128; ++y) {
-    for (int x = left; x < left + 64; ++x)
+    for (int x = std::max(left, 0); x < left + 64; ++x)
       (*samples)[static_cast<std::size_t>(y) * kSize.width + static_cast<std::size_t>(x)] = 220;
   }
   Picture picture{.format = PixelFormat::kGray, .range = ColorRange::kFull, .size = kSize};
@@ -131,6 +132,35 @@ TEST_F(EvaluationTest, GivesTheSamePicturesToBothModels) {
   EXPECT_TRUE(evaluation->violations.empty());
 }
 
+TEST_F(EvaluationTest, TooFewDetectionsShowNothing) {
+  const auto with_itself = [&](std::int64_t least, std::size_t pictures) {
+    return evaluate(data(), load({"square"}), load({"square"}), {.pictures_max = pictures},
+                    {.limits = {.sure_least = least}}, clock_);
+  };
+  const auto few = with_itself(20, 0);
+  ASSERT_TRUE(few) << few.error().message();
+  EXPECT_EQ(few->compared, 12);
+  EXPECT_EQ(few->verdict, Verdict::kNotShown);
+  EXPECT_EQ(with_itself(12, 0)->verdict, Verdict::kConsistent);
+  EXPECT_EQ(with_itself(12, 11)->verdict, Verdict::kNotShown);
+
+  // What a limit breaks by is enough to say so.
+  const auto other =
+      evaluate(data(), load({"square", "cat"}), load({"cat", "square"}), {}, {}, clock_);
+  ASSERT_TRUE(other) << other.error().message();
+  EXPECT_EQ(other->verdict, Verdict::kNotConsistent);
+  EXPECT_EQ(evaluate(data(), load({"square"}), nullptr, {}, {}, clock_)->verdict, std::nullopt);
+}
+
+TEST_F(EvaluationTest, EmptyPicturesShowNothing) {
+  fs::remove_all(root_ / "labels");
+  for (int i = 0; i < 12; ++i) write("images/" + name_of(i) + ".jpg", picture_with_square(-64));
+  const auto nothing = evaluate(data(), load({"square"}), load({"square"}), {}, {}, clock_);
+  ASSERT_TRUE(nothing) << nothing.error().message();
+  EXPECT_EQ(nothing->compared, 0);
+  EXPECT_EQ(nothing->verdict, Verdict::kNotShown);
+}
+
 TEST_F(EvaluationTest, LooksAtAPartOfThePicturesEvenlySpread) {
   const auto evaluation =
       evaluate(data(), load({"square"}), nullptr, {.pictures_max = 3}, {}, clock_);
@@ -156,11 +186,62 @@ TEST_F(EvaluationTest, StopsWhereAsked) {
   EXPECT_EQ(evaluation.error().code(), ErrorCode::kCancelled);
 }
 
+TEST_F(EvaluationTest, RefusesClassesThatTheOtherSideLacks) {
+  root_.write("data.yaml", "names: [square, human]\n");
+  const auto message = [&](const std::vector<std::string>& labels, std::vector<std::string> classes,
+                           const std::vector<std::string>* reference = nullptr) {
+    const auto plan = plan_classes(data(), labels, "m", reference, "other", classes);
+    return plan ? "none: " + (plan->notes.empty() ? "" : plan->notes[0]) : plan.error().message();
+  };
+  EXPECT_THAT(message({"square", "person"}, {"person"}),
+              HasSubstr("--classes: the data set has no class \"person\"; it has \"square\""));
+  EXPECT_EQ(message({"square", "person"}, {"person", "square"}),
+            "none: the data set has no class \"person\"");
+  const std::vector<std::string> other{"person", "cat"};
+  EXPECT_THAT(message({"square", "person"}, {"square"}, &other),
+              HasSubstr("--classes: other has no class \"square\"; it has \"person\", \"cat\""));
+  // The data set has the class, and no object of it.
+  EXPECT_THAT(message({"square", "human"}, {"human"}), HasSubstr("none of its 12 pictures has"));
+}
+
+TEST_F(EvaluationTest, RefusesLabelsWithoutAnObject) {
+  for (int i = 0; i < 12; ++i) root_.write("labels/" + name_of(i) + ".txt", "");
+  const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
+  ASSERT_FALSE(evaluation);
+  EXPECT_EQ(evaluation.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(evaluation.error().message(), HasSubstr("no average precision"));
+  const auto compared = evaluate(data(), load({"square"}), load({"square"}), {}, {}, clock_);
+  ASSERT_TRUE(compared) << compared.error().message();
+  EXPECT_THAT(compared->notes, testing::Contains(HasSubstr("agreement alone decides")));
+}
+
 TEST_F(EvaluationTest, RefusesToJudgeAgainstNothing) {
   fs::remove_all(root_ / "labels");
   const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
   ASSERT_FALSE(evaluation);
   EXPECT_THAT(evaluation.error().message(), HasSubstr("has no labels"));
+}
+
+TEST_F(EvaluationTest, ResultsOfPicturesOfOneNameStayApart) {
+  for (const char* const camera : {"one", "two"}) {
+    const int left = camera[0] == 'o' ? 0 : 320;
+    write(std::string("images/") + camera + "/0001.jpg", picture_with_square(left));
+    root_.write(std::string("labels/") + camera + "/0001.txt",
+                "0 " + std::to_string((left + 32.0) / kSize.width) + " 0.25 0.1 0.1666667\n");
+  }
+  const auto evaluation = evaluate(data(), load({"square"}), nullptr, {}, {}, clock_);
+  ASSERT_TRUE(evaluation) << evaluation.error().message();
+  const auto again = evaluate_results(
+      data(), root_.write("results.json", to_coco_results(*evaluation, data())), {});
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_EQ(again->conditions[0].model->operating.by_size[0].found, 14);
+  const auto plain = evaluate_results(
+      data(),
+      root_.write("plain.json",
+                  R"([{"image_id": "0001", "category_id": 0, "bbox": [1, 2, 3, 4], "score": 1}])"),
+      {});
+  ASSERT_FALSE(plain);
+  EXPECT_THAT(plain.error().message(), HasSubstr("0001 is no picture of"));
 }
 
 TEST_F(EvaluationTest, CanBeHandedOnAsResultsAndJudgedAgain) {

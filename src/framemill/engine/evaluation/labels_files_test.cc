@@ -90,6 +90,7 @@ TEST(CocoLabels, ReadPicturesClassesAndCrowds) {
   ASSERT_EQ(labels->pictures[0].objects.size(), 2U);
   const LabelledObject& dog = labels->pictures[0].objects[0];
   EXPECT_EQ(dog.box, (Box{10, 20, 40, 60}));
+  EXPECT_EQ(dog.exact, (ExactBox{10, 20, 30, 40}));
   EXPECT_EQ(dog.area, 700);
   EXPECT_EQ(dog.class_id, 1);
   const LabelledObject& crowd = labels->pictures[0].objects[1];
@@ -136,7 +137,7 @@ TEST(CocoResults, ReadIdsOfBothKinds) {
   ASSERT_TRUE(results) << results.error().message();
   EXPECT_EQ((*results)[0].picture_id, "9");
   EXPECT_EQ((*results)[1].picture_id, "gate");
-  EXPECT_EQ((*results)[0].detection.box, (Box{1, 2, 4, 6}));
+  EXPECT_EQ((*results)[0].detection.box, (ExactBox{1, 2, 3, 4}));
   const auto wrong =
       parse_coco_results(R"([{"image_id": 9, "category_id": 1, "score": 1}])", "r.json");
   ASSERT_FALSE(wrong);

@@ -22,15 +22,15 @@ std::array<double, kIouCount> make_thresholds() {
   return thresholds;
 }
 
-double box_area(const Box& box) {
-  return (static_cast<double>(box.x2) - box.x1) * (static_cast<double>(box.y2) - box.y1);
-}
+double box_area(const ExactBox& box) { return box.width * box.height; }
 
-double overlap(const Box& found, const LabelledObject& object) {
-  const Box& box = object.box;
-  const double width = static_cast<double>(std::min(found.x2, box.x2)) - std::max(found.x1, box.x1);
+/// Step by step as pycocotools computes it, so that what is rounded is rounded likewise.
+double overlap(const ExactBox& found, const LabelledObject& object) {
+  const ExactBox box = object.exact.value_or(to_exact(object.box));
+  const double width =
+      std::min(found.width + found.x, box.width + box.x) - std::max(found.x, box.x);
   const double height =
-      static_cast<double>(std::min(found.y2, box.y2)) - std::max(found.y1, box.y1);
+      std::min(found.height + found.y, box.height + box.y) - std::max(found.y, box.y);
   if (!(width > 0 && height > 0)) return 0;
   const double both = width * height;
   return both / (object.is_crowd ? box_area(found) : box_area(found) + box_area(box) - both);
@@ -39,9 +39,10 @@ double overlap(const Box& found, const LabelledObject& object) {
 /// The detections and objects of one class in one picture.
 class PictureMatcher {
  public:
-  PictureMatcher(std::vector<const Detection*> found, std::vector<const LabelledObject*> objects)
+  PictureMatcher(std::vector<const ExactDetection*> found,
+                 std::vector<const LabelledObject*> objects)
       : found_(std::move(found)), objects_(std::move(objects)) {
-    std::ranges::stable_sort(found_, std::greater<>(), &Detection::score);
+    std::ranges::stable_sort(found_, std::greater<>(), &ExactDetection::score);
     if (found_.size() > kDetectionsMax) found_.resize(kDetectionsMax);
     overlaps_.resize(found_.size() * objects_.size());
     for (std::size_t i = 0; i < found_.size(); ++i) {
@@ -52,7 +53,7 @@ class PictureMatcher {
 
   std::vector<MatchedDetection> match(std::uint32_t picture) {
     std::vector<MatchedDetection> matched;
-    for (const Detection* const found : found_)
+    for (const ExactDetection* const found : found_)
       matched.push_back({.score = found->score, .picture = picture});
     for (std::size_t range = 0; range < kSizeRanges; ++range) {
       order_objects(static_cast<SizeRange>(range));
@@ -107,7 +108,7 @@ class PictureMatcher {
     return best;
   }
 
-  std::vector<const Detection*> found_;
+  std::vector<const ExactDetection*> found_;
   std::vector<const LabelledObject*> objects_;
   std::vector<double> overlaps_;    ///< [found][object]
   std::vector<std::size_t> order_;  ///< of objects_, for the range at hand
@@ -127,7 +128,7 @@ bool is_in_range(double area, SizeRange range) {
 }
 
 MatchTable match_pictures(std::span<const std::vector<LabelledObject>> objects,
-                          std::span<const std::vector<Detection>> detections,
+                          std::span<const std::vector<ExactDetection>> detections,
                           std::size_t class_count) {
   CHECK(objects.size() == detections.size());
   MatchTable table{.picture_count = objects.size()};
@@ -136,7 +137,7 @@ MatchTable match_pictures(std::span<const std::vector<LabelledObject>> objects,
     for (auto& counts : each.objects) counts.resize(objects.size());
   }
   struct Both {
-    std::vector<const Detection*> found;
+    std::vector<const ExactDetection*> found;
     std::vector<const LabelledObject*> objects;
   };
   const auto is_known = [class_count](int id) {
@@ -144,7 +145,7 @@ MatchTable match_pictures(std::span<const std::vector<LabelledObject>> objects,
   };
   for (std::size_t picture = 0; picture < objects.size(); ++picture) {
     std::map<int, Both> by_class;
-    for (const Detection& found : detections[picture])
+    for (const ExactDetection& found : detections[picture])
       if (is_known(found.class_id)) by_class[found.class_id].found.push_back(&found);
     for (const LabelledObject& object : objects[picture])
       if (is_known(object.class_id)) by_class[object.class_id].objects.push_back(&object);
@@ -168,6 +169,20 @@ MatchTable match_pictures(std::span<const std::vector<LabelledObject>> objects,
   for (ClassMatches& matches : table.classes)
     std::ranges::stable_sort(matches.detections, std::greater<>(), &MatchedDetection::score);
   return table;
+}
+
+MatchTable match_pictures(std::span<const std::vector<LabelledObject>> objects,
+                          std::span<const std::vector<Detection>> detections,
+                          std::size_t class_count) {
+  std::vector<std::vector<ExactDetection>> exact;
+  for (const std::vector<Detection>& picture : detections) {
+    std::vector<ExactDetection>& found = exact.emplace_back();
+    for (const Detection& each : picture)
+      found.push_back({.class_id = each.class_id,
+                       .score = static_cast<double>(each.score),
+                       .box = to_exact(each.box)});
+  }
+  return match_pictures(objects, exact, class_count);
 }
 
 }  // namespace framemill

@@ -29,7 +29,7 @@ inline constexpr std::size_t kDetectionsMax = 100;
 
 /// What became of one detection: for each size range, by IoU threshold (bit i: the i-th).
 struct MatchedDetection {
-  float score = 0;
+  double score = 0;
   std::uint32_t picture = 0;
   std::array<std::uint16_t, kSizeRanges> is_right{};    ///< matched an object that counts
   std::array<std::uint16_t, kSizeRanges> is_ignored{};  ///< neither right nor wrong
@@ -51,6 +51,13 @@ struct MatchTable {
   std::vector<ClassMatches> classes;  ///< by class id
 };
 
+/// A detection as COCO's result files have it.
+struct ExactDetection {
+  int class_id = 0;
+  double score = 0;
+  ExactBox box;
+};
+
 /// Matches detections to objects as COCO does (cocoeval.py of pycocotools, which it equals): class
 /// by class and picture by picture, the best detection first, each to the free object that it
 /// overlaps most, of equal ones the last; one that counts goes before one that is ignored. A crowd
@@ -58,6 +65,10 @@ struct MatchTable {
 /// without a match that are of another size than the range are ignored. One entry a picture on both
 /// sides, class ids in 0..class_count-1 (others are left out), boxes in pixels. Pure;
 /// O(detections x objects) a picture and class.
+[[nodiscard]] MatchTable match_pictures(std::span<const std::vector<LabelledObject>> objects,
+                                        std::span<const std::vector<ExactDetection>> detections,
+                                        std::size_t class_count);
+/// The same for detections of a model.
 [[nodiscard]] MatchTable match_pictures(std::span<const std::vector<LabelledObject>> objects,
                                         std::span<const std::vector<Detection>> detections,
                                         std::size_t class_count);
