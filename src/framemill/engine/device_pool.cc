@@ -35,6 +35,9 @@ std::string explain(OutReason reason, const std::string& last_error) {
 /// A processor does not hang; other work may starve it for a while, and what it owes comes.
 constexpr Duration kProcessorHangLeast = std::chrono::seconds(20);
 
+/// Of a device that is out, before its models are loaded anew.
+constexpr int kProbesBeforeLoad = 2;
+
 /// Threads that put pictures into batches and read their answers, for a graphics device.
 constexpr std::size_t kPictureThreadsMax = 8;
 
@@ -193,21 +196,48 @@ Duration DevicePool::expected(const Device& device, LaneIndex lane, std::size_t 
   return Duration::zero();
 }
 
-void DevicePool::submit(DeviceIndex index, LaneIndex lane, std::vector<InferenceJob> jobs,
+std::optional<DeviceIndex> DevicePool::device_for(DeviceIndex index, LaneIndex lane) const {
+  const DeviceHealth& health = *devices_[index].health;
+  if (health.may_serve(lane)) return index;
+  std::optional<DeviceIndex> best;
+  if (!health.may_serve()) return best;  // whoever sent it is about to see that, and decides anew
+  for (DeviceIndex i = 0; i < devices_.size(); ++i) {
+    const DeviceHealth& other = *devices_[i].health;
+    if (!has_device(hosts_[lanes_[lane].model], i) || !other.may_serve(lane)) continue;
+    if (!best || other.in_flight() < devices_[*best].health->in_flight()) best = i;
+  }
+  return best;
+}
+
+bool DevicePool::is_lane_out(LaneIndex lane) const {
+  if (lanes_out_ == 0) return false;
+  const MutexLock lock(mu_);
+  bool is_any_serving = false;
+  for (DeviceIndex i = 0; i < devices_.size(); ++i) {
+    if (!has_device(hosts_[lanes_[lane].model], i)) continue;
+    if (devices_[i].health->may_serve(lane)) return false;
+    is_any_serving |= devices_[i].health->may_serve();
+  }
+  return is_any_serving;
+}
+
+void DevicePool::submit(DeviceIndex meant, LaneIndex lane, std::vector<InferenceJob> jobs,
                         Done done) {
   CHECK(!jobs.empty());
+  DeviceIndex index = meant;
   std::shared_ptr<DetectorPool> pool;
   LaneIndex own = 0;
   std::uint64_t id = 0;
   bool is_watcher_late = false;
   {
     const MutexLock lock(mu_);
-    Device& device = devices_[index];
-    if (device.health->may_serve()) {
+    if (const std::optional<DeviceIndex> chosen = device_for(meant, lane)) {
+      index = *chosen;
+      Device& device = devices_[index];
       id = next_id_++;
       const Duration usual = expected(device, lane, jobs.size());
       // What runs, and may not fit, is the bucket.
-      device.health->started(id, bucket_for(jobs.size()), clock_.now(), usual);
+      device.health->started(id, lane, bucket_for(jobs.size()), clock_.now(), usual);
       flights_.emplace(id, Flight{index, lane, jobs, std::move(done)});
       pool = device.pool;
       own = device.lanes[lane];
@@ -216,7 +246,8 @@ void DevicePool::submit(DeviceIndex index, LaneIndex lane, std::vector<Inference
     }
   }
   if (pool == nullptr) {
-    done({std::move(jobs), fail(ErrorCode::kUnavailable, fmt::format("{} is out", names_[index])),
+    done({std::move(jobs),
+          fail(ErrorCode::kUnavailable, fmt::format("{} is out, or fails with it", names_[index])),
           std::make_shared<const std::string>(), Duration::zero()});
     return;
   }
@@ -284,21 +315,49 @@ void DevicePool::tell_error(DeviceIndex index, std::size_t frames, const Error& 
 
 // ---- health
 
+void DevicePool::tell_lane(DeviceIndex index, const DeviceHealth::Change& change,
+                           Deferred& deferred) {
+  const LaneIndex lane = change.lane_out ? *change.lane_out : *change.lane_back;
+  const std::string what = detector(lanes_[lane].model).variant_name(lanes_[lane].input);
+  if (change.lane_back) {
+    deferred.emplace_back(
+        [name = names_[index], what] { spdlog::info("device {}: {} works again", name, what); });
+    return;
+  }
+  const bool is_elsewhere = device_for(index, lane).has_value();
+  deferred.emplace_back([name = names_[index], what, why = devices_[index].last_error,
+                         left = is_elsewhere
+                                    ? "another device stands in"
+                                    : "no other device has it: its answers carry on what was last "
+                                      "seen"] {
+    spdlog::warn("device {}: {} is taken out, what else runs there goes on: batches fail: {}; {}",
+                 name, what, why, left);
+  });
+}
+
 void DevicePool::obey(DeviceIndex index, const DeviceHealth::Change& change, Deferred& deferred) {
+  std::size_t lanes_out = 0;
+  for (const Device& each : devices_) lanes_out += each.health->lanes_out();
+  lanes_out_ = lanes_out;
+  if (change.lane_out || change.lane_back) {
+    tell_lane(index, change, deferred);
+    changed_.notify_all();
+  }
   if (!change.is_taken_out && !change.is_taken_back) return;
   Device& device = devices_[index];
   const TimePoint now = clock_.now();
   ++version_;
   changed_.notify_all();
   if (change.is_taken_back) {
-    deferred.emplace_back([name = names_[index], out_for = now - device.out_since] {
-      spdlog::info("device {} is back after {:.1f} s", name, to_seconds(out_for));
+    deferred.emplace_back([name = names_[index], out_for = now - device.out_since,
+                           still_out = device.health->lanes_out()] {
+      spdlog::info("device {} is back after {:.1f} s{}", name, to_seconds(out_for),
+                   still_out > 0 ? ", but not all that fails on it" : "");
     });
     return;
   }
   device.out_since = now;
   ++device.outages;
-  device.probes_failed = 0;
   deferred.emplace_back([name = names_[index], left = explain_left(index),
                          why = explain(device.health->reason(), device.last_error)] {
     spdlog::warn("device {} is taken out: {}; {}", name, why, left);
@@ -343,10 +402,10 @@ void DevicePool::watch() {
       const TimePoint now = clock_.now();
       for (DeviceIndex i = 0; i < devices_.size(); ++i) {
         DeviceHealth& health = *devices_[i].health;
-        const bool was_probing = health.state() == HealthState::kProbing;
         obey(i, health.tick(now), deferred);
-        if (was_probing && health.state() == HealthState::kOut) ++devices_[i].probes_failed;
-        if (health.begin_probe(now)) probe(i, deferred);
+        if (const std::optional<LaneIndex> lane = health.begin_probe(now))
+          probe(i, *lane, deferred);
+        if (!health.may_serve() && health.probes_failed() >= kProbesBeforeLoad) begin_load(i);
         const std::optional<TimePoint> wake_at = health.wake_at();
         if (wake_at) wake_at_ = wake_at_ ? std::min(*wake_at_, *wake_at) : *wake_at;
       }
@@ -362,30 +421,19 @@ void DevicePool::watch() {
   }
 }
 
-void DevicePool::probe(DeviceIndex index, Deferred& deferred) {
-  Device& device = devices_[index];
-  if (device.probes_failed >= 2) begin_load(index);
-  std::optional<LaneIndex> own;
-  for (std::size_t lane = 0; lane < lanes_.size() && !own; ++lane)
-    if (has_device(hosts_[lanes_[lane].model], index)) own = device.lanes[lane];
-  // While an earlier picture has not come back there is nothing to learn from another one.
-  if (device.is_probe_open || !own) {
-    ++device.probes_failed;
-    (void)device.health->probed(clock_.now(), ErrorCode::kUnavailable);
-    return;
-  }
-  device.is_probe_open = true;
-  deferred.emplace_back([this, index, pool = device.pool, lane = *own] {
+void DevicePool::probe(DeviceIndex index, LaneIndex lane, Deferred& deferred) {
+  const Device& device = devices_[index];
+  deferred.emplace_back([this, index, lane, pool = device.pool, own = device.lanes[lane]] {
     std::vector<InferenceJob> jobs(1);
     jobs.front().frame_index = -1;
     jobs.front().picture = make_grey_picture({64, 64}, 114);
-    pool->submit(lane, std::move(jobs), [this, index, of = pool.get()](BatchOutcome&& outcome) {
-      on_probed(index, of, outcome);
+    pool->submit(own, std::move(jobs), [this, index, lane, of = pool.get()](auto&& outcome) {
+      on_probed(index, lane, of, outcome);
     });
   });
 }
 
-void DevicePool::on_probed(DeviceIndex index, const DetectorPool* pool,
+void DevicePool::on_probed(DeviceIndex index, LaneIndex lane, const DetectorPool* pool,
                            const BatchOutcome& outcome) {
   Deferred deferred;
   {
@@ -393,12 +441,8 @@ void DevicePool::on_probed(DeviceIndex index, const DetectorPool* pool,
     Device& device = devices_[index];
     if (device.pool.get() != pool) return;  // of one that was replaced
     const TimePoint now = clock_.now();
-    device.is_probe_open = false;
-    if (!outcome.detections) {
-      device.last_error = outcome.detections.error().message();
-      ++device.probes_failed;
-    }
-    const DeviceHealth::Change change = device.health->probed(now, code_of(outcome));
+    if (!outcome.detections) device.last_error = outcome.detections.error().message();
+    const DeviceHealth::Change change = device.health->probed(lane, now, code_of(outcome));
     if (outcome.detections && !change.is_taken_back) device.health->hope(now);  // it came late
     obey(index, change, deferred);
     changed_.notify_all();
@@ -452,7 +496,7 @@ void DevicePool::load(DeviceIndex index) {
     device.times[lane] = ServiceTimes();
   }
   device.before.push_back(std::exchange(device.pool, std::move(pool)));
-  device.is_probe_open = false;
+  device.health->renew();
   device.health->hope(clock_.now());
 }
 

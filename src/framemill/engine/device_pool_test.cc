@@ -52,6 +52,7 @@ class DevicePoolTest : public testing::Test {
   }
   ~DevicePoolTest() override {
     for (const auto& control : controls_) control->hang = false;
+    pool_.reset();
   }
 
   /// Counts what came back: well, or with an error.
@@ -183,6 +184,79 @@ TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
   EXPECT_TRUE(wait_for([&] { return is_done.load(); })) << "its other model, too";
   EXPECT_EQ(pool_->reports()[0].inferences[0][0][0], 2);
   EXPECT_EQ(pool_->reports()[0].inferences[1][0][0], 1);
+}
+
+/// Two models with devices of their own behaviour: `controls[device][model]`.
+class TwoModelsTest : public DevicePoolTest {
+ protected:
+  explicit TwoModelsTest(std::size_t device_count = 2) {
+    std::vector<PooledDevice> devices;
+    for (std::size_t i = 0; i < device_count; ++i) {
+      of_.emplace_back();
+      devices.push_back({"FAKE." + std::to_string(i), {}});
+      for (int model = 0; model < 2; ++model) {
+        of_.back().push_back(std::make_shared<FakeBackendControl>());
+        devices.back().detectors.push_back(load(of_.back().back()));
+      }
+    }
+    pool_ = std::make_unique<DevicePool>(std::move(devices), clock_, DevicePool::Options{});
+    for (const std::size_t model : {0, 1}) lanes_.push_back(pool_->lane_for(model, kSize));
+  }
+  /// Whether a batch of the model came back well.
+  bool run(std::size_t model) {
+    const int before = well_;
+    lane_ = lanes_[model];
+    submit(0);
+    EXPECT_TRUE(wait_until_all_are_back());
+    return well_ > before;
+  }
+  std::vector<std::vector<std::shared_ptr<FakeBackendControl>>> of_;
+  std::vector<LaneIndex> lanes_;
+};
+class TwoModelsOnOneDevice : public TwoModelsTest {
+ protected:
+  TwoModelsOnOneDevice() : TwoModelsTest(1) {}
+};
+
+TEST_F(TwoModelsOnOneDevice, TheOneThatFailsDoesNotTakeTheDeviceFromTheOther) {
+  EXPECT_TRUE(run(0) && run(1));
+  of_[0][1]->fail_all = true;
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_FALSE(run(1));
+    EXPECT_TRUE(run(0)) << i;
+  }
+  EXPECT_TRUE(pool_->states()[0].is_serving);
+  EXPECT_EQ(pool_->reports()[0].outages, 0);
+  EXPECT_TRUE(pool_->is_lane_out(lanes_[1]));
+  EXPECT_FALSE(pool_->is_lane_out(lanes_[0]));
+  const std::int64_t probes = of_[0][1]->started;
+  EXPECT_TRUE(wait_for([&] { return of_[0][1]->started > probes; })) << "it is what is probed";
+  of_[0][1]->fail_all = false;
+  EXPECT_TRUE(wait_for([&] { return run(0) && !pool_->is_lane_out(lanes_[1]); }));
+  EXPECT_TRUE(run(1));
+}
+
+TEST_F(TwoModelsOnOneDevice, WhereBothFailTheDeviceIsOut) {
+  EXPECT_TRUE(run(0) && run(1));
+  for (const auto& control : of_[0]) control->fail_all = true;
+  EXPECT_TRUE(wait_for([&] { return !run(0) && !run(1) && !pool_->states()[0].is_serving; }));
+  EXPECT_EQ(pool_->reports()[0].reason, OutReason::kErrors);
+  for (const auto& control : of_[0]) control->fail_all = false;
+  EXPECT_TRUE(wait_for([&] { return run(0) && run(1); }));
+}
+
+TEST_F(TwoModelsTest, AnotherDeviceStandsInForTheModelThatFails) {
+  EXPECT_TRUE(run(0) && run(1));
+  of_[0][1]->fail_all = true;
+  EXPECT_FALSE(run(1) || run(1));
+  EXPECT_TRUE(pool_->states()[0].is_serving);
+  EXPECT_FALSE(pool_->is_lane_out(lanes_[1])) << "device 1 has it";
+  const std::int64_t before = of_[1][1]->finished;
+  EXPECT_TRUE(run(1)) << "though device 0 was asked";
+  EXPECT_EQ(of_[1][1]->finished, before + 1);
+  EXPECT_TRUE(run(0));
+  of_[1][1]->fail_all = true;
+  EXPECT_TRUE(wait_for([&] { return !run(1) && pool_->is_lane_out(lanes_[1]); }));
 }
 
 TEST_F(DevicePoolTest, StopSaysWhetherADeviceStillOwesABatch) {
