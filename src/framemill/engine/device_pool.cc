@@ -193,7 +193,9 @@ Duration DevicePool::expected(const Device& device, LaneIndex lane, std::size_t 
   const std::size_t bucket = bucket_for(frames);
   for (std::size_t i = 0; i < kBatchBuckets.size(); ++i)
     if (kBatchBuckets[i] == bucket && times.estimates()[i].is_seen) return times.mean(bucket);
-  return Duration::zero();
+  // From the other sizes, then, unless something may have to be compiled.
+  const bool is_ready = device.pool->is_ready(device.lanes[lane], bucket);
+  return is_ready ? times.mean(bucket) : Duration::zero();
 }
 
 std::optional<DeviceIndex> DevicePool::device_for(DeviceIndex index, LaneIndex lane) const {
@@ -441,7 +443,11 @@ void DevicePool::on_probed(DeviceIndex index, LaneIndex lane, const DetectorPool
     Device& device = devices_[index];
     if (device.pool.get() != pool) return;  // of one that was replaced
     const TimePoint now = clock_.now();
-    if (!outcome.detections) device.last_error = outcome.detections.error().message();
+    if (!outcome.detections) {
+      device.last_error = outcome.detections.error().message();
+    } else if (device.times[lane].samples() == 0) {  // since it was loaded anew
+      device.times[lane].record(1, outcome.service_time);
+    }
     const DeviceHealth::Change change = device.health->probed(lane, now, code_of(outcome));
     if (outcome.detections && !change.is_taken_back) device.health->hope(now);  // it came late
     obey(index, change, deferred);
@@ -466,6 +472,25 @@ void DevicePool::begin_load(DeviceIndex index) {
   });
 }
 
+void DevicePool::make_ready(DeviceIndex index, DetectorPool& pool) {
+  struct Wanted {
+    Lane lane;
+    std::size_t batch = 1;
+  };
+  std::vector<Wanted> wanted;
+  {
+    const MutexLock lock(mu_);
+    const Device& device = devices_[index];
+    for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
+      for (std::size_t i = 0; i < kBatchBuckets.size(); ++i)
+        if (device.times[lane].estimates()[i].is_seen)
+          wanted.push_back({lanes_[lane], kBatchBuckets[i]});
+  }
+  for (const Wanted& each : wanted)  // what fails says so again in its batches
+    (void)pool.warm_up(pool.lane_for(each.lane.model, each.lane.picture), each.batch,
+                       batches_max_[index]);
+}
+
 void DevicePool::load(DeviceIndex index) {
   std::vector<std::shared_ptr<const Detector>> detectors(hosts_.size());
   std::optional<Error> error;
@@ -479,7 +504,10 @@ void DevicePool::load(DeviceIndex index) {
     }
   }
   std::shared_ptr<DetectorPool> pool;
-  if (!error) pool = make_pool(std::move(detectors));
+  if (!error) {
+    pool = make_pool(std::move(detectors));
+    make_ready(index, *pool);
+  }
   const MutexLock lock(mu_);
   Device& device = devices_[index];
   device.is_loading = false;
@@ -492,8 +520,7 @@ void DevicePool::load(DeviceIndex index) {
     const std::size_t model = lanes_[lane].model;
     if (has_device(hosts_[model], index))
       device.lanes[lane] = pool->lane_for(model, lanes_[lane].picture);
-    // The first batch of its kind may compile: nothing is known of how long that takes.
-    device.times[lane] = ServiceTimes();
+    device.times[lane] = ServiceTimes();  // it may be another card
   }
   device.before.push_back(std::exchange(device.pool, std::move(pool)));
   device.health->renew();

@@ -177,8 +177,11 @@ class DevicePool {
   void begin_load(DeviceIndex device) REQUIRES(mu_);
   /// On a thread of its own.
   void load(DeviceIndex device) EXCLUDES(mu_);
+  /// Makes the requests that the device has had batches for, as far as it can.
+  void make_ready(DeviceIndex device, DetectorPool& pool) EXCLUDES(mu_);
   [[nodiscard]] std::shared_ptr<DetectorPool> make_pool(
       std::vector<std::shared_ptr<const Detector>> detectors) const;
+  /// What a batch usually takes there; 0: not known, or its request is still to be made.
   [[nodiscard]] Duration expected(const Device& device, LaneIndex lane, std::size_t frames) const
       REQUIRES(mu_);
 

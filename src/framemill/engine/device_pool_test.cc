@@ -162,6 +162,25 @@ TEST_F(DevicePoolTest, AProcessorThatIsStarvedIsNotTakenOut) {
   EXPECT_EQ(pool_->reports()[0].outages, 0);
 }
 
+// Promise: what a batch of a size that was never run may take is told from the other sizes, and
+// only one that may have to compile has a minute.
+TEST_F(DevicePoolTest, AHungBatchOfANewSizeIsNoticedByTheTimesOfTheOthers) {
+  const FakeBackendOptions backend{.input = kSize, .batch_max = 8, .fixed = 1ms};
+  Result<std::unique_ptr<Detector>> detector =
+      Detector::create(create_fake_backend(backend, controls_[0]), {});
+  ASSERT_TRUE(detector);
+  std::vector<PooledDevice> devices;
+  devices.push_back({"FAKE.0", {std::move(*detector)}});
+  pool_ = std::make_unique<DevicePool>(std::move(devices), clock_, DevicePool::Options{});
+  lane_ = pool_->lane_for(0, kSize);
+  run_well(0);
+  ASSERT_TRUE(pool_->warm_up(0, lane_, 8, 1));
+  controls_[0]->hang = true;
+  submit(0, 8);
+  EXPECT_TRUE(wait_until_all_are_back()) << "within 30 s";
+  EXPECT_EQ(pool_->reports()[0].reason, OutReason::kHung);
+}
+
 TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
   run_well(0);
   const LaneIndex second = pool_->lane_for(1, kSize);
@@ -175,6 +194,12 @@ TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
               testing::AnyOf(HasSubstr("gone"), HasSubstr("no such")));
   controls_[0]->gone = false;
   ASSERT_TRUE(wait_for([this] { return pool_->states()[0].is_serving; }));
+  controls_[0]->hang = true;  // at once: what a batch takes on it is known by the probe
+  submit(0);
+  ASSERT_TRUE(wait_until_all_are_back());
+  EXPECT_EQ(pool_->reports()[0].reason, OutReason::kHung);
+  controls_[0]->hang = false;
+  ASSERT_TRUE(wait_for([this] { return pool_->states()[0].is_serving; }));
   run_well(0);
   std::atomic<bool> is_done = false;
   pool_->submit(0, second, {{.picture = picture_}}, [&](BatchOutcome&& outcome) {
@@ -182,7 +207,7 @@ TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
     is_done = true;
   });
   EXPECT_TRUE(wait_for([&] { return is_done.load(); })) << "its other model, too";
-  EXPECT_EQ(pool_->reports()[0].inferences[0][0][0], 2);
+  EXPECT_EQ(pool_->reports()[0].inferences[0][0][0], 3);
   EXPECT_EQ(pool_->reports()[0].inferences[1][0][0], 1);
 }
 
