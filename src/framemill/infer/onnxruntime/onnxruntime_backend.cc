@@ -143,6 +143,7 @@ class OnnxRuntimeBackend final : public Backend {
                      std::shared_ptr<const CudaLetterbox> letterbox, ModelFacts facts)
       : library_(library),
         device_(device),
+        gate_(library.capture_gate(device.index)),
         options_(std::move(options)),
         ports_(std::move(ports)),
         cuda_(std::move(cuda)),
@@ -189,7 +190,7 @@ class OnnxRuntimeBackend final : public Backend {
         sessions.erase(begin.begin(), begin.end());
       }
     }
-    const CaptureGate::Use use(library_.capture_gate);
+    const CaptureGate::Use use(gate_);
     unused.clear();
   }
 
@@ -202,7 +203,7 @@ class OnnxRuntimeBackend final : public Backend {
     const bool is_cpu = device_.provider == OnnxProvider::kCpu;
     shared->threads = is_cpu ? threads_ : std::make_shared<RunThreads>(1);
     shared->ports = ports_;
-    shared->gate = &library_.capture_gate;
+    shared->gate = &gate_;
     shared->letterbox = letterbox_;
     return shared;
   }
@@ -294,7 +295,7 @@ class OnnxRuntimeBackend final : public Backend {
       case OnnxProvider::kCpu:
         break;
     }
-    const CaptureGate::Use use(library_.capture_gate);
+    const CaptureGate::Use use(gate_);
     auto shared = share(Ort::Session(library_.env, facts_.path.c_str(), session));
     shared->cuda_index = device_.index;
     shared->has_cuda_graphs = provider->has_cuda_graphs && ports_->is_output_shape_fixed();
@@ -303,6 +304,7 @@ class OnnxRuntimeBackend final : public Backend {
 
   OnnxRuntimeLibrary& library_;
   const OnnxDevice device_;
+  CaptureGate& gate_;
   const BackendOptions options_;
   const std::shared_ptr<const ModelPorts> ports_;
   const CudaFacts cuda_;

@@ -85,6 +85,15 @@ void load_cuda_libraries(const std::string& folder) {
 
 }  // namespace
 
+CaptureGate& OnnxRuntimeLibrary::capture_gate(int device) {
+  void* const driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);  // never closed: has threads
+  void* const exchange =
+      driver != nullptr ? dlsym(driver, "cuThreadExchangeStreamCaptureMode") : nullptr;
+  const MutexLock lock(mu);
+  return capture_gates.try_emplace(device, reinterpret_cast<CaptureGate::ExchangeMode>(exchange))
+      .first->second;
+}
+
 std::vector<std::string> cuda_library_folders(const std::string& folder) {
   std::vector<std::string> folders{folder};
   // A venv has them in nvidia/*/lib beside onnxruntime/capi.

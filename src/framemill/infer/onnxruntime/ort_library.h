@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,8 +34,10 @@ struct OnnxRuntimeLibrary {
   std::string folder;   ///< the providers' libraries lie there, too
   std::string version;  ///< "1.31.1"
   Ort::Env env{nullptr};
-  CaptureGate capture_gate;
+  /// That of a device, as CUDA counts them; for ever the same.
+  [[nodiscard]] CaptureGate& capture_gate(int device) EXCLUDES(mu);
   Mutex mu;
+  std::map<int, CaptureGate> capture_gates GUARDED_BY(mu);
   /// A plug-in provider's library is told to the runtime once.
   bool is_rtx_registered GUARDED_BY(mu) = false;
   [[nodiscard]] std::string name() const { return "ONNX Runtime " + version; }
