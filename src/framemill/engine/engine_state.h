@@ -15,9 +15,11 @@
 #include <vector>
 
 #include "framemill/base/mutex.h"
+#include "framemill/engine/busy_meter.h"
 #include "framemill/engine/engine.h"
 #include "framemill/engine/frame_scheduler.h"
 #include "framemill/engine/trace_writer.h"
+#include "framemill/metrics/gpu_meter.h"
 
 namespace framemill {
 
@@ -105,10 +107,10 @@ struct Engine::State {
   Result<void> make_alarms() EXCLUDES(mu);
   std::pair<RunStatus::Camera, CameraCondition> look_at(CameraIndex index, bool wants_fidelity)
       EXCLUDES(mu);
-  /// Since it was last called.
+  /// Of the busiest device, since it was last called. From one thread.
   std::optional<double> device_busy();
-  /// When and how long the device had worked when device_busy() was called.
-  std::pair<TimePoint, Duration> device_looked_at{};
+  BusyMeter busy_meter;
+  std::unique_ptr<GpuMeter> gpus;  ///< where the run uses one
   Result<void> make_cameras() EXCLUDES(mu);
   /// What of `camera` depends on its model: errors kInvalidArgument. No effect.
   Result<std::vector<bool>> wanted_classes(const CameraSettings& camera) const;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -33,6 +34,13 @@ Function find(void* library, const char* name) {
 }
 
 }  // namespace
+
+std::string card_of(const std::string& device) {
+  const std::string name = device.substr(0, device.find('#'));
+  for (const std::string_view provider : {"cuda:", "tensorrt:", "rtx:"})
+    if (name.starts_with(provider)) return "cuda:" + name.substr(provider.size());
+  return name;
+}
 
 struct GpuMeter::Library {
   void* handle = nullptr;

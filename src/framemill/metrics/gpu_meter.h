@@ -21,6 +21,11 @@ struct GpuReading {
   std::optional<double> power_w;
 };
 
+/// The card that a device of ONNX Runtime computes on, as GpuMeter calls it: providers share it
+/// ("tensorrt:0", "rtx:0"), and so do instances of one ("cuda:0#2"). Other devices are left as they
+/// are called. Pure.
+[[nodiscard]] std::string card_of(const std::string& device);
+
 /// NVIDIA's devices by NVML, which is loaded while the program runs: where it is missing there are
 /// no devices, and nothing fails. CUDA counts devices in another order than NVML, and only those
 /// that the process may see: once something in the process has loaded its driver, cards are told
