@@ -17,6 +17,7 @@
 #include "framemill/base/mutex.h"
 #include "framemill/infer/cpu_plan.h"
 #include "framemill/infer/device_name.h"
+#include "framemill/infer/model_files.h"
 #include "framemill/infer/onnxruntime/cuda_facts.h"
 #include "framemill/infer/onnxruntime/letterbox_choice.h"
 #include "framemill/infer/onnxruntime/onnx_weights.h"
@@ -262,6 +263,7 @@ class OnnxRuntimeBackend final : public Backend {
                                   .may_capture_graphs = may_capture_graphs,
                                   .cache_dir = options_.cache_dir,
                                   .runtime = facts_.runtime,
+                                  .compiler = engine_compiler(device_.provider),
                                   .cuda = cuda_};
     const Result<ProviderOptions> provider = provider_options(request);
     if (!provider) return fail(provider.error());
@@ -344,7 +346,7 @@ Result<std::unique_ptr<Backend>> load_onnxruntime_backend(const BackendOptions& 
   facts.name = std::filesystem::path(options.path).stem().string();
   facts.runtime = (*library)->name();
   facts.device = to_string(*device);
-  Result<std::string> hash = hash_files(std::span(&options.path, 1));
+  Result<std::string> hash = hash_files(model_files(options.path));
   if (!hash) return fail(hash.error());
   facts.hash = *std::move(hash);
 

@@ -104,6 +104,20 @@ std::vector<std::string> cuda_library_folders(const std::string& folder) {
   return folders;
 }
 
+std::string engine_compiler(OnnxProvider provider) {
+  std::vector<const char*> names;
+  if (provider == OnnxProvider::kTensorRt) names = {"libnvinfer.so.11", "libnvinfer.so.10"};
+  if (provider == OnnxProvider::kTensorRtRtx) names = {"libtensorrt_rtx.so.1"};
+  for (const char* const name : names) {
+    void* const library =
+        dlopen(name, RTLD_LAZY | RTLD_LOCAL);  // never closed: the provider has it
+    if (library == nullptr) continue;
+    const auto get = reinterpret_cast<int (*)()>(dlsym(library, "getInferLibVersion"));
+    if (get != nullptr) return fmt::format("{} {}", name, get());
+  }
+  return {};
+}
+
 std::string provider_library(OnnxProvider provider) {
   switch (provider) {
     case OnnxProvider::kCuda:

@@ -56,6 +56,11 @@ struct OnnxRuntimeLibrary {
 /// Where CUDA's libraries lie beside ONNX Runtime in `folder`: there, or in the folders of a venv.
 [[nodiscard]] std::vector<std::string> cuda_library_folders(const std::string& folder);
 
+/// What builds the provider's engines, TensorRT or that for RTX, and its version as the library
+/// gives it: "libnvinfer.so.10 101303"; empty for others, or where it is not found. Loads it, as
+/// the provider is about to.
+[[nodiscard]] std::string engine_compiler(OnnxProvider provider);
+
 /// The library file of a device's provider; empty for the CPU.
 [[nodiscard]] std::string provider_library(OnnxProvider provider);
 

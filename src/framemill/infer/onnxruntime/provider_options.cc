@@ -118,9 +118,12 @@ std::string engine_cache_key(const ProviderRequest& request) {
   const auto index = static_cast<std::size_t>(request.device.index);
   const CudaDevice device =
       index < request.cuda.devices.size() ? request.cuda.devices[index] : CudaDevice{};
-  std::string key = fmt::format("{}_{}_sm{}_driver{}_{}_{}", request.model_hash.substr(0, 16),
-                                device.name, device.compute_capability, request.cuda.driver_version,
-                                request.runtime, name_of(request.precision));
+  const std::string driver = request.cuda.driver_release.empty()
+                                 ? std::to_string(request.cuda.driver_version)
+                                 : request.cuda.driver_release;
+  std::string key = fmt::format("{}_{}_sm{}_driver{}_{}_{}_{}", request.model_hash.substr(0, 16),
+                                device.name, device.compute_capability, driver, request.runtime,
+                                request.compiler, name_of(request.precision));
   std::ranges::transform(key, key.begin(), [](unsigned char c) {
     const bool is_kept = std::isalnum(c) || c == '.' || c == '_';
     return is_kept ? static_cast<char>(std::tolower(c)) : '-';

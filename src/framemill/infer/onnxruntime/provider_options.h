@@ -27,6 +27,7 @@ struct ProviderRequest {
   bool may_capture_graphs = false;
   std::string cache_dir;  ///< empty: nothing is kept
   std::string runtime;    ///< "ONNX Runtime 1.31.1"
+  std::string compiler;   ///< see engine_compiler(); empty: not known
   CudaFacts cuda;
 };
 

@@ -93,14 +93,17 @@ TEST(ProviderOptions, RtxTakesThePrecisionOfTheWeights) {
 
 TEST(ProviderOptions, AnEngineIsKeptForExactlyWhatItFits) {
   const ProviderRequest base = request_for(OnnxProvider::kTensorRt);
-  std::vector<ProviderRequest> others(7, base);
+  std::vector<ProviderRequest> others(10, base);
   others[0].model_hash = "f123456789abcdef";
   others[1].device.index = 0;  // another name
   others[2].cuda.devices[1].compute_capability = 89;
   others[3].cuda.driver_version = 12080;
   others[4].runtime = "ONNX Runtime 1.30.0";
   others[5].precision = Precision::kFp16;
-  others[6].device.index = 7;  // one that is not there: no crash, a key of its own
+  others[6].device.index = 7;                   // one that is not there: no crash, a key of its own
+  others[7].cuda.driver_release = "580.95.05";  // both of CUDA 13.0
+  others[8].cuda.driver_release = "580.159.04";
+  others[9].compiler = "libnvinfer.so.10 101401";
   std::set<std::string> keys{engine_cache_key(base)};
   for (const ProviderRequest& other : others) keys.insert(engine_cache_key(other));
   EXPECT_EQ(keys.size(), others.size() + 1);
