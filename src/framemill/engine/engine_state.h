@@ -7,7 +7,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -69,8 +68,9 @@ struct Engine::State {
   std::atomic<bool> is_device_hung{false};
   std::atomic<bool> is_house_kept{false};  ///< the housekeeper's thread is at its end
   std::atomic<double> share{1.0};
-  std::once_flag is_hardware_decoder_opened;
-  std::shared_ptr<const HardwareDecoder> opened_hardware_decoder;  ///< constant once that is set
+  Mutex decoders_mu;
+  /// By card; null: it has none.
+  std::map<int, std::shared_ptr<const HardwareDecoder>> hardware_decoders GUARDED_BY(decoders_mu);
   /// Constant once they are loaded; shared by the cameras.
   std::vector<std::shared_ptr<const CameraNames::Labels>> labels_of_model;
   Mutex changes_mu;  ///< held through a change of cameras, so that there is one at a time
@@ -123,7 +123,9 @@ struct Engine::State {
   [[nodiscard]] std::vector<Duration> opening_times() const REQUIRES(mu);
   void start_session(Camera& camera, Duration start_delay);
   /// NVIDIA's decoder, null where there is none. The first call looks, and logs what is missing.
-  [[nodiscard]] std::shared_ptr<const HardwareDecoder> hardware_decoder();
+  /// Of the card that is to decode for the camera; null: the processor has to.
+  [[nodiscard]] std::shared_ptr<const HardwareDecoder> hardware_decoder(const Camera& camera)
+      EXCLUDES(decoders_mu);
   /// The share that the budget comes to with these cameras, and what it may be at least.
   struct ShareBounds {
     double share = 1.0;
