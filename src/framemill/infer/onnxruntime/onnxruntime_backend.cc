@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <span>
 #include <tuple>
 #include <unordered_map>
@@ -101,7 +102,8 @@ void append_tensorrt(Ort::SessionOptions& session, const ProviderOptions& option
 
 /// TensorRT for RTX is a library of its own that the runtime is told of, and that offers devices.
 Result<void> append_rtx(OnnxRuntimeLibrary& library, Ort::SessionOptions& session,
-                        const OnnxDevice& device, const ProviderOptions& options) {
+                        const OnnxDevice& device, const CudaFacts& cuda,
+                        const ProviderOptions& options) {
 #if ORT_API_VERSION >= 22
   {
     const MutexLock lock(library.mu);
@@ -114,8 +116,8 @@ Result<void> append_rtx(OnnxRuntimeLibrary& library, Ort::SessionOptions& sessio
   for (const Ort::ConstEpDevice& found : library.env.GetEpDevices())
     if (std::string_view(found.EpName()).find("TensorRTRTX") != std::string_view::npos)
       offered.push_back(found);
-  const auto index = static_cast<std::size_t>(device.index);
-  if (index >= offered.size())
+  const std::optional<std::size_t> place = rtx_place(cuda, device.index, offered.size());
+  if (!place)
     return fail(
         ErrorCode::kUnsupported,
         fmt::format("{} is not there: TensorRT for RTX offers {} devices; it runs on GeForce "
@@ -124,10 +126,11 @@ Result<void> append_rtx(OnnxRuntimeLibrary& library, Ort::SessionOptions& sessio
                     to_string(device), offered.size()));
   const std::unordered_map<std::string, std::string> values(options.values.begin(),
                                                             options.values.end());
-  session.AppendExecutionProvider_V2(library.env, {offered[index]}, values);
+  session.AppendExecutionProvider_V2(library.env, {offered[*place]}, values);
   return {};
 #else
-  static_cast<void>(library), static_cast<void>(session), static_cast<void>(options);
+  static_cast<void>(library), static_cast<void>(session), static_cast<void>(cuda);
+  static_cast<void>(options);
   return fail(ErrorCode::kUnsupported,
               fmt::format("{}: framemill was built with the headers of ONNX Runtime 1.{}, which "
                           "know no plug-in providers; build it with those of 1.22 or newer",
@@ -291,7 +294,7 @@ class OnnxRuntimeBackend final : public Backend {
         break;
       }
       case OnnxProvider::kTensorRtRtx:
-        if (const Result<void> rtx = append_rtx(library_, session, device_, *provider); !rtx)
+        if (const Result<void> rtx = append_rtx(library_, session, device_, cuda_, *provider); !rtx)
           return fail(rtx.error());
         break;
       case OnnxProvider::kCpu:

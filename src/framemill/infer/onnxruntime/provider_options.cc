@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -112,6 +113,21 @@ std::string ProviderOptions::value(std::string_view key) const {
   const auto found = std::ranges::find(
       values, key, [](const auto& entry) { return std::string_view(entry.first); });
   return found == values.end() ? std::string() : found->second;
+}
+
+std::optional<std::size_t> rtx_place(const CudaFacts& cuda, int index, std::size_t offered) {
+  const auto wanted = static_cast<std::size_t>(index);
+  if (wanted >= cuda.devices.size()) return std::nullopt;
+  const auto is_taken = [](const CudaDevice& device) {
+    const int capability = device.compute_capability;
+    return capability == 86 || capability == 89 || capability >= 120;
+  };
+  // It offers all that there are, whatever the list says.
+  if (offered == cuda.devices.size()) return wanted;
+  if (!is_taken(cuda.devices[wanted])) return std::nullopt;
+  const auto before = std::span(cuda.devices).first(wanted);
+  const auto place = static_cast<std::size_t>(std::ranges::count_if(before, is_taken));
+  return place < offered ? std::optional(place) : std::nullopt;
 }
 
 std::string engine_cache_key(const ProviderRequest& request) {

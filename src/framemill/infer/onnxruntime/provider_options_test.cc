@@ -115,5 +115,19 @@ TEST(ProviderOptions, AnEngineIsKeptForExactlyWhatItFits) {
   EXPECT_EQ(engine_cache_key(same), engine_cache_key(base));
 }
 
+// Promise: rtx:1 is the card that is cuda:1, also where the plug-in does not offer cuda:0.
+TEST(ProviderOptions, TheNumberOfAnRtxDeviceCountsCudasDevices) {
+  const CudaFacts mixed{
+      .devices = {
+          {"NVIDIA H100", 90, 1}, {"RTX 4090", 89, 1}, {"A100", 80, 1}, {"RTX PRO 6000", 120, 1}}};
+  EXPECT_EQ(rtx_place(mixed, 0, 2), std::nullopt);
+  EXPECT_EQ(rtx_place(mixed, 1, 2), 0U);
+  EXPECT_EQ(rtx_place(mixed, 2, 2), std::nullopt);
+  EXPECT_EQ(rtx_place(mixed, 3, 2), 1U);
+  EXPECT_EQ(rtx_place(mixed, 3, 1), std::nullopt) << "it is not offered";
+  EXPECT_EQ(rtx_place(mixed, 2, 4), 2U) << "all are offered";
+  EXPECT_EQ(rtx_place(mixed, 4, 4), std::nullopt);
+}
+
 }  // namespace
 }  // namespace framemill
