@@ -64,16 +64,28 @@ stage_piece() {
   echo "gpu_check: $(basename "$1") is staged; $(ls "$stage" | grep -c '^piece-') of $(wc -l < "$1/sums") are there"
 }
 
+# unbundle: sets `bundle` to the folder with what is in the pieces. It bears the name of their sums, and gets it once it is whole, so
+# that neither an older pack's content nor half of one is taken for it.
 unbundle() {
-  local first
-  first=$(ls -d "$stage"/piece-* 2>/dev/null | head -1) || { echo "gpu_check: no pieces in $stage; stage them first" >&2; exit 2; }
-  (cd "$stage" && sha256sum --quiet -c "$first/sums") >&2 || { echo "gpu_check: a piece is missing or damaged" >&2; exit 2; }
-  [ -d "$stage/bundle" ] || cat "$stage"/piece-*/part | tar -C "$stage" -xzf -
+  local sums
+  sums=$(ls -d "$stage"/piece-* 2>/dev/null | head -1)/sums || true
+  [ -e "$sums" ] || { echo "gpu_check: no pieces in $stage; stage them first" >&2; exit 2; }
+  (cd "$stage" && sha256sum --quiet -c "$sums") >&2 || { echo "gpu_check: a piece is missing or damaged, or of another pack" >&2; exit 2; }
+  bundle=$stage/bundle-$(sha256sum < "$sums" | cut -c1-16)
+  if [ ! -d "$bundle" ]; then
+    rm -rf "$stage"/unpacking "$stage"/bundle "$stage"/bundle-*
+    mkdir "$stage/unpacking"
+    # Those of the list alone: pieces of a larger pack may lie beside them.
+    (cd "$stage" && awk '{print $2}' "$sums" | xargs cat) | tar -C "$stage/unpacking" -xzf - ||
+      { echo "gpu_check: what the pieces hold cannot be unpacked; is there room in $stage?" >&2; exit 2; }
+    mv "$stage/unpacking/bundle" "$bundle"
+    rmdir "$stage/unpacking"
+  fi
   # What was left out is PyTorch's.
   local torch
   torch=$(python3 -c 'import os, nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null || true)
   [ -z "$torch" ] || for folder in "$torch"/*/; do
-    [ -e "$stage/bundle/site/nvidia/$(basename "$folder")" ] || ln -s "$folder" "$stage/bundle/site/nvidia/"
+    [ -e "$bundle/site/nvidia/$(basename "$folder")" ] || ln -s "$folder" "$bundle/site/nvidia/"
   done
 }
 
@@ -92,9 +104,9 @@ for word in "$@"; do
 done
 if [ "$kind" = bundle ]; then
   unbundle
-  export FRAMEMILL_ONNXRUNTIME=$stage/bundle/site
-  exec python3 scripts/gpu_check.py --framemill "$stage/bundle/framemill" --libraries "$stage/bundle/lib" \
-    --models "$stage/bundle/models" --clips "$stage/bundle/clips" "${rest[@]}"
+  export FRAMEMILL_ONNXRUNTIME=$bundle/site
+  exec python3 scripts/gpu_check.py --framemill "$bundle/framemill" --libraries "$bundle/lib" \
+    --models "$bundle/models" --clips "$bundle/clips" "${rest[@]}"
 fi
 [ -n "${FRAMEMILL_BUILT:-}" ] || build "$kind"
 exec python3 scripts/gpu_check.py --framemill "${FRAMEMILL_BIN:-build/release/framemill}" "${rest[@]}"

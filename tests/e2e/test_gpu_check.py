@@ -142,6 +142,82 @@ class GpuCheckTest(unittest.TestCase):
         self.assertEqual([a[:2] for a in wanted], [a[:2] for a in answers])
         self.assertEqual([len(a[2]) for a in wanted], [len(a[2]) for a in answers])
 
+    def stage_pack(self, what, size):
+        """Packs a program that notes `what` when it runs, in pieces of 1,000 bytes, and stages them."""
+        folder = Path(self.folder.name)
+        bundle = folder / "pack" / "bundle"
+        (bundle / "site" / "nvidia").mkdir(parents=True, exist_ok=True)
+        (bundle / "framemill").write_text(f"#!/bin/sh\necho {what} >> {folder / 'ran'}\n")
+        (bundle / "framemill").chmod(0o755)
+        (bundle / "filling").write_bytes(os.urandom(size))
+        packed = subprocess.run(["tar", "-C", folder / "pack", "-czf", "-", "bundle"], capture_output=True, check=True).stdout
+        pieces = [folder / "pieces" / f"piece-{i:03}" for i in range((len(packed) + 999) // 1000)]
+        for i, piece in enumerate(pieces):
+            piece.mkdir(parents=True, exist_ok=True)
+            (piece / "part").write_bytes(packed[1000 * i:1000 * i + 1000])
+        sums = subprocess.run(["sha256sum", *(f"{piece.name}/part" for piece in pieces)], cwd=folder / "pieces", capture_output=True, check=True).stdout
+        for piece in pieces:
+            (piece / "sums").write_bytes(sums)
+            self.script("stage", piece)
+        return len(pieces)
+
+    def script(self, *arguments):
+        return subprocess.run([ROOT / "scripts/gpu_check.sh", *arguments], capture_output=True, text=True, check=False, timeout=60,
+                              env={**os.environ, "FRAMEMILL_GPU_STAGE": str(Path(self.folder.name) / "stage")})
+
+    def what_ran(self):
+        ran = self.script("--bundle", "--out", self.folder.name, "--budget", "5.5")  # the first steps alone
+        path = Path(self.folder.name) / "ran"
+        lines = set(path.read_text().split()) if path.exists() else set()
+        path.unlink(missing_ok=True)
+        return ran, lines
+
+    def test_the_bundle_that_runs_is_that_of_the_pieces(self):
+        larger = self.stage_pack("older", 5000)
+        self.assertEqual({"older"}, self.what_ran()[1])
+        self.assertLess(self.stage_pack("newer", 1500), larger)  # pieces of the older one stay beside it
+        ran, lines = self.what_ran()
+        self.assertEqual({"newer"}, lines, ran.stderr)
+        self.assertEqual(1, ran.returncode, ran.stderr)  # that program is no framemill
+        self.assertEqual({"newer"}, self.what_ran()[1])
+        stage = Path(self.folder.name) / "stage"
+        for bundle in stage.glob("bundle-*"):  # as if it had been stopped while it unpacked
+            bundle.rename(stage / "unpacking")
+            (stage / "unpacking" / "framemill").unlink()
+        self.assertEqual({"newer"}, self.what_ran()[1])
+        (stage / "piece-001" / "part").write_bytes(b"something else")
+        ran, lines = self.what_ran()
+        self.assertEqual((2, set()), (ran.returncode, lines))
+        self.assertIn("a piece is missing or damaged", ran.stderr)
+
+    def test_engines_of_other_providers_are_checked_for_right_answers(self):
+        module = load_check()
+        reference = [{"camera": "a", "frame_index": 0, "detections": [{"class": 0, "score": .8, "box": [0, 0, 50, 50]}]}]
+
+        class Check:
+            options = type("Options", (), {"cpu": False})
+            clips = [CLIP]
+
+            def __init__(self, box):
+                self.references, self.models, self.box = {}, [], box
+
+            def run(self, name, model, cameras, engine, most_s=120, arguments=()):
+                self.models.append(model)
+                if name == "device" and self.box is None:
+                    raise RuntimeError("run ended with status 2: tensorrt:0 is not there")
+                answers = reference if name == "reference" else [{**reference[0], "detections": [{"class": 0, "score": .8, "box": self.box}]}]
+                return {"conserved": True, "models": [{"runtime": "x"}]}, answers, "pictures are letterboxed on cuda:0"
+
+        for box, wanted in (([0, 0, 50, 51], True), ([0, 0, 25, 50], False)):
+            check = Check(box)
+            is_right, figures = module.check_answers(check, MODEL, "tensorrt:0", "fp16", 8, setting="fp16", is_optional=True)()
+            self.assertEqual(wanted, is_right, figures)
+            self.assertEqual([None, "fp16"], [model.get("precision") for model in check.models])
+        with self.assertRaises(module.Skip):
+            module.check_answers(Check(None), MODEL, "tensorrt:0", "fp16", 8, is_optional=True)()
+        with self.assertRaises(RuntimeError):
+            module.check_answers(Check(None), MODEL, "cuda:0", "fp16", 8)()
+
     def test_usage_is_checked(self):
         for arguments in (["pack"], ["stage", "/nowhere"], ["--bundle"]):
             ran = subprocess.run([ROOT / "scripts/gpu_check.sh", *arguments], capture_output=True, text=True, check=False,

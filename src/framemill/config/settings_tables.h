@@ -423,8 +423,8 @@ inline constexpr std::array kRuleSettings{
                 "the time of for. line_crossing: an object crosses the line. defect: seen in "
                 "frames of the last of answers. rate: objects a minute that enter the zone or "
                 "cross the line. camera_down, camera_frozen: the camera's state. fidelity: the "
-                "camera's, as audits estimate it. device_busy: the inference device's share of "
-                "time in use, only in alarms.rules."},
+                "camera's, as audits estimate it. device_busy: the share of time "
+                "in which the busiest device is in use, only in alarms.rules."},
     Setting<RuleSettings>{.key = "severity",
                           .field = &RuleSettings::severity,
                           .choices = "info|warning|critical",

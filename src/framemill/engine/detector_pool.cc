@@ -157,6 +157,12 @@ Result<void> DetectorPool::warm_up(LaneIndex lane_index, std::size_t batch, std:
   return outcome;
 }
 
+bool DetectorPool::is_ready(LaneIndex lane, std::size_t batch) const {
+  const MutexLock lock(mu_);
+  return std::ranges::any_of(lanes_[lane]->idle,
+                             [batch](const auto& request) { return request->batch() == batch; });
+}
+
 void DetectorPool::submit(LaneIndex lane, std::vector<InferenceJob> jobs, Done done) {
   CHECK(!jobs.empty());
   if (jobs.front().frame_index >= 0) {

@@ -77,6 +77,10 @@ class DetectorPool {
   /// Errors: those of Detector::create_request.
   Result<void> warm_up(LaneIndex lane, std::size_t batch, std::size_t count) EXCLUDES(mu_);
 
+  /// Whether a batch of so many pictures has its request, so that nothing has to be compiled for
+  /// it.
+  [[nodiscard]] bool is_ready(LaneIndex lane, std::size_t batch) const EXCLUDES(mu_);
+
   /// Runs `jobs` (at least one, of one lane) as one batch; `done` is called once from a pool
   /// thread.
   void submit(LaneIndex lane, std::vector<InferenceJob> jobs, Done done);

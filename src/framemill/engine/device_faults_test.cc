@@ -27,20 +27,25 @@ constexpr Duration kPatience = 30s;
 
 class Site {
  public:
+  /// With `models`, each has controls of its own on each device, and every second camera.
   explicit Site(PolicyKind policy, std::size_t devices = 2,
-                FakeBackendOptions backend = {.fixed = 8ms}, double rate_hz = 10) {
+                FakeBackendOptions backend = {.fixed = 8ms}, double rate_hz = 10,
+                std::size_t models = 1) {
     RunSettings settings;
-    settings.models.push_back({.name = "objects", .path = "fake.onnx"});
     EngineHooks hooks;
     backend.input = {64, 64};
-    for (std::size_t i = 0; i < devices; ++i) {
-      backend.device = "FAKE." + std::to_string(i);
-      controls_.push_back(std::make_shared<FakeBackendControl>());
-      Result<std::unique_ptr<Detector>> detector =
-          Detector::create(create_fake_backend(backend, controls_.back()), {.labels = {{"thing"}}});
-      CHECK(detector.has_value());
-      hooks.models.push_back(std::move(*detector));
-      settings.models.front().device_list.push_back(backend.device);
+    for (std::size_t model = 0; model < models; ++model) {
+      const std::string name = "model-" + std::to_string(model);
+      settings.models.push_back({.name = name, .path = "fake.onnx"});
+      for (std::size_t i = 0; i < devices; ++i) {
+        backend.device = "FAKE." + std::to_string(i);
+        controls_.push_back(std::make_shared<FakeBackendControl>());
+        Result<std::unique_ptr<Detector>> detector = Detector::create(
+            create_fake_backend(backend, controls_.back()), {.labels = {{"thing"}}});
+        CHECK(detector.has_value());
+        hooks.models.push_back(std::move(*detector));
+        settings.models.back().device_list.push_back(backend.device);
+      }
     }
     for (std::size_t i = 0; i < kCameras; ++i) {
       CameraSettings& camera = settings.cameras.emplace_back();
@@ -48,6 +53,7 @@ class Site {
       camera.url = "synthetic://?size=64x64&rate=50&objects=1&seed=" + std::to_string(i);
       camera.rate_hz = rate_hz;
       camera.slo = 200ms;
+      camera.model = "model-" + std::to_string(i % models);
     }
     settings.engine.policy = policy;
     settings.engine.pace = Pace::kLive;
@@ -66,6 +72,7 @@ class Site {
   }
 
   FakeBackendControl& control(std::size_t device) { return *controls_[device]; }
+  RunReport report() { return engine_->report(); }
   DeviceReport device(std::size_t device) { return engine_->report().devices[device]; }
 
   /// How long it took until `condition`; more than `patience` where it never did.
@@ -199,6 +206,45 @@ INSTANTIATE_TEST_SUITE_P(, DeviceFaults,
                            const bool is_full = std::get<1>(test.param) == PolicyKind::kFull;
                            return std::string(std::get<0>(test.param).name) +
                                   (is_full ? "Full" : "Adaptive");
+                         });
+
+/// Inferred since the run began, by the parity of the camera: that is its model.
+std::int64_t inferred_of(const RunReport& report, std::size_t model) {
+  std::int64_t sum = 0;
+  for (const CameraReport& camera : report.cameras)
+    if (camera.index % 2 == model)
+      sum += camera.counts.outcomes[static_cast<std::size_t>(Outcome::kInferred)];
+  return sum;
+}
+
+class ModelFaults : public testing::TestWithParam<PolicyKind> {};
+
+// Promise: one model that fails costs its own cameras their inferences, and the others nothing.
+TEST_P(ModelFaults, TheCamerasOfTheOtherModelGoOnAndItsOwnFollowOnceItIsWell) {
+  constexpr std::size_t kModels = 2;
+  Site site(GetParam(), 1, {.fixed = 3ms}, 10, kModels);
+  ASSERT_LT(site.time_until_all_have(3, Origin::kInferred), kPatience);
+  site.control(1).fail_all = true;
+  std::this_thread::sleep_for(500ms);  // the lane is out by then
+  const RunReport before = site.report();
+  std::this_thread::sleep_for(1500ms);
+  const RunReport after = site.report();
+  EXPECT_TRUE(after.devices[0].is_serving);
+  // 4 cameras of 10/s, 1.5 s.
+  EXPECT_GE(inferred_of(after, 0) - inferred_of(before, 0), 45);
+  EXPECT_EQ(inferred_of(after, 1), inferred_of(before, 1));
+  site.control(1).fail_all = false;
+  EXPECT_LT(site.time_until_all_have(3, Origin::kInferred), kRecovery);
+  const RunReport report = site.finish();
+  EXPECT_EQ(report.devices[0].outages, 0);
+  if (GetParam() == PolicyKind::kFull) {
+    EXPECT_GE(Site::of(report, Outcome::kFailed), 40);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, ModelFaults, testing::Values(PolicyKind::kFull, PolicyKind::kAdaptive),
+                         [](const auto& test) {
+                           return test.param == PolicyKind::kFull ? "Full" : "Adaptive";
                          });
 
 class LoneDeviceFaults : public testing::TestWithParam<FaultAndPolicy> {};

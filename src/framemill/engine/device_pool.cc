@@ -35,6 +35,9 @@ std::string explain(OutReason reason, const std::string& last_error) {
 /// A processor does not hang; other work may starve it for a while, and what it owes comes.
 constexpr Duration kProcessorHangLeast = std::chrono::seconds(20);
 
+/// Of a device that is out, before its models are loaded anew.
+constexpr int kProbesBeforeLoad = 2;
+
 /// Threads that put pictures into batches and read their answers, for a graphics device.
 constexpr std::size_t kPictureThreadsMax = 8;
 
@@ -190,24 +193,53 @@ Duration DevicePool::expected(const Device& device, LaneIndex lane, std::size_t 
   const std::size_t bucket = bucket_for(frames);
   for (std::size_t i = 0; i < kBatchBuckets.size(); ++i)
     if (kBatchBuckets[i] == bucket && times.estimates()[i].is_seen) return times.mean(bucket);
-  return Duration::zero();
+  // From the other sizes, then, unless something may have to be compiled.
+  const bool is_ready = device.pool->is_ready(device.lanes[lane], bucket);
+  return is_ready ? times.mean(bucket) : Duration::zero();
 }
 
-void DevicePool::submit(DeviceIndex index, LaneIndex lane, std::vector<InferenceJob> jobs,
+std::optional<DeviceIndex> DevicePool::device_for(DeviceIndex index, LaneIndex lane) const {
+  const DeviceHealth& health = *devices_[index].health;
+  if (health.may_serve(lane)) return index;
+  std::optional<DeviceIndex> best;
+  if (!health.may_serve()) return best;  // whoever sent it is about to see that, and decides anew
+  for (DeviceIndex i = 0; i < devices_.size(); ++i) {
+    const DeviceHealth& other = *devices_[i].health;
+    if (!has_device(hosts_[lanes_[lane].model], i) || !other.may_serve(lane)) continue;
+    if (!best || other.in_flight() < devices_[*best].health->in_flight()) best = i;
+  }
+  return best;
+}
+
+bool DevicePool::is_lane_out(LaneIndex lane) const {
+  if (lanes_out_ == 0) return false;
+  const MutexLock lock(mu_);
+  bool is_any_serving = false;
+  for (DeviceIndex i = 0; i < devices_.size(); ++i) {
+    if (!has_device(hosts_[lanes_[lane].model], i)) continue;
+    if (devices_[i].health->may_serve(lane)) return false;
+    is_any_serving |= devices_[i].health->may_serve();
+  }
+  return is_any_serving;
+}
+
+void DevicePool::submit(DeviceIndex meant, LaneIndex lane, std::vector<InferenceJob> jobs,
                         Done done) {
   CHECK(!jobs.empty());
+  DeviceIndex index = meant;
   std::shared_ptr<DetectorPool> pool;
   LaneIndex own = 0;
   std::uint64_t id = 0;
   bool is_watcher_late = false;
   {
     const MutexLock lock(mu_);
-    Device& device = devices_[index];
-    if (device.health->may_serve()) {
+    if (const std::optional<DeviceIndex> chosen = device_for(meant, lane)) {
+      index = *chosen;
+      Device& device = devices_[index];
       id = next_id_++;
       const Duration usual = expected(device, lane, jobs.size());
       // What runs, and may not fit, is the bucket.
-      device.health->started(id, bucket_for(jobs.size()), clock_.now(), usual);
+      device.health->started(id, lane, bucket_for(jobs.size()), clock_.now(), usual);
       flights_.emplace(id, Flight{index, lane, jobs, std::move(done)});
       pool = device.pool;
       own = device.lanes[lane];
@@ -216,7 +248,8 @@ void DevicePool::submit(DeviceIndex index, LaneIndex lane, std::vector<Inference
     }
   }
   if (pool == nullptr) {
-    done({std::move(jobs), fail(ErrorCode::kUnavailable, fmt::format("{} is out", names_[index])),
+    done({std::move(jobs),
+          fail(ErrorCode::kUnavailable, fmt::format("{} is out, or fails with it", names_[index])),
           std::make_shared<const std::string>(), Duration::zero()});
     return;
   }
@@ -284,21 +317,49 @@ void DevicePool::tell_error(DeviceIndex index, std::size_t frames, const Error& 
 
 // ---- health
 
+void DevicePool::tell_lane(DeviceIndex index, const DeviceHealth::Change& change,
+                           Deferred& deferred) {
+  const LaneIndex lane = change.lane_out ? *change.lane_out : *change.lane_back;
+  const std::string what = detector(lanes_[lane].model).variant_name(lanes_[lane].input);
+  if (change.lane_back) {
+    deferred.emplace_back(
+        [name = names_[index], what] { spdlog::info("device {}: {} works again", name, what); });
+    return;
+  }
+  const bool is_elsewhere = device_for(index, lane).has_value();
+  deferred.emplace_back([name = names_[index], what, why = devices_[index].last_error,
+                         left = is_elsewhere
+                                    ? "another device stands in"
+                                    : "no other device has it: its answers carry on what was last "
+                                      "seen"] {
+    spdlog::warn("device {}: {} is taken out, what else runs there goes on: batches fail: {}; {}",
+                 name, what, why, left);
+  });
+}
+
 void DevicePool::obey(DeviceIndex index, const DeviceHealth::Change& change, Deferred& deferred) {
+  std::size_t lanes_out = 0;
+  for (const Device& each : devices_) lanes_out += each.health->lanes_out();
+  lanes_out_ = lanes_out;
+  if (change.lane_out || change.lane_back) {
+    tell_lane(index, change, deferred);
+    changed_.notify_all();
+  }
   if (!change.is_taken_out && !change.is_taken_back) return;
   Device& device = devices_[index];
   const TimePoint now = clock_.now();
   ++version_;
   changed_.notify_all();
   if (change.is_taken_back) {
-    deferred.emplace_back([name = names_[index], out_for = now - device.out_since] {
-      spdlog::info("device {} is back after {:.1f} s", name, to_seconds(out_for));
+    deferred.emplace_back([name = names_[index], out_for = now - device.out_since,
+                           still_out = device.health->lanes_out()] {
+      spdlog::info("device {} is back after {:.1f} s{}", name, to_seconds(out_for),
+                   still_out > 0 ? ", but not all that fails on it" : "");
     });
     return;
   }
   device.out_since = now;
   ++device.outages;
-  device.probes_failed = 0;
   deferred.emplace_back([name = names_[index], left = explain_left(index),
                          why = explain(device.health->reason(), device.last_error)] {
     spdlog::warn("device {} is taken out: {}; {}", name, why, left);
@@ -343,10 +404,10 @@ void DevicePool::watch() {
       const TimePoint now = clock_.now();
       for (DeviceIndex i = 0; i < devices_.size(); ++i) {
         DeviceHealth& health = *devices_[i].health;
-        const bool was_probing = health.state() == HealthState::kProbing;
         obey(i, health.tick(now), deferred);
-        if (was_probing && health.state() == HealthState::kOut) ++devices_[i].probes_failed;
-        if (health.begin_probe(now)) probe(i, deferred);
+        if (const std::optional<LaneIndex> lane = health.begin_probe(now))
+          probe(i, *lane, deferred);
+        if (!health.may_serve() && health.probes_failed() >= kProbesBeforeLoad) begin_load(i);
         const std::optional<TimePoint> wake_at = health.wake_at();
         if (wake_at) wake_at_ = wake_at_ ? std::min(*wake_at_, *wake_at) : *wake_at;
       }
@@ -362,30 +423,19 @@ void DevicePool::watch() {
   }
 }
 
-void DevicePool::probe(DeviceIndex index, Deferred& deferred) {
-  Device& device = devices_[index];
-  if (device.probes_failed >= 2) begin_load(index);
-  std::optional<LaneIndex> own;
-  for (std::size_t lane = 0; lane < lanes_.size() && !own; ++lane)
-    if (has_device(hosts_[lanes_[lane].model], index)) own = device.lanes[lane];
-  // While an earlier picture has not come back there is nothing to learn from another one.
-  if (device.is_probe_open || !own) {
-    ++device.probes_failed;
-    (void)device.health->probed(clock_.now(), ErrorCode::kUnavailable);
-    return;
-  }
-  device.is_probe_open = true;
-  deferred.emplace_back([this, index, pool = device.pool, lane = *own] {
+void DevicePool::probe(DeviceIndex index, LaneIndex lane, Deferred& deferred) {
+  const Device& device = devices_[index];
+  deferred.emplace_back([this, index, lane, pool = device.pool, own = device.lanes[lane]] {
     std::vector<InferenceJob> jobs(1);
     jobs.front().frame_index = -1;
     jobs.front().picture = make_grey_picture({64, 64}, 114);
-    pool->submit(lane, std::move(jobs), [this, index, of = pool.get()](BatchOutcome&& outcome) {
-      on_probed(index, of, outcome);
+    pool->submit(own, std::move(jobs), [this, index, lane, of = pool.get()](auto&& outcome) {
+      on_probed(index, lane, of, outcome);
     });
   });
 }
 
-void DevicePool::on_probed(DeviceIndex index, const DetectorPool* pool,
+void DevicePool::on_probed(DeviceIndex index, LaneIndex lane, const DetectorPool* pool,
                            const BatchOutcome& outcome) {
   Deferred deferred;
   {
@@ -393,12 +443,12 @@ void DevicePool::on_probed(DeviceIndex index, const DetectorPool* pool,
     Device& device = devices_[index];
     if (device.pool.get() != pool) return;  // of one that was replaced
     const TimePoint now = clock_.now();
-    device.is_probe_open = false;
     if (!outcome.detections) {
       device.last_error = outcome.detections.error().message();
-      ++device.probes_failed;
+    } else if (device.times[lane].samples() == 0) {  // since it was loaded anew
+      device.times[lane].record(1, outcome.service_time);
     }
-    const DeviceHealth::Change change = device.health->probed(now, code_of(outcome));
+    const DeviceHealth::Change change = device.health->probed(lane, now, code_of(outcome));
     if (outcome.detections && !change.is_taken_back) device.health->hope(now);  // it came late
     obey(index, change, deferred);
     changed_.notify_all();
@@ -422,6 +472,25 @@ void DevicePool::begin_load(DeviceIndex index) {
   });
 }
 
+void DevicePool::make_ready(DeviceIndex index, DetectorPool& pool) {
+  struct Wanted {
+    Lane lane;
+    std::size_t batch = 1;
+  };
+  std::vector<Wanted> wanted;
+  {
+    const MutexLock lock(mu_);
+    const Device& device = devices_[index];
+    for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
+      for (std::size_t i = 0; i < kBatchBuckets.size(); ++i)
+        if (device.times[lane].estimates()[i].is_seen)
+          wanted.push_back({lanes_[lane], kBatchBuckets[i]});
+  }
+  for (const Wanted& each : wanted)  // what fails says so again in its batches
+    (void)pool.warm_up(pool.lane_for(each.lane.model, each.lane.picture), each.batch,
+                       batches_max_[index]);
+}
+
 void DevicePool::load(DeviceIndex index) {
   std::vector<std::shared_ptr<const Detector>> detectors(hosts_.size());
   std::optional<Error> error;
@@ -435,7 +504,10 @@ void DevicePool::load(DeviceIndex index) {
     }
   }
   std::shared_ptr<DetectorPool> pool;
-  if (!error) pool = make_pool(std::move(detectors));
+  if (!error) {
+    pool = make_pool(std::move(detectors));
+    make_ready(index, *pool);
+  }
   const MutexLock lock(mu_);
   Device& device = devices_[index];
   device.is_loading = false;
@@ -448,11 +520,10 @@ void DevicePool::load(DeviceIndex index) {
     const std::size_t model = lanes_[lane].model;
     if (has_device(hosts_[model], index))
       device.lanes[lane] = pool->lane_for(model, lanes_[lane].picture);
-    // The first batch of its kind may compile: nothing is known of how long that takes.
-    device.times[lane] = ServiceTimes();
+    device.times[lane] = ServiceTimes();  // it may be another card
   }
   device.before.push_back(std::exchange(device.pool, std::move(pool)));
-  device.is_probe_open = false;
+  device.health->renew();
   device.health->hope(clock_.now());
 }
 

@@ -51,7 +51,9 @@ struct DeviceReport {
 /// The devices behind one scheduler, a DetectorPool each, and what keeps them honest: a thread with
 /// DeviceHealth takes a device out whose batches fail, hang or say that it is gone, has those
 /// batches end as failed at once, sends it single pictures, loads its models anew where that does
-/// not help, and takes it back. Each batch ends exactly once, whatever its device does later.
+/// not help, and takes it back. A lane that fails alone is taken out alone: another device that has
+/// it stands in, and where there is none its batches end as failed at once. Each batch ends exactly
+/// once, whatever its device does later.
 /// Thread-safety: all members, any thread, after construction.
 class DevicePool {
  public:
@@ -105,9 +107,12 @@ class DevicePool {
       EXCLUDES(mu_);
 
   /// Runs `jobs` (at least one, of one lane that the device has) as one batch. `done` is called
-  /// once: from a thread of the pool, or from this call where the device is out.
+  /// once: from a thread of the pool, or from this call where the device is out, or the lane is and
+  /// no other device can stand in.
   void submit(DeviceIndex device, LaneIndex lane, std::vector<InferenceJob> jobs, Done done)
       EXCLUDES(mu_);
+  /// Devices that have the lane serve, but it fails on each of them: a batch of it is no use.
+  [[nodiscard]] bool is_lane_out(LaneIndex lane) const EXCLUDES(mu_);
 
   /// Grows whenever states() changes.
   [[nodiscard]] std::uint64_t version() const { return version_; }
@@ -142,8 +147,6 @@ class DevicePool {
     std::int64_t outages = 0;
     std::optional<TimePoint> error_told_at;
     std::int64_t errors_untold = 0;
-    bool is_probe_open = false;  ///< a picture is on its way
-    int probes_failed = 0;       ///< in this outage
     std::thread loader;
     bool is_loading = false;
     std::optional<TimePoint> loaded_at;                 ///< last tried
@@ -158,18 +161,27 @@ class DevicePool {
   /// Carries out what the health of a device asks for.
   void obey(DeviceIndex device, const DeviceHealth::Change& change, Deferred& deferred)
       REQUIRES(mu_);
+  /// The same, of one of its lanes.
+  void tell_lane(DeviceIndex device, const DeviceHealth::Change& change, Deferred& deferred)
+      REQUIRES(mu_);
+  /// The device that a batch meant for `device` runs on; none: it is out.
+  [[nodiscard]] std::optional<DeviceIndex> device_for(DeviceIndex device, LaneIndex lane) const
+      REQUIRES(mu_);
   /// Who answers now that `out` does not, for the log.
   [[nodiscard]] std::string explain_left(DeviceIndex out) const REQUIRES(mu_);
   void tell_error(DeviceIndex device, std::size_t frames, const Error& error, Deferred& deferred)
       REQUIRES(mu_);
-  void probe(DeviceIndex device, Deferred& deferred) REQUIRES(mu_);
-  void on_probed(DeviceIndex device, const DetectorPool* pool, const BatchOutcome& outcome)
-      EXCLUDES(mu_);
+  void probe(DeviceIndex device, LaneIndex lane, Deferred& deferred) REQUIRES(mu_);
+  void on_probed(DeviceIndex device, LaneIndex lane, const DetectorPool* pool,
+                 const BatchOutcome& outcome) EXCLUDES(mu_);
   void begin_load(DeviceIndex device) REQUIRES(mu_);
   /// On a thread of its own.
   void load(DeviceIndex device) EXCLUDES(mu_);
+  /// Makes the requests that the device has had batches for, as far as it can.
+  void make_ready(DeviceIndex device, DetectorPool& pool) EXCLUDES(mu_);
   [[nodiscard]] std::shared_ptr<DetectorPool> make_pool(
       std::vector<std::shared_ptr<const Detector>> detectors) const;
+  /// What a batch usually takes there; 0: not known, or its request is still to be made.
   [[nodiscard]] Duration expected(const Device& device, LaneIndex lane, std::size_t frames) const
       REQUIRES(mu_);
 
@@ -179,7 +191,8 @@ class DevicePool {
   std::vector<std::size_t> batches_max_;
   std::vector<DeviceSet> hosts_;  // by model
   std::atomic<std::uint64_t> version_{0};
-  mutable Mutex mu_;  // that of a DetectorPool may be taken under it
+  std::atomic<std::size_t> lanes_out_{0};  ///< alone, on all devices
+  mutable Mutex mu_;                       // that of a DetectorPool may be taken under it
   CondVar changed_;
   std::vector<Device> devices_;  // as many as there are for ever; what is in them GUARDED_BY(mu_)
   std::vector<Lane> lanes_ GUARDED_BY(mu_);

@@ -52,6 +52,7 @@ class DevicePoolTest : public testing::Test {
   }
   ~DevicePoolTest() override {
     for (const auto& control : controls_) control->hang = false;
+    pool_.reset();
   }
 
   /// Counts what came back: well, or with an error.
@@ -161,6 +162,25 @@ TEST_F(DevicePoolTest, AProcessorThatIsStarvedIsNotTakenOut) {
   EXPECT_EQ(pool_->reports()[0].outages, 0);
 }
 
+// Promise: what a batch of a size that was never run may take is told from the other sizes, and
+// only one that may have to compile has a minute.
+TEST_F(DevicePoolTest, AHungBatchOfANewSizeIsNoticedByTheTimesOfTheOthers) {
+  const FakeBackendOptions backend{.input = kSize, .batch_max = 8, .fixed = 1ms};
+  Result<std::unique_ptr<Detector>> detector =
+      Detector::create(create_fake_backend(backend, controls_[0]), {});
+  ASSERT_TRUE(detector);
+  std::vector<PooledDevice> devices;
+  devices.push_back({"FAKE.0", {std::move(*detector)}});
+  pool_ = std::make_unique<DevicePool>(std::move(devices), clock_, DevicePool::Options{});
+  lane_ = pool_->lane_for(0, kSize);
+  run_well(0);
+  ASSERT_TRUE(pool_->warm_up(0, lane_, 8, 1));
+  controls_[0]->hang = true;
+  submit(0, 8);
+  EXPECT_TRUE(wait_until_all_are_back()) << "within 30 s";
+  EXPECT_EQ(pool_->reports()[0].reason, OutReason::kHung);
+}
+
 TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
   run_well(0);
   const LaneIndex second = pool_->lane_for(1, kSize);
@@ -174,6 +194,12 @@ TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
               testing::AnyOf(HasSubstr("gone"), HasSubstr("no such")));
   controls_[0]->gone = false;
   ASSERT_TRUE(wait_for([this] { return pool_->states()[0].is_serving; }));
+  controls_[0]->hang = true;  // at once: what a batch takes on it is known by the probe
+  submit(0);
+  ASSERT_TRUE(wait_until_all_are_back());
+  EXPECT_EQ(pool_->reports()[0].reason, OutReason::kHung);
+  controls_[0]->hang = false;
+  ASSERT_TRUE(wait_for([this] { return pool_->states()[0].is_serving; }));
   run_well(0);
   std::atomic<bool> is_done = false;
   pool_->submit(0, second, {{.picture = picture_}}, [&](BatchOutcome&& outcome) {
@@ -181,8 +207,81 @@ TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
     is_done = true;
   });
   EXPECT_TRUE(wait_for([&] { return is_done.load(); })) << "its other model, too";
-  EXPECT_EQ(pool_->reports()[0].inferences[0][0][0], 2);
+  EXPECT_EQ(pool_->reports()[0].inferences[0][0][0], 3);
   EXPECT_EQ(pool_->reports()[0].inferences[1][0][0], 1);
+}
+
+/// Two models with devices of their own behaviour: `controls[device][model]`.
+class TwoModelsTest : public DevicePoolTest {
+ protected:
+  explicit TwoModelsTest(std::size_t device_count = 2) {
+    std::vector<PooledDevice> devices;
+    for (std::size_t i = 0; i < device_count; ++i) {
+      of_.emplace_back();
+      devices.push_back({"FAKE." + std::to_string(i), {}});
+      for (int model = 0; model < 2; ++model) {
+        of_.back().push_back(std::make_shared<FakeBackendControl>());
+        devices.back().detectors.push_back(load(of_.back().back()));
+      }
+    }
+    pool_ = std::make_unique<DevicePool>(std::move(devices), clock_, DevicePool::Options{});
+    for (const std::size_t model : {0, 1}) lanes_.push_back(pool_->lane_for(model, kSize));
+  }
+  /// Whether a batch of the model came back well.
+  bool run(std::size_t model) {
+    const int before = well_;
+    lane_ = lanes_[model];
+    submit(0);
+    EXPECT_TRUE(wait_until_all_are_back());
+    return well_ > before;
+  }
+  std::vector<std::vector<std::shared_ptr<FakeBackendControl>>> of_;
+  std::vector<LaneIndex> lanes_;
+};
+class TwoModelsOnOneDevice : public TwoModelsTest {
+ protected:
+  TwoModelsOnOneDevice() : TwoModelsTest(1) {}
+};
+
+TEST_F(TwoModelsOnOneDevice, TheOneThatFailsDoesNotTakeTheDeviceFromTheOther) {
+  EXPECT_TRUE(run(0) && run(1));
+  of_[0][1]->fail_all = true;
+  for (int i = 0; i < 6; ++i) {
+    EXPECT_FALSE(run(1));
+    EXPECT_TRUE(run(0)) << i;
+  }
+  EXPECT_TRUE(pool_->states()[0].is_serving);
+  EXPECT_EQ(pool_->reports()[0].outages, 0);
+  EXPECT_TRUE(pool_->is_lane_out(lanes_[1]));
+  EXPECT_FALSE(pool_->is_lane_out(lanes_[0]));
+  const std::int64_t probes = of_[0][1]->started;
+  EXPECT_TRUE(wait_for([&] { return of_[0][1]->started > probes; })) << "it is what is probed";
+  of_[0][1]->fail_all = false;
+  EXPECT_TRUE(wait_for([&] { return run(0) && !pool_->is_lane_out(lanes_[1]); }));
+  EXPECT_TRUE(run(1));
+}
+
+TEST_F(TwoModelsOnOneDevice, WhereBothFailTheDeviceIsOut) {
+  EXPECT_TRUE(run(0) && run(1));
+  for (const auto& control : of_[0]) control->fail_all = true;
+  EXPECT_TRUE(wait_for([&] { return !run(0) && !run(1) && !pool_->states()[0].is_serving; }));
+  EXPECT_EQ(pool_->reports()[0].reason, OutReason::kErrors);
+  for (const auto& control : of_[0]) control->fail_all = false;
+  EXPECT_TRUE(wait_for([&] { return run(0) && run(1); }));
+}
+
+TEST_F(TwoModelsTest, AnotherDeviceStandsInForTheModelThatFails) {
+  EXPECT_TRUE(run(0) && run(1));
+  of_[0][1]->fail_all = true;
+  EXPECT_FALSE(run(1) || run(1));
+  EXPECT_TRUE(pool_->states()[0].is_serving);
+  EXPECT_FALSE(pool_->is_lane_out(lanes_[1])) << "device 1 has it";
+  const std::int64_t before = of_[1][1]->finished;
+  EXPECT_TRUE(run(1)) << "though device 0 was asked";
+  EXPECT_EQ(of_[1][1]->finished, before + 1);
+  EXPECT_TRUE(run(0));
+  of_[1][1]->fail_all = true;
+  EXPECT_TRUE(wait_for([&] { return !run(1) && pool_->is_lane_out(lanes_[1]); }));
 }
 
 TEST_F(DevicePoolTest, StopSaysWhetherADeviceStillOwesABatch) {

@@ -208,14 +208,11 @@ std::pair<RunStatus::Camera, CameraCondition> Engine::State::look_at(CameraIndex
 }
 
 std::optional<double> Engine::State::device_busy() {
-  const TimePoint now = clock.now();
-  Duration busy{0};
-  for (const DeviceReport& device : pool->reports()) busy += device.inference_time;
-  const auto [since, busy_before] = std::exchange(device_looked_at, {now, busy});
-  if (since == TimePoint() || now <= since) return std::nullopt;
-  const double busy_share = to_seconds(busy - busy_before) / to_seconds(now - since) /
-                            static_cast<double>(std::max<std::size_t>(1, pool->batches_max()));
-  return std::clamp(busy_share, 0.0, 1.0);
+  const std::vector<DeviceReport> devices = pool->reports();
+  const bool is_any_card = std::ranges::any_of(
+      devices, [](const auto& device) { return card_of(device.name).starts_with("cuda:"); });
+  if (is_any_card && !gpus) gpus = std::make_unique<GpuMeter>();
+  return busy_meter.look(clock.now(), devices, gpus ? gpus->read() : std::vector<GpuReading>());
 }
 
 Result<void> Engine::State::open_sinks() {

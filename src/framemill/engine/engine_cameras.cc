@@ -6,7 +6,9 @@
 // for the change does not wait for a camera that does not hang up.
 
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -15,6 +17,7 @@
 #include "framemill/config/rule_defaults.h"
 #include "framemill/config/validate.h"
 #include "framemill/core/inference_budget.h"
+#include "framemill/engine/decoder_card.h"
 #include "framemill/engine/engine_state.h"
 #include "framemill/video/source.h"
 
@@ -180,15 +183,17 @@ ScheduledCamera Engine::State::scheduled(const Camera& camera) const {
   return scheduled;
 }
 
-std::shared_ptr<const HardwareDecoder> Engine::State::hardware_decoder() {
-  std::call_once(is_hardware_decoder_opened, [this] {
-    Result<std::shared_ptr<const HardwareDecoder>> opened = HardwareDecoder::open();
-    if (opened)
-      opened_hardware_decoder = *std::move(opened);
-    else
-      spdlog::warn("decode: auto: the processor decodes: {}", opened.error().message());
-  });
-  return opened_hardware_decoder;
+std::shared_ptr<const HardwareDecoder> Engine::State::hardware_decoder(const Camera& camera) {
+  std::vector<std::string> devices;
+  for (DeviceIndex i = 0; i < pool->device_count(); ++i)
+    if (has_device(pool->hosts(camera.model), i)) devices.push_back(pool->name(i));
+  const int card = decoder_card(devices, camera.index);
+  const MutexLock lock(decoders_mu);
+  const auto known = hardware_decoders.find(card);
+  if (known != hardware_decoders.end()) return known->second;
+  Result<std::shared_ptr<const HardwareDecoder>> opened = HardwareDecoder::open(card);
+  if (!opened) spdlog::warn("decode: auto: the processor decodes: {}", opened.error().message());
+  return hardware_decoders[card] = opened ? *std::move(opened) : nullptr;
 }
 
 void Engine::State::start_session(Camera& camera, Duration start_delay) {
@@ -203,7 +208,7 @@ void Engine::State::start_session(Camera& camera, Duration start_delay) {
   session.source.username = from.username;
   session.source.password = from.password;
   session.source.transport = from.transport;
-  if (from.decode == "auto") session.source.hardware_decoder = hardware_decoder();
+  if (from.decode == "auto") session.source.hardware_decoder = hardware_decoder(camera);
   session.source.pace = pace;
   session.source.is_looped = from.is_looped;
   session.source.start = from.start;

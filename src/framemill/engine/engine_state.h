@@ -7,7 +7,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
@@ -15,9 +14,11 @@
 #include <vector>
 
 #include "framemill/base/mutex.h"
+#include "framemill/engine/busy_meter.h"
 #include "framemill/engine/engine.h"
 #include "framemill/engine/frame_scheduler.h"
 #include "framemill/engine/trace_writer.h"
+#include "framemill/metrics/gpu_meter.h"
 
 namespace framemill {
 
@@ -69,8 +70,9 @@ struct Engine::State {
   std::atomic<bool> is_device_hung{false};
   std::atomic<bool> is_house_kept{false};  ///< the housekeeper's thread is at its end
   std::atomic<double> share{1.0};
-  std::once_flag is_hardware_decoder_opened;
-  std::shared_ptr<const HardwareDecoder> opened_hardware_decoder;  ///< constant once that is set
+  Mutex decoders_mu;
+  /// By card; null: it has none.
+  std::map<int, std::shared_ptr<const HardwareDecoder>> hardware_decoders GUARDED_BY(decoders_mu);
   /// Constant once they are loaded; shared by the cameras.
   std::vector<std::shared_ptr<const CameraNames::Labels>> labels_of_model;
   Mutex changes_mu;  ///< held through a change of cameras, so that there is one at a time
@@ -107,10 +109,10 @@ struct Engine::State {
   Result<void> make_alarms() EXCLUDES(mu);
   std::pair<RunStatus::Camera, CameraCondition> look_at(CameraIndex index, bool wants_fidelity)
       EXCLUDES(mu);
-  /// Since it was last called.
+  /// Of the busiest device, since it was last called. From one thread.
   std::optional<double> device_busy();
-  /// When and how long the device had worked when device_busy() was called.
-  std::pair<TimePoint, Duration> device_looked_at{};
+  BusyMeter busy_meter;
+  std::unique_ptr<GpuMeter> gpus;  ///< where the run uses one
   Result<void> make_cameras() EXCLUDES(mu);
   /// What of `camera` depends on its model: errors kInvalidArgument. No effect.
   Result<std::vector<bool>> wanted_classes(const CameraSettings& camera) const;
@@ -125,7 +127,9 @@ struct Engine::State {
   [[nodiscard]] std::vector<Duration> opening_times() const REQUIRES(mu);
   void start_session(Camera& camera, Duration start_delay);
   /// NVIDIA's decoder, null where there is none. The first call looks, and logs what is missing.
-  [[nodiscard]] std::shared_ptr<const HardwareDecoder> hardware_decoder();
+  /// Of the card that is to decode for the camera; null: the processor has to.
+  [[nodiscard]] std::shared_ptr<const HardwareDecoder> hardware_decoder(const Camera& camera)
+      EXCLUDES(decoders_mu);
   /// The share that the budget comes to with these cameras, and what it may be at least.
   struct ShareBounds {
     double share = 1.0;

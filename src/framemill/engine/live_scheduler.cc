@@ -1,6 +1,7 @@
 #include "framemill/engine/live_scheduler.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <spdlog/spdlog.h>
 
@@ -127,6 +128,9 @@ void LiveScheduler::offer(CameraIndex camera, Frame&& frame) {
                .picture = std::move(frame.picture)}};
     if (is_stopped_) {
       unserved = std::move(held);
+    } else if (is_given_up(arrived)) {
+      held.is_device_out = true;
+      unserved = std::move(held);
     } else {
       if (is_adaptive(camera)) learn_need(camera, dispatch_.need(arrived.sampled));
       const std::optional<std::int64_t> seq = dispatch_.arrive(arrived, now);
@@ -201,6 +205,16 @@ void LiveScheduler::set_shares(double inference_share, std::optional<double> ada
   dispatch_.set_share(inference_share);
   dispatch_.set_adaptive_share(adaptive_share.value_or(inference_share));
   ++news_;
+}
+
+bool LiveScheduler::is_given_up(ArrivedFrame& frame) {
+  Mailbox& mailbox = mailboxes_[frame.sampled.camera];
+  frame.sampled.is_stream_start |= std::exchange(mailbox.is_start_owed, false);
+  frame.sampled.is_scene_start |= std::exchange(mailbox.is_scene_owed, false);
+  if (!pool_.is_lane_out(frame.lane)) return false;
+  mailbox.is_start_owed = frame.sampled.is_stream_start;
+  mailbox.is_scene_owed = frame.sampled.is_scene_start;
+  return true;
 }
 
 void LiveScheduler::learn_need(CameraIndex camera, double need) {

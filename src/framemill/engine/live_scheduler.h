@@ -52,6 +52,9 @@ class LiveScheduler final : public FrameScheduler {
     std::optional<Held> waiting;
     std::optional<Held> awaited;  ///< adaptive, at a model: given up, it may be audited
     std::optional<double> need;   ///< adaptive: mean of the last frames, older ones counting less
+    // Of frames that the dispatch was not told of, see is_given_up().
+    bool is_start_owed = false;
+    bool is_scene_owed = false;
     bool has_ended = false;
     bool is_removed = false;
   };
@@ -63,6 +66,9 @@ class LiveScheduler final : public FrameScheduler {
   void look_at_devices() REQUIRES(mu_);
   /// Takes the frame that the dispatch gave back.
   [[nodiscard]] Held take(CameraIndex camera, std::int64_t seq) REQUIRES(mu_);
+  /// Whether all that is left for the frame is to end without inference: its lane fails on each
+  /// device. The dispatch is not told of it, so that it costs the others neither slots nor budget.
+  [[nodiscard]] bool is_given_up(ArrivedFrame& frame) REQUIRES(mu_);
   void learn_need(CameraIndex camera, double need) REQUIRES(mu_);
   void on_batch_done(DeviceIndex device, LaneIndex lane, BatchOutcome&& outcome) EXCLUDES(mu_);
   /// Whether the frame, whose batch failed, waits once more; it then is no longer `job`.

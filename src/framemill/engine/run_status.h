@@ -37,7 +37,7 @@ struct RunStatus {
   WallTime at;
   std::vector<Camera> cameras;
   std::vector<Rule> rules;  ///< those of the whole run last; by camera and place otherwise
-  std::optional<double> device_busy;  ///< 0..1
+  std::optional<double> device_busy;  ///< 0..1, of the busiest device
 };
 
 }  // namespace framemill

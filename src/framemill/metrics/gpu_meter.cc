@@ -1,9 +1,15 @@
-// The functions of NVML that are used, declared here by its documented binary interface (NVIDIA
-// Management Library reference): neither its header nor its library is needed to build.
+// The functions of NVML and of CUDA's driver that are used, declared here by their documented
+// binary interfaces (NVIDIA Management Library reference, CUDA Driver API reference): neither
+// headers nor libraries of theirs are needed to build.
 
 #include "framemill/metrics/gpu_meter.h"
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include <dlfcn.h>
 #include <fmt/format.h>
@@ -29,12 +35,22 @@ Function find(void* library, const char* name) {
 
 }  // namespace
 
+std::string card_of(const std::string& device) {
+  const std::string name = device.substr(0, device.find('#'));
+  for (const std::string_view provider : {"cuda:", "tensorrt:", "rtx:"})
+    if (name.starts_with(provider)) return "cuda:" + name.substr(provider.size());
+  return name;
+}
+
 struct GpuMeter::Library {
   void* handle = nullptr;
   int (*init)() = nullptr;
   int (*shutdown)() = nullptr;
+  int (*driver_version)(char*, unsigned) = nullptr;
   int (*count)(unsigned*) = nullptr;
   int (*device)(unsigned, Device*) = nullptr;
+  int (*device_of_uuid)(const char*, Device*) = nullptr;
+  int (*device_of_pci)(const char*, Device*) = nullptr;
   int (*name)(Device, char*, unsigned) = nullptr;
   int (*utilization)(Device, Utilization*) = nullptr;
   int (*memory)(Device, Memory*) = nullptr;
@@ -45,25 +61,74 @@ struct GpuMeter::Library {
     if (shutdown != nullptr && is_ready) shutdown();
     if (handle != nullptr) dlclose(handle);
   }
+  [[nodiscard]] GpuReading read(Device of, std::string called) const;
   bool is_ready = false;
 };
 
-GpuMeter::GpuMeter(const std::string& library) {
+/// CUDA's driver, which somebody else has loaded.
+struct GpuMeter::Cuda {
+  using Uuid = std::array<unsigned char, 16>;
+  int (*count)(int*) = nullptr;
+  int (*device)(int*, int) = nullptr;
+  int (*uuid)(Uuid*, int) = nullptr;
+  int (*pci)(char*, int, int) = nullptr;
+
+  /// NVML's handle of CUDA's device `index`; null: it has none.
+  [[nodiscard]] Device find(int index, const Library& nvml) const;
+};
+
+namespace {
+
+/// As NVML writes it after "GPU-" or "MIG-".
+std::string to_text(const std::array<unsigned char, 16>& uuid) {
+  std::string text;
+  for (std::size_t i = 0; i < uuid.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    text += fmt::format("{:02x}", uuid[i]);
+  }
+  return text;
+}
+
+}  // namespace
+
+Device GpuMeter::Cuda::find(int index, const Library& nvml) const {
+  int id = 0;
+  Device found = nullptr;
+  if (device(&id, index) != kSuccess) return nullptr;
+  Uuid bytes{};
+  if (uuid != nullptr && nvml.device_of_uuid != nullptr && uuid(&bytes, id) == kSuccess) {
+    // An instance of a card has the card's address, but an id of its own.
+    for (const char* const kind : {"GPU-", "MIG-"})
+      if (nvml.device_of_uuid((kind + to_text(bytes)).c_str(), &found) == kSuccess) return found;
+  }
+  std::array<char, 32> address{};
+  if (pci != nullptr && nvml.device_of_pci != nullptr &&
+      pci(address.data(), static_cast<int>(address.size()) - 1, id) == kSuccess &&
+      nvml.device_of_pci(address.data(), &found) == kSuccess)
+    return found;
+  return nullptr;
+}
+
+GpuMeter::GpuMeter(const std::string& library, std::string cuda) : cuda_name_(std::move(cuda)) {
   auto loaded = std::make_unique<Library>();
   loaded->handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (loaded->handle == nullptr) return;
   void* const handle = loaded->handle;
-  loaded->init = find<int (*)()>(handle, "nvmlInit_v2");
-  loaded->shutdown = find<int (*)()>(handle, "nvmlShutdown");
-  loaded->count = find<int (*)(unsigned*)>(handle, "nvmlDeviceGetCount_v2");
-  loaded->device = find<int (*)(unsigned, Device*)>(handle, "nvmlDeviceGetHandleByIndex_v2");
-  loaded->name = find<int (*)(Device, char*, unsigned)>(handle, "nvmlDeviceGetName");
-  loaded->utilization =
-      find<int (*)(Device, Utilization*)>(handle, "nvmlDeviceGetUtilizationRates");
-  loaded->memory = find<int (*)(Device, Memory*)>(handle, "nvmlDeviceGetMemoryInfo");
-  loaded->temperature =
-      find<int (*)(Device, unsigned, unsigned*)>(handle, "nvmlDeviceGetTemperature");
-  loaded->power = find<int (*)(Device, unsigned*)>(handle, "nvmlDeviceGetPowerUsage");
+  const auto need = [handle](const char* name, auto& function) {
+    function = find<std::remove_reference_t<decltype(function)>>(handle, name);
+  };
+  need("nvmlInit_v2", loaded->init);
+  need("nvmlShutdown", loaded->shutdown);
+  need("nvmlSystemGetDriverVersion", loaded->driver_version);
+  need("nvmlDeviceGetCount_v2", loaded->count);
+  need("nvmlDeviceGetHandleByIndex_v2", loaded->device);
+  need("nvmlDeviceGetHandleByUUID", loaded->device_of_uuid);
+  need("nvmlDeviceGetHandleByPciBusId_v2", loaded->device_of_pci);
+  need("nvmlDeviceGetName", loaded->name);
+  need("nvmlDeviceGetUtilizationRates", loaded->utilization);
+  need("nvmlDeviceGetMemoryInfo", loaded->memory);
+  need("nvmlDeviceGetTemperature", loaded->temperature);
+  need("nvmlDeviceGetPowerUsage", loaded->power);
   if (loaded->init == nullptr || loaded->count == nullptr || loaded->device == nullptr) return;
   if (loaded->init() != kSuccess) return;  // a library without a driver
   loaded->is_ready = true;
@@ -72,38 +137,69 @@ GpuMeter::GpuMeter(const std::string& library) {
 
 GpuMeter::~GpuMeter() = default;
 
+std::string GpuMeter::driver_version() const {
+  std::array<char, 81> version{};  // the longest that NVML gives, and the end
+  if (library_ == nullptr || library_->driver_version == nullptr ||
+      library_->driver_version(version.data(), version.size() - 1) != kSuccess)
+    return {};
+  return version.data();
+}
+
+void GpuMeter::find_cuda() {
+  if (cuda_ != nullptr) return;
+  // Who uses no GPU does not start its driver.
+  void* const handle = dlopen(cuda_name_.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NOLOAD);
+  if (handle == nullptr) return;
+  auto cuda = std::make_unique<Cuda>();
+  const auto init = find<int (*)(unsigned)>(handle, "cuInit");
+  cuda->count = find<int (*)(int*)>(handle, "cuDeviceGetCount");
+  cuda->device = find<int (*)(int*, int)>(handle, "cuDeviceGet");
+  cuda->uuid = find<int (*)(Cuda::Uuid*, int)>(handle, "cuDeviceGetUuid_v2");
+  cuda->pci = find<int (*)(char*, int, int)>(handle, "cuDeviceGetPCIBusId");
+  const bool is_driver = init != nullptr && cuda->count != nullptr && cuda->device != nullptr;
+  if (is_driver && init(0) == kSuccess) cuda_ = std::move(cuda);
+}
+
+GpuReading GpuMeter::Library::read(Device of, std::string called) const {
+  GpuReading reading{.device = std::move(called)};
+  std::array<char, 97> text{};  // the longest that NVML gives, and the end
+  if (name != nullptr && name(of, text.data(), text.size() - 1) == kSuccess)
+    reading.name = text.data();
+  Utilization rates;
+  if (utilization != nullptr && utilization(of, &rates) == kSuccess)
+    reading.utilization = rates.gpu / 100.0;
+  Memory bytes;
+  if (memory != nullptr && memory(of, &bytes) == kSuccess) {
+    reading.memory_used_bytes = static_cast<std::int64_t>(bytes.used);
+    reading.memory_total_bytes = static_cast<std::int64_t>(bytes.total);
+  }
+  unsigned value = 0;
+  if (temperature != nullptr && temperature(of, kTemperatureOfGpu, &value) == kSuccess)
+    reading.temperature_c = value;
+  if (power != nullptr && power(of, &value) == kSuccess) reading.power_w = value / 1000.0;
+  return reading;
+}
+
 std::vector<GpuReading> GpuMeter::read() {
   std::vector<GpuReading> readings;
   unsigned count = 0;
   if (library_ == nullptr || library_->count(&count) != kSuccess) return readings;
+  find_cuda();
+  std::vector<Device> seen;
+  int seen_by_cuda = 0;
+  if (cuda_ != nullptr && cuda_->count(&seen_by_cuda) != kSuccess) seen_by_cuda = 0;
+  for (int i = 0; i < seen_by_cuda; ++i) {
+    const Device device = cuda_->find(i, *library_);
+    if (device == nullptr) continue;
+    seen.push_back(device);
+    readings.push_back(library_->read(device, fmt::format("cuda:{}", i)));
+  }
   for (unsigned i = 0; i < count; ++i) {
     Device device = nullptr;
-    if (library_->device(i, &device) != kSuccess) continue;
-    GpuReading& reading = readings.emplace_back();
-    reading.device = fmt::format("cuda:{}", i);
-    std::array<char, 97> name{};  // the longest that NVML gives, and the end
-    if (library_->name != nullptr &&
-        library_->name(device, name.data(), name.size() - 1) == kSuccess) {
-      reading.name = name.data();
-    }
-    Utilization utilization;
-    if (library_->utilization != nullptr &&
-        library_->utilization(device, &utilization) == kSuccess) {
-      reading.utilization = utilization.gpu / 100.0;
-    }
-    Memory memory;
-    if (library_->memory != nullptr && library_->memory(device, &memory) == kSuccess) {
-      reading.memory_used_bytes = static_cast<std::int64_t>(memory.used);
-      reading.memory_total_bytes = static_cast<std::int64_t>(memory.total);
-    }
-    unsigned value = 0;
-    if (library_->temperature != nullptr &&
-        library_->temperature(device, kTemperatureOfGpu, &value) == kSuccess) {
-      reading.temperature_c = value;
-    }
-    if (library_->power != nullptr && library_->power(device, &value) == kSuccess) {
-      reading.power_w = value / 1000.0;
-    }
+    if (library_->device(i, &device) != kSuccess || std::ranges::find(seen, device) != seen.end())
+      continue;
+    readings.push_back(
+        library_->read(device, fmt::format("{}:{}", cuda_ == nullptr ? "cuda" : "nvml", i)));
   }
   return readings;
 }

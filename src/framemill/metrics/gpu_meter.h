@@ -10,7 +10,9 @@ namespace framemill {
 
 /// How a graphics device stands. What it does not show is none.
 struct GpuReading {
-  std::string device;                 ///< "cuda:0": as ONNX Runtime calls it; counted by NVML
+  /// "cuda:0": as ONNX Runtime calls it; "nvml:1", counted by NVML: a card that this process does
+  /// not see by CUDA.
+  std::string device;
   std::string name;                   ///< as the device calls itself
   std::optional<double> utilization;  ///< 0..1, over the driver's own window
   std::optional<std::int64_t> memory_used_bytes;
@@ -19,21 +21,39 @@ struct GpuReading {
   std::optional<double> power_w;
 };
 
+/// The card that a device of ONNX Runtime computes on, as GpuMeter calls it: providers share it
+/// ("tensorrt:0", "rtx:0"), and so do instances of one ("cuda:0#2"). Other devices are left as they
+/// are called. Pure.
+[[nodiscard]] std::string card_of(const std::string& device);
+
 /// NVIDIA's devices by NVML, which is loaded while the program runs: where it is missing there are
-/// no devices, and nothing fails. Not thread-safe.
+/// no devices, and nothing fails. CUDA counts devices in another order than NVML, and only those
+/// that the process may see: once something in the process has loaded its driver, cards are told
+/// apart by their ids; an instance of a card (MIG) is one of its own. Before that they are called
+/// as if both counted alike. Not thread-safe.
 class GpuMeter {
  public:
-  /// `library`: another one in tests.
-  explicit GpuMeter(const std::string& library = "libnvidia-ml.so.1");
+  /// `library`, `cuda`: others in tests. The latter is never loaded here.
+  explicit GpuMeter(const std::string& library = "libnvidia-ml.so.1",
+                    std::string cuda = "libcuda.so.1");
   GpuMeter(const GpuMeter&) = delete;
   ~GpuMeter();
+
+  /// Of the driver: "580.95.05"; empty where it is not known.
+  [[nodiscard]] std::string driver_version() const;
 
   /// By device; empty where there is none. About 1 ms a device.
   [[nodiscard]] std::vector<GpuReading> read();
 
  private:
   struct Library;
+  struct Cuda;
+  /// Looks whether CUDA has been loaded since.
+  void find_cuda();
+
+  const std::string cuda_name_;
   std::unique_ptr<Library> library_;  ///< null: not there
+  std::unique_ptr<Cuda> cuda_;        ///< null: not yet
 };
 
 }  // namespace framemill

@@ -1,5 +1,9 @@
 #include "framemill/metrics/host_meter.h"
 
+#include <cstdlib>
+
+#include <dlfcn.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "framemill/base/temp_folder_for_test.h"
@@ -87,6 +91,30 @@ TEST(GpuMeter, ReadsWhatEachDeviceTells) {
     EXPECT_FALSE(readings[1].temperature_c);
     EXPECT_FALSE(readings[1].power_w);
   }
+  EXPECT_EQ(meter.driver_version(), "580.95.05");
+  EXPECT_EQ(GpuMeter("libno-such-library.so.1").driver_version(), "");
+}
+
+std::vector<std::string> names_by_device(GpuMeter& meter) {
+  std::vector<std::string> names;
+  for (const GpuReading& reading : meter.read())
+    names.push_back(reading.device + " " + reading.name);
+  return names;
+}
+
+// Promise: "cuda:0" is the card that CUDA calls so, whatever NVML's order, and a card that the
+// process does not see takes no one's name.
+TEST(GpuMeter, TellsCardsApartByTheirIdsOnceCudaIsLoaded) {
+  using testing::ElementsAre;
+  GpuMeter meter(FRAMEMILL_FAKE_NVML, FRAMEMILL_FAKE_CUDA);
+  EXPECT_THAT(names_by_device(meter), ElementsAre("cuda:0 Fake H200", "cuda:1 Fake T4"));
+  void* const cuda = dlopen(FRAMEMILL_FAKE_CUDA, RTLD_NOW | RTLD_LOCAL);
+  ASSERT_NE(cuda, nullptr);
+  EXPECT_THAT(names_by_device(meter), ElementsAre("cuda:0 Fake T4", "cuda:1 Fake H200"));
+  setenv("FAKE_CUDA_VISIBLE", "1", 1);
+  EXPECT_THAT(names_by_device(meter), ElementsAre("cuda:0 Fake T4", "nvml:0 Fake H200"));
+  unsetenv("FAKE_CUDA_VISIBLE");
+  dlclose(cuda);
 }
 
 }  // namespace

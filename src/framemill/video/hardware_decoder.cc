@@ -5,6 +5,8 @@ extern "C" {
 #include <libavutil/hwcontext.h>
 }
 
+#include <string>
+
 #include <fmt/format.h>
 
 #include "framemill/video/ffmpeg_error.h"
@@ -33,12 +35,13 @@ bool is_codec_known(const AVCodec& codec) {
 
 }  // namespace
 
-Result<std::shared_ptr<const HardwareDecoder>> HardwareDecoder::open() {
+Result<std::shared_ptr<const HardwareDecoder>> HardwareDecoder::open(int card) {
   silence_ffmpeg_log();
   // A context of FFmpeg's own: the device's primary one, which ONNX Runtime uses, it takes only as
   // long as nobody has it.
   AVBufferRef* device = nullptr;
-  const int status = av_hwdevice_ctx_create(&device, AV_HWDEVICE_TYPE_CUDA, "0", nullptr, 0);
+  const int status = av_hwdevice_ctx_create(&device, AV_HWDEVICE_TYPE_CUDA,
+                                            std::to_string(card).c_str(), nullptr, 0);
   if (status < 0)
     return fail(ErrorCode::kUnsupported,
                 fmt::format("NVIDIA's decoder is not there: no driver, or no device in it ({}); "

@@ -9,13 +9,13 @@ struct AVCodecContext;
 
 namespace framemill {
 
-/// NVIDIA's decoder (NVDEC) of CUDA's first device, for any number of streams: one context of the
-/// device serves them all. Streams that it refuses are decoded by the processor, without a word.
+/// NVIDIA's decoder (NVDEC) of one device, for any number of streams: one context of the device
+/// serves them all. Streams that it refuses are decoded by the processor, without a word.
 /// Thread-safety: all members, any thread.
 class HardwareDecoder {
  public:
-  /// 100 ms and more. Errors: kUnsupported, with what is missing.
-  static Result<std::shared_ptr<const HardwareDecoder>> open();
+  /// `card`: as CUDA counts them. 100 ms and more. Errors: kUnsupported, with what is missing.
+  static Result<std::shared_ptr<const HardwareDecoder>> open(int card = 0);
   ~HardwareDecoder();
   HardwareDecoder(const HardwareDecoder&) = delete;
   HardwareDecoder& operator=(const HardwareDecoder&) = delete;

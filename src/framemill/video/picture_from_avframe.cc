@@ -111,6 +111,8 @@ std::shared_ptr<const Picture> PictureMaker::make(AvFramePtr frame) {
     frame = bring_to_host(*frame);
     if (frame == nullptr) return nullptr;
   }
+  // Decoders crop by themselves, but of surfaces only the right and the bottom.
+  if (av_frame_apply_cropping(frame.get(), AV_FRAME_CROP_UNALIGNED) < 0) return nullptr;
   std::optional<Layout> layout = layout_of(frame->format);
   if (!layout) {
     const AVPixelFormat target = planar_for(frame->format);

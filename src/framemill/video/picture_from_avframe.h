@@ -14,7 +14,8 @@ namespace framemill {
 /// thread-safe: keeps the converter; the pictures are free to go anywhere.
 class PictureMaker {
  public:
-  /// Null if a conversion is impossible or there is no memory for it.
+  /// Null if a conversion is impossible, there is no memory for it, or nothing is left of the frame
+  /// after its cropping.
   [[nodiscard]] std::shared_ptr<const Picture> make(AvFramePtr frame);
 
  private:

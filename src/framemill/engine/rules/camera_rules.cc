@@ -132,7 +132,7 @@ std::optional<bool> CameraRules::judge(std::size_t i, const CameraCondition& con
   entry.is_beyond = threshold.is_over ? *value > limit : *value < limit;
   message = *rule.kind == RuleKind::kFidelity
                 ? fmt::format("fidelity {:.3f}, below {:g}", *value, threshold.limit)
-                : fmt::format("the device is {:.0f} % in use, more than {:g} %", *value * 100,
+                : fmt::format("a device is {:.0f} % in use, more than {:g} %", *value * 100,
                               threshold.limit * 100);
   return entry.is_beyond;
 }

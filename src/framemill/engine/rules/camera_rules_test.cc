@@ -302,7 +302,7 @@ TEST(CameraRules, DeviceBusyForAMinute) {
   EXPECT_EQ(world.note(0s, {.device_busy = .95}), "");
   EXPECT_EQ(world.note(59s, {.device_busy = .87}), "") << "still busy by hysteresis";
   EXPECT_EQ(world.note(1s, {.device_busy = .91}), "+0");
-  EXPECT_EQ(world.message, "the device is 91 % in use, more than 90 %");
+  EXPECT_EQ(world.message, "a device is 91 % in use, more than 90 %");
 }
 
 TEST(CameraRules, ARaisedAlarmOfTheRunBeforeIsNotRaisedAgain) {

@@ -8,6 +8,8 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include "framemill/metrics/gpu_meter.h"
+
 namespace framemill {
 namespace {
 
@@ -59,6 +61,7 @@ Result<CudaFacts> read_cuda_facts(const std::string& library) {
                     "says, and whether the driver fits the kernel",
                     status));
   if (driver_version(&facts.driver_version) != kSuccess) facts.driver_version = 0;
+  facts.driver_release = GpuMeter().driver_version();
   for (int i = 0; i < count; ++i) {
     CudaDevice& device = facts.devices.emplace_back();
     int id = 0, major = 0, minor = 0;

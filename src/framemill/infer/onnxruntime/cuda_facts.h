@@ -18,6 +18,8 @@ struct CudaDevice {
 /// The driver and its devices, in CUDA's order.
 struct CudaFacts {
   int driver_version = 0;  ///< of CUDA: 1000 * major + 10 * minor, 13000
+  /// The driver's own, as NVML tells it: "580.95.05"; empty: not known.
+  std::string driver_release;
   std::vector<CudaDevice> devices;
 };
 

@@ -69,7 +69,7 @@ Result<std::span<const std::uint8_t>> DeviceRun::run(const Ort::RunOptions& opti
     session_.session.Run(captured_, binding_);
   } else {
     const Result<std::span<const std::uint8_t>> plain = run_plain(options);
-    if (!plain || graph_ != Graph::kToCapture) return plain;
+    if (!plain || graph_ != Graph::kToCapture || !session_.gate->may_capture()) return plain;
     if (const Result<void> tried = capture(*plain); !tried) return fail(tried.error());
   }
   return output();
@@ -100,7 +100,9 @@ Result<void> DeviceRun::capture(std::span<const std::uint8_t> plain) {
   const std::vector<std::uint8_t> wanted(plain.begin(), plain.end());
   binding_.BindOutput(session_.ports->output_name.c_str(), outputs_.at(0));
   if (const Result<void> poisoned = poison_output(); !poisoned) return poisoned;
-  if (run_captured()) {
+  const Captured captured = run_captured();
+  if (captured == Captured::kNotNow) graph_ = Graph::kToCapture;
+  if (captured == Captured::kYes) {
     const Result<std::span<const std::uint8_t>> got = output();
     if (!got) return fail(got.error());
     if (is_same_output(wanted, *got, session_.ports->is_output_half)) {
@@ -123,14 +125,15 @@ Result<void> DeviceRun::poison_output() {
   return {};
 }
 
-bool DeviceRun::run_captured() {
-  const CaptureGate::Capture alone(*session_.gate);
+DeviceRun::Captured DeviceRun::run_captured() {
+  const CaptureGate::Capture capture(*session_.gate);
+  if (!capture.is_alone()) return Captured::kNotNow;
   try {
     session_.session.Run(captured_, binding_);
-    return true;
+    return Captured::kYes;
   } catch (const Ort::Exception& e) {
     if (std::string_view(e.what()).find("terminate flag") != std::string_view::npos) throw;
-    return false;
+    return Captured::kNo;
   }
 }
 

@@ -32,14 +32,17 @@ class DeviceRun {
   Result<void> warm_up(const Ort::RunOptions& options);
 
   [[nodiscard]] bool has_graph() const { return graph_ == Graph::kReady; }
+  /// It may have one, but others were at the device: a later run tries again.
+  [[nodiscard]] bool wants_graph() const { return graph_ == Graph::kToCapture; }
 
  private:
   enum class Graph { kNone, kToCapture, kReady };
+  enum class Captured { kYes, kNo, kNotNow };
 
   Result<std::span<const std::uint8_t>> run_plain(const Ort::RunOptions& options);
   Result<void> poison_output();
   Result<void> capture(std::span<const std::uint8_t> plain);
-  bool run_captured();
+  Captured run_captured();
   void bind_output();
   [[nodiscard]] bool is_cpu() const { return session_.cuda_index < 0; }
   [[nodiscard]] std::size_t output_bytes() const;

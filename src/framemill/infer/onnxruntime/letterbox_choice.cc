@@ -23,7 +23,7 @@ LetterboxChoice choose_letterbox(LetterboxOn wanted, const OnnxDevice& device,
   }
   options.nvrtc_libraries = nvrtc_libraries(folders);
   Result<std::shared_ptr<const CudaLetterbox>> opened =
-      CudaLetterbox::open(options, library.capture_gate);
+      CudaLetterbox::open(options, library.capture_gate(device.index));
   if (!opened) return {.on_device = nullptr, .where = "host", .note = opened.error().message()};
   return {
       .on_device = *std::move(opened), .where = fmt::format("cuda:{}", device.index), .note = {}};

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <span>
 #include <tuple>
 #include <unordered_map>
@@ -17,6 +18,7 @@
 #include "framemill/base/mutex.h"
 #include "framemill/infer/cpu_plan.h"
 #include "framemill/infer/device_name.h"
+#include "framemill/infer/model_files.h"
 #include "framemill/infer/onnxruntime/cuda_facts.h"
 #include "framemill/infer/onnxruntime/letterbox_choice.h"
 #include "framemill/infer/onnxruntime/onnx_weights.h"
@@ -100,7 +102,8 @@ void append_tensorrt(Ort::SessionOptions& session, const ProviderOptions& option
 
 /// TensorRT for RTX is a library of its own that the runtime is told of, and that offers devices.
 Result<void> append_rtx(OnnxRuntimeLibrary& library, Ort::SessionOptions& session,
-                        const OnnxDevice& device, const ProviderOptions& options) {
+                        const OnnxDevice& device, const CudaFacts& cuda,
+                        const ProviderOptions& options) {
 #if ORT_API_VERSION >= 22
   {
     const MutexLock lock(library.mu);
@@ -113,8 +116,8 @@ Result<void> append_rtx(OnnxRuntimeLibrary& library, Ort::SessionOptions& sessio
   for (const Ort::ConstEpDevice& found : library.env.GetEpDevices())
     if (std::string_view(found.EpName()).find("TensorRTRTX") != std::string_view::npos)
       offered.push_back(found);
-  const auto index = static_cast<std::size_t>(device.index);
-  if (index >= offered.size())
+  const std::optional<std::size_t> place = rtx_place(cuda, device.index, offered.size());
+  if (!place)
     return fail(
         ErrorCode::kUnsupported,
         fmt::format("{} is not there: TensorRT for RTX offers {} devices; it runs on GeForce "
@@ -123,10 +126,11 @@ Result<void> append_rtx(OnnxRuntimeLibrary& library, Ort::SessionOptions& sessio
                     to_string(device), offered.size()));
   const std::unordered_map<std::string, std::string> values(options.values.begin(),
                                                             options.values.end());
-  session.AppendExecutionProvider_V2(library.env, {offered[index]}, values);
+  session.AppendExecutionProvider_V2(library.env, {offered[*place]}, values);
   return {};
 #else
-  static_cast<void>(library), static_cast<void>(session), static_cast<void>(options);
+  static_cast<void>(library), static_cast<void>(session), static_cast<void>(cuda);
+  static_cast<void>(options);
   return fail(ErrorCode::kUnsupported,
               fmt::format("{}: framemill was built with the headers of ONNX Runtime 1.{}, which "
                           "know no plug-in providers; build it with those of 1.22 or newer",
@@ -143,6 +147,7 @@ class OnnxRuntimeBackend final : public Backend {
                      std::shared_ptr<const CudaLetterbox> letterbox, ModelFacts facts)
       : library_(library),
         device_(device),
+        gate_(library.capture_gate(device.index)),
         options_(std::move(options)),
         ports_(std::move(ports)),
         cuda_(std::move(cuda)),
@@ -189,7 +194,7 @@ class OnnxRuntimeBackend final : public Backend {
         sessions.erase(begin.begin(), begin.end());
       }
     }
-    const CaptureGate::Use use(library_.capture_gate);
+    const CaptureGate::Use use(gate_);
     unused.clear();
   }
 
@@ -202,7 +207,7 @@ class OnnxRuntimeBackend final : public Backend {
     const bool is_cpu = device_.provider == OnnxProvider::kCpu;
     shared->threads = is_cpu ? threads_ : std::make_shared<RunThreads>(1);
     shared->ports = ports_;
-    shared->gate = &library_.capture_gate;
+    shared->gate = &gate_;
     shared->letterbox = letterbox_;
     return shared;
   }
@@ -261,6 +266,7 @@ class OnnxRuntimeBackend final : public Backend {
                                   .may_capture_graphs = may_capture_graphs,
                                   .cache_dir = options_.cache_dir,
                                   .runtime = facts_.runtime,
+                                  .compiler = engine_compiler(device_.provider),
                                   .cuda = cuda_};
     const Result<ProviderOptions> provider = provider_options(request);
     if (!provider) return fail(provider.error());
@@ -288,13 +294,13 @@ class OnnxRuntimeBackend final : public Backend {
         break;
       }
       case OnnxProvider::kTensorRtRtx:
-        if (const Result<void> rtx = append_rtx(library_, session, device_, *provider); !rtx)
+        if (const Result<void> rtx = append_rtx(library_, session, device_, cuda_, *provider); !rtx)
           return fail(rtx.error());
         break;
       case OnnxProvider::kCpu:
         break;
     }
-    const CaptureGate::Use use(library_.capture_gate);
+    const CaptureGate::Use use(gate_);
     auto shared = share(Ort::Session(library_.env, facts_.path.c_str(), session));
     shared->cuda_index = device_.index;
     shared->has_cuda_graphs = provider->has_cuda_graphs && ports_->is_output_shape_fixed();
@@ -303,6 +309,7 @@ class OnnxRuntimeBackend final : public Backend {
 
   OnnxRuntimeLibrary& library_;
   const OnnxDevice device_;
+  CaptureGate& gate_;
   const BackendOptions options_;
   const std::shared_ptr<const ModelPorts> ports_;
   const CudaFacts cuda_;
@@ -342,7 +349,7 @@ Result<std::unique_ptr<Backend>> load_onnxruntime_backend(const BackendOptions& 
   facts.name = std::filesystem::path(options.path).stem().string();
   facts.runtime = (*library)->name();
   facts.device = to_string(*device);
-  Result<std::string> hash = hash_files(std::span(&options.path, 1));
+  Result<std::string> hash = hash_files(model_files(options.path));
   if (!hash) return fail(hash.error());
   facts.hash = *std::move(hash);
 

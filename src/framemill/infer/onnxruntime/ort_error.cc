@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "framemill/infer/memory_error.h"
+
 namespace framemill {
 namespace {
 
@@ -25,10 +27,7 @@ bool has(std::string_view text, std::string_view part) {
 }  // namespace
 
 ErrorCode code_of_ort_error(OrtErrorCode code, std::string_view message, ErrorCode otherwise) {
-  for (const std::string_view part :
-       {"out of memory", "Out of memory", "bad_alloc", "Failed to allocate memory",
-        "CUDA failure 2:", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"})
-    if (has(message, part)) return ErrorCode::kResourceExhausted;
+  if (is_out_of_memory(message)) return ErrorCode::kResourceExhausted;
   if (has(message, "terminate flag")) return ErrorCode::kCancelled;
   // Of a device that fell off the bus or was taken away; see NVIDIA's list of CUDA errors.
   for (const std::string_view part : {"CUDA failure 46:", "CUDA failure 100:", "CUDA failure 700:",

@@ -85,6 +85,15 @@ void load_cuda_libraries(const std::string& folder) {
 
 }  // namespace
 
+CaptureGate& OnnxRuntimeLibrary::capture_gate(int device) {
+  void* const driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);  // never closed: has threads
+  void* const exchange =
+      driver != nullptr ? dlsym(driver, "cuThreadExchangeStreamCaptureMode") : nullptr;
+  const MutexLock lock(mu);
+  return capture_gates.try_emplace(device, reinterpret_cast<CaptureGate::ExchangeMode>(exchange))
+      .first->second;
+}
+
 std::vector<std::string> cuda_library_folders(const std::string& folder) {
   std::vector<std::string> folders{folder};
   // A venv has them in nvidia/*/lib beside onnxruntime/capi.
@@ -93,6 +102,20 @@ std::vector<std::string> cuda_library_folders(const std::string& folder) {
        fs::directory_iterator(fs::path(folder).parent_path().parent_path() / "nvidia", ignored))
     folders.push_back((entry.path() / "lib").string());
   return folders;
+}
+
+std::string engine_compiler(OnnxProvider provider) {
+  std::vector<const char*> names;
+  if (provider == OnnxProvider::kTensorRt) names = {"libnvinfer.so.11", "libnvinfer.so.10"};
+  if (provider == OnnxProvider::kTensorRtRtx) names = {"libtensorrt_rtx.so.1"};
+  for (const char* const name : names) {
+    void* const library =
+        dlopen(name, RTLD_LAZY | RTLD_LOCAL);  // never closed: the provider has it
+    if (library == nullptr) continue;
+    const auto get = reinterpret_cast<int (*)()>(dlsym(library, "getInferLibVersion"));
+    if (get != nullptr) return fmt::format("{} {}", name, get());
+  }
+  return {};
 }
 
 std::string provider_library(OnnxProvider provider) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
@@ -33,8 +34,10 @@ struct OnnxRuntimeLibrary {
   std::string folder;   ///< the providers' libraries lie there, too
   std::string version;  ///< "1.31.1"
   Ort::Env env{nullptr};
-  CaptureGate capture_gate;
+  /// That of a device, as CUDA counts them; for ever the same.
+  [[nodiscard]] CaptureGate& capture_gate(int device) EXCLUDES(mu);
   Mutex mu;
+  std::map<int, CaptureGate> capture_gates GUARDED_BY(mu);
   /// A plug-in provider's library is told to the runtime once.
   bool is_rtx_registered GUARDED_BY(mu) = false;
   [[nodiscard]] std::string name() const { return "ONNX Runtime " + version; }
@@ -52,6 +55,11 @@ struct OnnxRuntimeLibrary {
 
 /// Where CUDA's libraries lie beside ONNX Runtime in `folder`: there, or in the folders of a venv.
 [[nodiscard]] std::vector<std::string> cuda_library_folders(const std::string& folder);
+
+/// What builds the provider's engines, TensorRT or that for RTX, and its version as the library
+/// gives it: "libnvinfer.so.10 101303"; empty for others, or where it is not found. Loads it, as
+/// the provider is about to.
+[[nodiscard]] std::string engine_compiler(OnnxProvider provider);
 
 /// The library file of a device's provider; empty for the CPU.
 [[nodiscard]] std::string provider_library(OnnxProvider provider);

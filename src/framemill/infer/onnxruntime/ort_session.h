@@ -17,7 +17,7 @@ struct OrtSession {
   std::shared_ptr<RunThreads> threads;
   std::shared_ptr<const ModelPorts> ports;
   int cuda_index = -1;                             ///< -1: the CPU, whose memory is bound as it is
-  CaptureGate* gate = nullptr;                     ///< the process's; never null once made
+  CaptureGate* gate = nullptr;                     ///< the device's; never null once made
   std::shared_ptr<const CudaLetterbox> letterbox;  ///< null: pictures are letterboxed on the host
   /// The provider captures CUDA graphs of inputs and outputs that stay on the device.
   bool has_cuda_graphs = false;

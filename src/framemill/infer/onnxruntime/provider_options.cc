@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -114,13 +115,31 @@ std::string ProviderOptions::value(std::string_view key) const {
   return found == values.end() ? std::string() : found->second;
 }
 
+std::optional<std::size_t> rtx_place(const CudaFacts& cuda, int index, std::size_t offered) {
+  const auto wanted = static_cast<std::size_t>(index);
+  if (wanted >= cuda.devices.size()) return std::nullopt;
+  const auto is_taken = [](const CudaDevice& device) {
+    const int capability = device.compute_capability;
+    return capability == 86 || capability == 89 || capability >= 120;
+  };
+  // It offers all that there are, whatever the list says.
+  if (offered == cuda.devices.size()) return wanted;
+  if (!is_taken(cuda.devices[wanted])) return std::nullopt;
+  const auto before = std::span(cuda.devices).first(wanted);
+  const auto place = static_cast<std::size_t>(std::ranges::count_if(before, is_taken));
+  return place < offered ? std::optional(place) : std::nullopt;
+}
+
 std::string engine_cache_key(const ProviderRequest& request) {
   const auto index = static_cast<std::size_t>(request.device.index);
   const CudaDevice device =
       index < request.cuda.devices.size() ? request.cuda.devices[index] : CudaDevice{};
-  std::string key = fmt::format("{}_{}_sm{}_driver{}_{}_{}", request.model_hash.substr(0, 16),
-                                device.name, device.compute_capability, request.cuda.driver_version,
-                                request.runtime, name_of(request.precision));
+  const std::string driver = request.cuda.driver_release.empty()
+                                 ? std::to_string(request.cuda.driver_version)
+                                 : request.cuda.driver_release;
+  std::string key = fmt::format("{}_{}_sm{}_driver{}_{}_{}_{}", request.model_hash.substr(0, 16),
+                                device.name, device.compute_capability, driver, request.runtime,
+                                request.compiler, name_of(request.precision));
   std::ranges::transform(key, key.begin(), [](unsigned char c) {
     const bool is_kept = std::isalnum(c) || c == '.' || c == '_';
     return is_kept ? static_cast<char>(std::tolower(c)) : '-';

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,6 +28,7 @@ struct ProviderRequest {
   bool may_capture_graphs = false;
   std::string cache_dir;  ///< empty: nothing is kept
   std::string runtime;    ///< "ONNX Runtime 1.31.1"
+  std::string compiler;   ///< see engine_compiler(); empty: not known
   CudaFacts cuda;
 };
 
@@ -43,6 +45,12 @@ struct ProviderOptions {
 /// For a device that is not the CPU. Pure. Errors: kUnsupported for a precision that the provider
 /// cannot compute in.
 [[nodiscard]] Result<ProviderOptions> provider_options(const ProviderRequest& request);
+
+/// Which of the `offered` devices, those that TensorRT for RTX takes, is CUDA's device `index`:
+/// they come in the same order, and without those whose compute capability it lacks code for. None:
+/// it is none of them. Pure.
+[[nodiscard]] std::optional<std::size_t> rtx_place(const CudaFacts& cuda, int index,
+                                                   std::size_t offered);
 
 /// The folder for what is compiled for a model and a device: engines fit neither another GPU, nor
 /// another driver, nor another version of the runtime. Holds nothing but [a-z0-9_.-]. Pure.

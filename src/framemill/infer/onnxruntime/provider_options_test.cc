@@ -93,14 +93,17 @@ TEST(ProviderOptions, RtxTakesThePrecisionOfTheWeights) {
 
 TEST(ProviderOptions, AnEngineIsKeptForExactlyWhatItFits) {
   const ProviderRequest base = request_for(OnnxProvider::kTensorRt);
-  std::vector<ProviderRequest> others(7, base);
+  std::vector<ProviderRequest> others(10, base);
   others[0].model_hash = "f123456789abcdef";
   others[1].device.index = 0;  // another name
   others[2].cuda.devices[1].compute_capability = 89;
   others[3].cuda.driver_version = 12080;
   others[4].runtime = "ONNX Runtime 1.30.0";
   others[5].precision = Precision::kFp16;
-  others[6].device.index = 7;  // one that is not there: no crash, a key of its own
+  others[6].device.index = 7;                   // one that is not there: no crash, a key of its own
+  others[7].cuda.driver_release = "580.95.05";  // both of CUDA 13.0
+  others[8].cuda.driver_release = "580.159.04";
+  others[9].compiler = "libnvinfer.so.10 101401";
   std::set<std::string> keys{engine_cache_key(base)};
   for (const ProviderRequest& other : others) keys.insert(engine_cache_key(other));
   EXPECT_EQ(keys.size(), others.size() + 1);
@@ -110,6 +113,20 @@ TEST(ProviderOptions, AnEngineIsKeptForExactlyWhatItFits) {
   ProviderRequest same = base;  // shapes share a folder: timings serve all of them
   same.batch = 1;
   EXPECT_EQ(engine_cache_key(same), engine_cache_key(base));
+}
+
+// Promise: rtx:1 is the card that is cuda:1, also where the plug-in does not offer cuda:0.
+TEST(ProviderOptions, TheNumberOfAnRtxDeviceCountsCudasDevices) {
+  const CudaFacts mixed{
+      .devices = {
+          {"NVIDIA H100", 90, 1}, {"RTX 4090", 89, 1}, {"A100", 80, 1}, {"RTX PRO 6000", 120, 1}}};
+  EXPECT_EQ(rtx_place(mixed, 0, 2), std::nullopt);
+  EXPECT_EQ(rtx_place(mixed, 1, 2), 0U);
+  EXPECT_EQ(rtx_place(mixed, 2, 2), std::nullopt);
+  EXPECT_EQ(rtx_place(mixed, 3, 2), 1U);
+  EXPECT_EQ(rtx_place(mixed, 3, 1), std::nullopt) << "it is not offered";
+  EXPECT_EQ(rtx_place(mixed, 2, 4), 2U) << "all are offered";
+  EXPECT_EQ(rtx_place(mixed, 4, 4), std::nullopt);
 }
 
 }  // namespace

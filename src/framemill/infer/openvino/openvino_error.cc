@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "framemill/infer/memory_error.h"
+
 namespace framemill {
 namespace {
 
@@ -37,7 +39,8 @@ Failure fail_from_openvino_exception(ErrorCode otherwise, std::string_view what)
   } catch (const std::bad_alloc&) {
     return fail(ErrorCode::kResourceExhausted, fmt::format("{}: out of memory", what));
   } catch (const std::exception& e) {
-    return fail(otherwise, fmt::format("{}: {}", what, last_lines(e.what())));
+    const ErrorCode code = is_out_of_memory(e.what()) ? ErrorCode::kResourceExhausted : otherwise;
+    return fail(code, fmt::format("{}: {}", what, last_lines(e.what())));
   } catch (...) {
     return fail(otherwise, fmt::format("{}: unknown exception", what));
   }

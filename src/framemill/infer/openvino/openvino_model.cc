@@ -1,7 +1,6 @@
 #include "framemill/infer/openvino/openvino_model.h"
 
 #include <cstddef>
-#include <filesystem>
 #include <utility>
 
 #include <fmt/format.h>
@@ -95,13 +94,6 @@ Result<InputLayout> read_input(const ov::Model& model) {
 }
 
 }  // namespace
-
-std::vector<std::string> openvino_model_files(const std::string& path) {
-  std::vector<std::string> files{path};
-  if (std::filesystem::path(path).extension() == ".xml")
-    files.push_back(std::filesystem::path(path).replace_extension(".bin").string());
-  return files;
-}
 
 Result<OpenVinoModel> read_openvino_model(ov::Core& core, const std::string& path) {
   OpenVinoModel read;

@@ -35,9 +35,6 @@ struct OpenVinoModel {
   std::shared_ptr<ov::Model> graph;  ///< input NCHW, and that and all real outputs of 32-bit floats
 };
 
-/// The files that make up the model at `path`: a graph in XML has its weights beside it.
-[[nodiscard]] std::vector<std::string> openvino_model_files(const std::string& path);
-
 /// Any thread. Errors: kInvalidArgument where OpenVINO cannot read the file, kUnsupported where it
 /// is no detector's graph, each with path and reason; throws what OpenVINO throws beside that.
 [[nodiscard]] Result<OpenVinoModel> read_openvino_model(ov::Core& core, const std::string& path);

@@ -17,6 +17,21 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void** device) {
   *device = &devices[index];
   return kSuccess;
 }
+int nvmlDeviceGetHandleByUUID(const char* uuid, void** device) {
+  if (strcmp(uuid, "GPU-00010203-0405-0607-0809-0a0b0c0d0e0f")) return kInvalidArgument;
+  *device = &devices[0];
+  return kSuccess;
+}
+int nvmlDeviceGetHandleByPciBusId_v2(const char* id, void** device) {
+  if (strcmp(id, "0000:3B:00.0")) return kInvalidArgument;
+  *device = &devices[1];
+  return kSuccess;
+}
+int nvmlSystemGetDriverVersion(char* version, unsigned length) {
+  if (length < 10) return kInvalidArgument;
+  strcpy(version, "580.95.05");
+  return kSuccess;
+}
 int nvmlDeviceGetName(void* device, char* name, unsigned length) {
   const char* text = device == &devices[0] ? "Fake H200" : "Fake T4";
   if (strlen(text) + 1 > length) return kInvalidArgument;

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace framemill {
+
+/// The files that make up a model, the given one first: an OpenVINO model's weights, and those that
+/// an ONNX graph keeps beside it (external data). Which of them change, changes the model. Files
+/// that are not there, or not below the model's folder, are left out: the runtime refuses them.
+/// Reads an ONNX file once; never fails.
+[[nodiscard]] std::vector<std::string> model_files(const std::string& path);
+
+/// Where an ONNX file says that tensors of its graphs lie, as written there; sorted, each once.
+/// Pure; what is no protobuf message names nothing.
+[[nodiscard]] std::vector<std::string> external_data_of(std::span<const std::uint8_t> onnx_file);
+
+}  // namespace framemill
