@@ -3,7 +3,9 @@
 
 #include "framemill/metrics/gpu_meter.h"
 
+#include <algorithm>
 #include <array>
+#include <string_view>
 
 #include <dlfcn.h>
 #include <fmt/format.h>
@@ -29,6 +31,25 @@ Function find(void* library, const char* name) {
 
 }  // namespace
 
+std::string card_of(const std::string& device) {
+  const std::string name = device.substr(0, device.find('#'));
+  for (const std::string_view provider : {"cuda:", "tensorrt:", "rtx:"})
+    if (name.starts_with(provider)) return "cuda:" + name.substr(provider.size());
+  return name;
+}
+
+const GpuReading* find_card(const std::vector<GpuReading>& cards, const std::string& device,
+                            const std::string& name, const char* visible) {
+  const std::string card = card_of(device);
+  if (!card.starts_with("cuda:")) return nullptr;
+  const auto count = std::ranges::count(cards, name, &GpuReading::name);
+  if (count > 1 && visible != nullptr) return nullptr;
+  const auto found = std::ranges::find_if(cards, [&](const GpuReading& one) {
+    return one.name == name && (count == 1 || one.device == card);
+  });
+  return found == cards.end() ? nullptr : &*found;
+}
+
 struct GpuMeter::Library {
   void* handle = nullptr;
   int (*init)() = nullptr;
@@ -40,6 +61,8 @@ struct GpuMeter::Library {
   int (*memory)(Device, Memory*) = nullptr;
   int (*temperature)(Device, unsigned, unsigned*) = nullptr;
   int (*power)(Device, unsigned*) = nullptr;
+  int (*driver_version)(char*, unsigned) = nullptr;
+  int (*cuda_version)(int*) = nullptr;
 
   ~Library() {
     if (shutdown != nullptr && is_ready) shutdown();
@@ -64,6 +87,8 @@ GpuMeter::GpuMeter(const std::string& library) {
   loaded->temperature =
       find<int (*)(Device, unsigned, unsigned*)>(handle, "nvmlDeviceGetTemperature");
   loaded->power = find<int (*)(Device, unsigned*)>(handle, "nvmlDeviceGetPowerUsage");
+  loaded->driver_version = find<int (*)(char*, unsigned)>(handle, "nvmlSystemGetDriverVersion");
+  loaded->cuda_version = find<int (*)(int*)>(handle, "nvmlSystemGetCudaDriverVersion_v2");
   if (loaded->init == nullptr || loaded->count == nullptr || loaded->device == nullptr) return;
   if (loaded->init() != kSuccess) return;  // a library without a driver
   loaded->is_ready = true;
@@ -106,6 +131,20 @@ std::vector<GpuReading> GpuMeter::read() {
     }
   }
   return readings;
+}
+
+GpuDriver GpuMeter::read_driver() {
+  GpuDriver driver;
+  if (library_ == nullptr) return driver;
+  std::array<char, 81> version{};  // the longest that NVML gives, and the end
+  if (library_->driver_version != nullptr &&
+      library_->driver_version(version.data(), version.size() - 1) == kSuccess) {
+    driver.version = version.data();
+  }
+  int cuda = 0;
+  if (library_->cuda_version != nullptr && library_->cuda_version(&cuda) == kSuccess)
+    driver.cuda = fmt::format("{}.{}", cuda / 1000, cuda % 1000 / 10);
+  return driver;
 }
 
 }  // namespace framemill

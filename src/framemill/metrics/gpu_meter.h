@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <optional>
 #include <string>
@@ -19,6 +20,26 @@ struct GpuReading {
   std::optional<double> power_w;
 };
 
+/// NVIDIA's driver. What it does not tell is empty.
+struct GpuDriver {
+  std::string version;  ///< "580.65.06"
+  std::string cuda;     ///< newest CUDA that it serves: "13.0"
+};
+
+/// The card that a device of ONNX Runtime computes on, as GpuReading::device calls it: providers
+/// share it ("tensorrt:0", "rtx:0"), and so do instances of one ("cuda:0#2"). Other devices are
+/// theirs alone and stay as they are. Pure.
+[[nodiscard]] std::string card_of(const std::string& device);
+
+/// The card that `device` computes on, which calls itself `name` there; null where it is not among
+/// `cards`, or cannot be told from others. CUDA need not count as NVML does: it may begin with the
+/// fastest, and counts only what CUDA_VISIBLE_DEVICES (`visible`, null: not set) leaves it. So the
+/// name decides, and the number only between cards of one name. A part of a card (MIG) has a name
+/// of its own and is none of them. Pure.
+[[nodiscard]] const GpuReading* find_card(
+    const std::vector<GpuReading>& cards, const std::string& device, const std::string& name,
+    const char* visible = std::getenv("CUDA_VISIBLE_DEVICES"));
+
 /// NVIDIA's devices by NVML, which is loaded while the program runs: where it is missing there are
 /// no devices, and nothing fails. Not thread-safe.
 class GpuMeter {
@@ -30,6 +51,8 @@ class GpuMeter {
 
   /// By device; empty where there is none. About 1 ms a device.
   [[nodiscard]] std::vector<GpuReading> read();
+  /// Empty where there is none.
+  [[nodiscard]] GpuDriver read_driver();
 
  private:
   struct Library;

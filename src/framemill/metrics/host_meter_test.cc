@@ -87,6 +87,30 @@ TEST(GpuMeter, ReadsWhatEachDeviceTells) {
     EXPECT_FALSE(readings[1].temperature_c);
     EXPECT_FALSE(readings[1].power_w);
   }
+  EXPECT_EQ(meter.read_driver().version, "580.65.06");
+  EXPECT_EQ(meter.read_driver().cuda, "13.0");
+  EXPECT_TRUE(GpuMeter("libno-such-library.so.1").read_driver().version.empty());
+}
+
+TEST(FindCard, GoesByTheNameThenByTheNumber) {
+  const std::vector<GpuReading> cards{{.device = "cuda:0", .name = "T4"},
+                                      {.device = "cuda:1", .name = "H200"},
+                                      {.device = "cuda:2", .name = "L4"},
+                                      {.device = "cuda:3", .name = "L4"}};
+  const auto found = [&](const char* device, const char* name, const char* visible = nullptr) {
+    const GpuReading* const card = find_card(cards, device, name, visible);
+    return card == nullptr ? std::string("none") : card->device;
+  };
+  EXPECT_EQ(found("cuda:1", "H200"), "cuda:1");
+  EXPECT_EQ(found("cuda:0", "H200"), "cuda:1");  // CUDA begins with the fastest
+  EXPECT_EQ(found("tensorrt:3", "L4"), "cuda:3");
+  EXPECT_EQ(found("rtx:2#2", "L4"), "cuda:2");
+  EXPECT_EQ(found("cuda:0", "L4"), "none");
+  EXPECT_EQ(found("cuda:3", "L4", "3"), "none");  // counted anew: either of two
+  EXPECT_EQ(found("cuda:0", "T4", "0"), "cuda:0");
+  EXPECT_EQ(found("cuda:0", "H200 MIG 1g.18gb"), "none");
+  EXPECT_EQ(found("CPU", "H200"), "none");
+  EXPECT_EQ(found("GPU.0", "H200"), "none");
 }
 
 }  // namespace

@@ -27,15 +27,6 @@ double of(const CameraCounts& counts, Outcome outcome) {
   return static_cast<double>(counts.outcomes[static_cast<std::size_t>(outcome)]);
 }
 
-/// The card that a device of ONNX Runtime computes on, as GpuMeter calls it: providers share it
-/// ("tensorrt:0", "rtx:0"), and so do instances of one ("cuda:0#2").
-std::string card_of(const std::string& device) {
-  const std::string name = device.substr(0, device.find('#'));
-  for (const std::string_view provider : {"cuda:", "tensorrt:", "rtx:"})
-    if (name.starts_with(provider)) return "cuda:" + name.substr(provider.size());
-  return name;
-}
-
 }  // namespace
 
 RunMeter::RunMeter(const Clock& clock, const AnswerBoard& board,
