@@ -71,6 +71,8 @@ class BenchTest(FramemillTest):
         self.assertEqual([(rate["codec"], rate["size"]) for rate in profile["decode"]], [("h264", [640, 360])])
         for key in ("cpu", "cores", "kernel", "runtime", "framemill", "memory_mb"):
             self.assertTrue(profile["environment"][key], key)
+        self.assertEqual((profile["environment"]["backend"], profile["environment"]["arithmetic"]), ("openvino", "auto"))
+        self.assertEqual({p["device_bytes"] for p in profile["points"]}, {None})  # the processor has no memory of its own
         links = PageLinks()
         links.feed(page.read_text())
         self.assertEqual(links.outside, [])

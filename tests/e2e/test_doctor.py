@@ -47,7 +47,11 @@ class DoctorTest(FramemillTest):
         self.assertTrue(document["models"][0]["ok"])
         self.assertGreater(document["models"][0]["frames_per_s"], 0)
         self.assertTrue(document["load"]["complete"])
-        self.assertIn("load", self.doctor(path).stdout)
+        self.assertEqual([(plan["device"], plan["needed"]) for plan in document["plan"]], [("CPU", 1)])
+        self.assertIsNone(document["hardware_decoder"])
+        text = self.doctor(path).stdout
+        self.assertIn("load", text)
+        self.assertIn("by `plan`, CPU: 1 needed", text)
 
     def test_what_is_broken_is_named_with_a_remedy_and_no_secret(self):
         broken = self.folder / "broken.onnx"
@@ -67,6 +71,15 @@ class DoctorTest(FramemillTest):
     def test_a_class_that_the_model_does_not_know(self):
         path = self.config([f"id: a, url: {DEMO_CLIP}, classes: [unicorn]"])
         self.assertIn('"unicorn" is no label', self.doctor(path, expect=1).stdout)
+
+    def test_a_decoder_that_is_asked_for_is_tried(self):
+        """Where NVIDIA's is not there, an advice says so before a run does."""
+        path = self.config([f"id: a, url: {DEMO_CLIP}, loop: true, decode: auto", f"id: b, url: {DEMO_CLIP}, loop: true"])
+        document = json.loads(self.doctor(path, "--json").stdout)
+        self.assertEqual(document["hardware_decoder"]["cameras"], ["a"])
+        self.assertTrue(document["cameras"][0]["ok"])
+        said = [finding for finding in document["findings"] if finding["text"] == "a: `decode: auto`, but the processor decodes"]
+        self.assertEqual([finding["kind"] for finding in said], [] if document["hardware_decoder"]["ok"] else ["advice"])
 
     def test_cameras_that_never_answer_cost_their_time_once(self):
         """Servers that accept and then say nothing: all are looked at side by side, and given up."""
@@ -106,6 +119,10 @@ class DoctorTest(FramemillTest):
         document = json.loads(self.doctor(path, "--profile", profile, "--json").stdout)
         self.assertEqual(document["models"][0]["measured"], "profile")
         self.assertEqual(document["profile_notes"], [])
+        exact = self.config([f"id: a, url: {DEMO_CLIP}, loop: true"], more=", precision: fp32")
+        document = json.loads(self.doctor(exact, "--profile", profile, "--json").stdout)
+        self.assertEqual(document["models"][0]["measured"], "now")
+        self.assertIn("arithmetic: auto there, fp32 here", document["profile_notes"][0])
         other = self.config([f"id: a, url: {DEMO_CLIP}, loop: true"], model=DEMO_MODEL.with_name("line_fp32.onnx"))
         document = json.loads(self.doctor(other, "--profile", profile, "--json").stdout)
         self.assertEqual(document["models"][0]["measured"], "now")

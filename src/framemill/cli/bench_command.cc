@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -30,11 +29,11 @@
 #include "framemill/engine/camera_cost.h"
 #include "framemill/engine/decode_rate.h"
 #include "framemill/engine/detector_options.h"
-#include "framemill/engine/environment.h"
-#include "framemill/engine/machine_meter.h"
+#include "framemill/engine/fingerprint.h"
 #include "framemill/engine/model_profiler.h"
 #include "framemill/engine/whole_run.h"
 #include "framemill/infer/cpu_quota.h"
+#include "framemill/metrics/gpu_meter.h"
 #include "framemill/plan/processor_share.h"
 #include "framemill/plan/profile_json.h"
 #include "framemill/video/ffmpeg_facts.h"
@@ -289,6 +288,8 @@ class Bencher {
   std::vector<std::shared_ptr<const Picture>> pictures_;
   std::string beside_clip_;  ///< decoded beside the model; empty: none
   std::string beside_;       ///< it in words
+  GpuMeter cards_;
+  std::vector<GpuReading> cards_before_;  ///< before a model was loaded
   std::vector<std::string> notes_;
 };
 
@@ -359,6 +360,8 @@ Result<ModelMeasurement> Bencher::measure_model() {
   options.pictures = pictures_;
   options.is_grid_wanted = request_.is_full;
   options.beside_clip = beside_clip_;
+  options.read_cards = [this] { return cards_.read(); };
+  options.cards_before = cards_before_;
   const std::size_t cores = usable_core_count();
   options.decoders = {std::min<std::size_t>(4 * cores, 64), std::min<std::size_t>(16 * cores, 256)};
   if (request_.is_quick) {
@@ -453,20 +456,11 @@ void Bencher::describe(DeviceProfile& profile, const ModelMeasurement& result) c
   profile.knee_streams = result.knee_streams;
   profile.run_streams = result.run_streams;
   profile.points = result.points;
-  const Environment machine = read_environment();
   auto& environment = profile.environment;
+  environment = read_machine_fingerprint();
+  environment.merge(read_model_fingerprint(request_.model, result.facts));
   environment["framemill"] = FRAMEMILL_VERSION;
-  environment["runtime"] = result.facts.runtime;
   environment["ffmpeg"] = read_ffmpeg_facts().version;
-  environment["cpu"] = machine.cpu_model;
-  environment["cores"] = std::to_string(usable_core_count());
-  environment["memory_mb"] = std::to_string(machine.memory_bytes / 1'000'000);
-  environment["kernel"] = machine.kernel;
-  if (const auto governor = read_governor()) environment["governor"] = *governor;
-  if (std::ifstream driver("/proc/driver/nvidia/version"); driver) {
-    std::string line;
-    if (std::getline(driver, line)) environment["driver"] = line;
-  }
   environment["pictures"] =
       fmt::format("{} {}x{}", request_.clips.empty() ? "synthetic" : "of " + request_.clips.front(),
                   pictures_.front()->size.width, pictures_.front()->size.height);
@@ -477,6 +471,7 @@ void Bencher::describe(DeviceProfile& profile, const ModelMeasurement& result) c
 
 Result<DeviceProfile> Bencher::run() {
   DeviceProfile profile;
+  cards_before_ = cards_.read();
   if (request_.clips.empty()) {
     pictures_ = paint_pictures(*parse_size(request_.size));
   } else {

@@ -83,6 +83,10 @@ class Page {
                fmt::format("half of the batches within {:.1f} ms", latency_ms(*knee, 50)));
     write_tile("Processor", fmt::format("{:.2f} cores", knee->cpu_cores),
                fmt::format("{:.0f} MB of memory", static_cast<double>(knee->host_bytes) / 1e6));
+    if (knee->device_bytes)
+      write_tile("Card", fmt::format("{:.0f} MB", static_cast<double>(*knee->device_bytes) / 1e6),
+                 knee->power_w ? fmt::format("{:.0f} W while busy", *knee->power_w)
+                               : std::string("of its memory"));
     if (const ServicePoint* const run = find_point(p_, p_.knee_batch, p_.run_streams, 0);
         run != nullptr && !is_knee(*run))
       write_tile("As run does it", fmt::format("{:.1f}/s", run->frames_per_s),
@@ -241,25 +245,29 @@ class Page {
     out_ += R"(<section><h2>All settings</h2><div class="scroll" tabindex="0"><table><thead><tr>)";
     for (const char* const name :
          {"setting", "frames/s", "p50 ms", "p95 ms", "p99 ms", "longest ms", "cores", "memory MB",
-          "power W", "temperature C", "spread of windows"})
+          "card's memory MB", "power W", "temperature C", "spread of windows"})
       fmt::format_to(end_, "<th>{}</th>", name);
     out_ += "</tr></thead><tbody>";
     const auto number = [](const std::optional<double>& value) {
       return value ? fmt::format("{:.1f}", *value) : std::string("-");
     };
+    const auto megabytes = [](const std::optional<std::int64_t>& bytes) {
+      return bytes ? fmt::format("{:.0f}", static_cast<double>(*bytes) / 1e6) : std::string("-");
+    };
     for (const ServicePoint& point : p_.points)
       fmt::format_to(end_,
                      "<tr{}><th>{}{}</th><td>{:.1f}</td><td>{:.1f}</td><td>{:.1f}</td>"
                      "<td>{:.1f}</td><td>{:.1f}</td><td>{:.2f}</td><td>{:.0f}</td><td>{}</td>"
-                     "<td>{}</td><td>{:.0f}\u00A0%</td></tr>",
+                     "<td>{}</td><td>{}</td><td>{:.0f}\u00A0%</td></tr>",
                      is_knee(point) ? R"( class="marked")" : "", escape_html(describe_point(point)),
                      is_knee(point) ? " (knee)" : "", point.frames_per_s, latency_ms(point, 50),
                      latency_ms(point, 95), latency_ms(point, 99), latency_ms(point, 100),
                      point.cpu_cores, static_cast<double>(point.host_bytes) / 1e6,
-                     number(point.power_w), number(point.temperature_c), point.spread * 100);
+                     megabytes(point.device_bytes), number(point.power_w),
+                     number(point.temperature_c), point.spread * 100);
     out_ +=
-        "</tbody></table></div><p class=\"note\">Power and temperature are absent where the "
-        "system does not show them.</p></section>";
+        "</tbody></table></div><p class=\"note\">A card's memory, power and temperature are absent "
+        "where the system does not show them of the device that computes.</p></section>";
   }
 
   void write_decoding() {

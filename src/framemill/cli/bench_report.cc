@@ -6,6 +6,7 @@
 #include <iterator>
 #include <set>
 #include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -18,6 +19,35 @@ namespace {
 constexpr double kMovedLeast = .05;
 /// Differ from run to run, and say nothing about the machine.
 const std::set<std::string_view> kPassing{"other_load_cores", "bench", "notes"};
+/// Are not in profiles of older framemills, which does not mean that something changed.
+const std::set<std::string_view> kAddedLater{kBackendKey, kArithmeticKey, "cuda",
+                                             "cudart",    "cudnn",        "tensorrt"};
+
+std::string value_of(const DeviceProfile& profile, const std::string& key) {
+  const auto found = profile.environment.find(key);
+  return found == profile.environment.end() ? std::string("not known") : found->second;
+}
+
+/// An arithmetic that was asked for is told beside one that is not known: it may well be another.
+bool is_only_unknown(const DeviceProfile& before, const DeviceProfile& now,
+                     const std::string& key) {
+  if (before.environment.contains(key) || !kAddedLater.contains(key)) return false;
+  return key != kArithmeticKey || value_of(now, key) == "auto";
+}
+
+std::string find_likely_cause(const DeviceProfile& before, const DeviceProfile& now) {
+  const std::pair<const char*, const char*> causes[] = {
+      {kArithmeticKey, "the arithmetic asked for"}, {kBackendKey, "the runtime"}};
+  for (const auto& [key, name] : causes) {
+    const std::string then = value_of(before, key), today = value_of(now, key);
+    if (then == today || is_only_unknown(before, now, key)) continue;
+    return before.environment.contains(key)
+               ? fmt::format("{} was {} then and is {} now", name, then, today)
+               : fmt::format("{} is {} now, and the older profile does not say its own", name,
+                             today);
+  }
+  return {};
+}
 
 std::string megabytes(std::int64_t bytes) {
   return fmt::format("{:.0f}", static_cast<double>(bytes) / 1e6);
@@ -71,14 +101,16 @@ std::string format_bench_table(const DeviceProfile& profile) {
       fmt::format("{} {}, {}x{}, on {} ({})\n\n", profile.model, profile.precision,
                   profile.input.width, profile.input.height, profile.device, profile.device_name);
   auto end = std::back_inserter(out);
-  bool has_power = false, has_temperature = false;
+  bool has_power = false, has_temperature = false, has_card = false;
   for (const ServicePoint& point : profile.points) {
     has_power = has_power || point.power_w;
     has_temperature = has_temperature || point.temperature_c;
+    has_card = has_card || point.device_bytes;
   }
   fmt::format_to(end, "{:>5} {:>7} {:>8} {:>9} {:>8} {:>8} {:>8} {:>6} {:>7} {:>7}", "batch",
                  "streams", "decoders", "frames/s", "p50 ms", "p95 ms", "p99 ms", "cores", "MB",
                  "spread");
+  if (has_card) out += "  card MB";
   if (has_power) out += "       W";
   if (has_temperature) out += "    C";
   out += '\n';
@@ -88,6 +120,8 @@ std::string format_bench_table(const DeviceProfile& profile) {
         point.batch, point.streams, point.decoders, point.frames_per_s, latency_ms(point, 50),
         latency_ms(point, 95), latency_ms(point, 99), point.cpu_cores, megabytes(point.host_bytes),
         point.spread * 100);
+    if (has_card)
+      fmt::format_to(end, " {:>8}", point.device_bytes ? megabytes(*point.device_bytes) : "-");
     if (has_power) out += point.power_w ? fmt::format(" {:>7.1f}", *point.power_w) : "       -";
     if (has_temperature)
       out += point.temperature_c ? fmt::format(" {:>4.0f}", *point.temperature_c) : "    -";
@@ -138,6 +172,7 @@ BenchChange compare_profiles(const DeviceProfile& before, const DeviceProfile& n
     change.is_other_model = note("model", old_model, new_model);
   change.is_other_model |= note("input", size_text(before.input), size_text(now.input));
   change.is_other_model |= note("device", before.device, now.device);
+  note("precision", before.precision, now.precision);
   if (before.device_name != now.device_name)
     note("device_name", before.device_name, now.device_name);
 
@@ -145,13 +180,11 @@ BenchChange compare_profiles(const DeviceProfile& before, const DeviceProfile& n
   for (const auto* const environment : {&before.environment, &now.environment}) {
     for (const auto& [key, value] : *environment) keys.insert(key);
   }
-  const auto value_of = [](const DeviceProfile& profile, const std::string& key) {
-    const auto found = profile.environment.find(key);
-    return found == profile.environment.end() ? std::string("not known") : found->second;
-  };
   for (const std::string& key : keys) {
-    if (!kPassing.contains(key)) note(key, value_of(before, key), value_of(now, key));
+    if (!kPassing.contains(key) && !is_only_unknown(before, now, key))
+      note(key, value_of(before, key), value_of(now, key));
   }
+  change.likely_cause = find_likely_cause(before, now);
   constexpr const char* kOtherLoad = "other_load_cores";
   if (before.environment.contains(kOtherLoad) && now.environment.contains(kOtherLoad))
     change.other_load = fmt::format("{} cores then, {} now", value_of(before, kOtherLoad),
@@ -188,6 +221,8 @@ std::string format_bench_change(const BenchChange& change, const std::string& be
     for (const std::string& line : change.warnings) fmt::format_to(end, "  {}\n", line);
     if (!change.other_load.empty())
       fmt::format_to(end, "  other work on the machine took {}\n", change.other_load);
+    if (!change.likely_cause.empty())
+      fmt::format_to(end, "  the likely cause: {}\n", change.likely_cause);
     if (change.environment.empty())
       out +=
           "  the environment is the same, so other work is the likely cause: measure again when "

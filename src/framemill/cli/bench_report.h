@@ -24,12 +24,14 @@ namespace framemill {
 struct BenchChange {
   std::vector<std::string> warnings;     ///< latencies that moved by more than 5 %
   std::vector<std::string> environment;  ///< "runtime: OpenVINO 1 -> OpenVINO 2"
+  std::string likely_cause;              ///< that explains latencies by itself; empty: none does
   std::string other_load;                ///< "1.2 cores then, 0.1 now"; empty: not known
   std::size_t compared = 0;              ///< settings that both have
   bool is_other_model = false;           ///< then no latency was compared
 };
 /// Pure. Compares the median of every setting that both profiles have. An older one of another
-/// model, precision, input or device is not compared, and the environment says so.
+/// model, input or device is not compared, and the environment says so; one that was made with
+/// another arithmetic or runtime is, and that is the likely cause of what moved.
 [[nodiscard]] BenchChange compare_profiles(const DeviceProfile& before, const DeviceProfile& now);
 
 /// The same as text, one line each, with what it means.

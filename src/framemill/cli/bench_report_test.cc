@@ -54,6 +54,39 @@ TEST(CompareProfiles, ASlowdownWithoutACauseIsSaidToBeOne) {
               HasSubstr("the environment is the same"));
 }
 
+TEST(CompareProfiles, AnotherArithmeticOrRuntimeIsTheLikelyCause) {
+  DeviceProfile before = sample_profile();
+  before.environment["arithmetic"] = "auto";
+  before.environment["backend"] = "openvino";
+  DeviceProfile now = before;
+  now.points[0] = sample_point(1, 1, 0, 20);
+  EXPECT_EQ(compare_profiles(before, now).likely_cause, "");
+  now.environment["backend"] = "onnxruntime";
+  EXPECT_EQ(compare_profiles(before, now).likely_cause,
+            "the runtime was openvino then and is onnxruntime now");
+  now.environment["arithmetic"] = "bf16";
+  const std::string text = format_bench_change(compare_profiles(before, now), "old.json");
+  EXPECT_THAT(text,
+              AllOf(HasSubstr("the likely cause: the arithmetic asked for was auto then and is "
+                              "bf16 now"),
+                    HasSubstr("backend: openvino -> onnxruntime"),
+                    Not(HasSubstr("other work is the likely cause"))));
+}
+
+// Of older framemills, which did not write the keys.
+TEST(CompareProfiles, WhatAnOlderProfileDoesNotSayIsNoChange) {
+  DeviceProfile now = sample_profile();
+  now.points[0] = sample_point(1, 1, 0, 20);
+  now.environment.insert({{"arithmetic", "auto"}, {"backend", "openvino"}, {"cuda", "13.0"}});
+  const BenchChange change = compare_profiles(sample_profile(), now);
+  EXPECT_THAT(change.environment, IsEmpty());
+  EXPECT_THAT(format_bench_change(change, "old.json"), HasSubstr("the environment is the same"));
+  now.environment["arithmetic"] = "bf16";
+  EXPECT_THAT(format_bench_change(compare_profiles(sample_profile(), now), "old.json"),
+              HasSubstr("the arithmetic asked for is bf16 now, and the older profile does not say "
+                        "its own"));
+}
+
 TEST(CompareProfiles, AnotherModelIsNotCompared) {
   DeviceProfile now = sample_profile();
   now.model_sha256 = std::string(64, 'b');
@@ -79,6 +112,9 @@ TEST(BenchTable, ShowsEverySettingAndMarksTheKnee) {
   DeviceProfile profile = sample_profile();
   profile.points[0].power_w = 31.25;
   EXPECT_THAT(format_bench_table(profile), HasSubstr("31.2"));
+  EXPECT_THAT(format_bench_table(profile), Not(HasSubstr("card MB")));
+  profile.points[0].device_bytes = 1'234'000'000;
+  EXPECT_THAT(format_bench_table(profile), AllOf(HasSubstr("card MB"), HasSubstr("1234")));
 }
 
 TEST(RoundTicks, ReachPastTheMostInFewRoundSteps) {

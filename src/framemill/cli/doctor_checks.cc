@@ -5,16 +5,18 @@
 #include <filesystem>
 #include <future>
 #include <map>
+#include <set>
 #include <thread>
 #include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "framemill/base/mutex.h"
 #include "framemill/base/url.h"
 #include "framemill/engine/detector_options.h"
-#include "framemill/engine/environment.h"
+#include "framemill/metrics/gpu_meter.h"
 #include "framemill/video/source.h"
 
 namespace framemill {
@@ -138,12 +140,29 @@ double inferred_share(const CameraSettings& camera, const RunSettings& settings,
   return policy == PolicyKind::kAdaptive ? 0 : 1;  // adaptive takes what there is
 }
 
+std::optional<double> card_memory(const ModelFacts& facts) {
+  const std::vector<GpuReading> cards = GpuMeter().read();
+  const GpuReading* const card = find_card(cards, facts.device, facts.device_name);
+  if (card == nullptr || !card->memory_total_bytes) return std::nullopt;
+  return static_cast<double>(*card->memory_total_bytes);
+}
+
+/// The knee as `run` runs it; null where that was not measured.
+const ServicePoint* run_point(const DeviceProfile& profile) {
+  for (const ServicePoint& point : profile.points) {
+    if (point.batch == profile.knee_batch && point.streams == profile.run_streams &&
+        point.decoders == 0 && !point.service.percentiles.empty())
+      return &point;
+  }
+  return nullptr;
+}
+
 /// One model as run would load it, and how fast it is.
 std::pair<CheckedModel, std::vector<std::string>> check_model(const ModelSettings& model,
                                                               const EngineSettings& engine,
                                                               Size picture_size,
                                                               const DeviceProfile* profile) {
-  CheckedModel checked{.path = model.path};
+  CheckedModel checked{.name = model.name, .path = model.path};
   const auto failed = [&checked](const Error& error) {
     checked.error = error.message();
     return std::pair(checked, std::vector<std::string>());
@@ -157,17 +176,21 @@ std::pair<CheckedModel, std::vector<std::string>> check_model(const ModelSetting
   const Size input = (*detector)->input_for(picture_size);
   checked.description = fmt::format("{} {}, {}x{}, on {} ({})", facts.name, facts.precision,
                                     input.width, input.height, facts.device, facts.device_name);
-  checked.is_on_cpu = facts.device == "CPU";
+  checked.device = facts.device;
+  const std::set<std::string> devices(model.device_list.begin(), model.device_list.end());
+  checked.device_count = std::max<std::size_t>(1, devices.size());
+  checked.streams = std::max<std::size_t>(1, facts.parallel_requests);
+  if (!checked.is_on_cpu()) checked.device_memory_bytes = card_memory(facts);
   const ServicePoint* point = nullptr;
-  if (profile != nullptr && profile->model_sha256 == facts.hash && profile->input == input &&
-      profile->device == facts.device) {
-    for (const ServicePoint& candidate : profile->points) {
-      if (candidate.batch == profile->knee_batch && candidate.streams == profile->run_streams &&
-          candidate.decoders == 0 && !candidate.service.percentiles.empty())
-        point = &candidate;
-    }
+  if (profile != nullptr) {
+    Fingerprint here = read_machine_fingerprint();
+    here.merge(read_model_fingerprint(model, facts));
+    const ProfileFit fit = fit_profile(*profile, facts, input, here);
+    checked.profile_note = fit.note;
+    if (fit.is_used) point = run_point(*profile);
   }
   if (point != nullptr) {
+    checked.profile = std::make_shared<const DeviceProfile>(*profile);
     checked.frames_per_s = point->frames_per_s;
     checked.service_p95 = point->service.percentiles[95];
     checked.is_from_profile = true;
@@ -183,47 +206,85 @@ std::pair<CheckedModel, std::vector<std::string>> check_model(const ModelSetting
 ModelsCheck check_all_models(const RunSettings& settings, Size picture_size,
                              const std::optional<DeviceProfile>& profile) {
   ModelsCheck check;
-  std::vector<std::pair<std::string, ModelSettings>> all;
-  for (const ModelSettings& model : settings.models) all.emplace_back(model.name, model);
+  std::vector<ModelSettings> all = settings.models;
   for (const ModelSettings& model : settings.models) {
     for (std::size_t i = 0; i < model.ladder.size(); ++i) {
       ModelSettings rung = model;
       rung.path = model.ladder[i];
-      all.emplace_back(fmt::format("{}#{}", model.name, i + 2), rung);
+      rung.name = fmt::format("{}#{}", model.name, i + 2);
+      all.push_back(std::move(rung));
     }
   }
-  bool is_profile_used = false;
-  for (const auto& [name, model] : all) {
+  bool is_profile_known = false;
+  for (const ModelSettings& model : all) {
     auto [checked, labels] =
         check_model(model, settings.engine, picture_size, profile ? &*profile : nullptr);
-    checked.name = name;
-    is_profile_used = is_profile_used || checked.is_from_profile;
+    is_profile_known = is_profile_known || checked.is_from_profile || !checked.profile_note.empty();
+    if (!checked.profile_note.empty())
+      check.profile_notes.push_back(fmt::format("{}: {}", checked.name, checked.profile_note));
     check.models.push_back(std::move(checked));
     check.labels.push_back(std::move(labels));
   }
-  if (profile && !is_profile_used)
+  if (profile && !is_profile_known)
     check.profile_notes.push_back(
         fmt::format("the profile is of {} ({}x{} on {}), which is none of these models; they were "
                     "tried instead",
                     profile->model, profile->input.width, profile->input.height, profile->device));
-  const auto cpu =
-      profile ? profile->environment.find("cpu") : decltype(profile->environment.end()){};
-  if (profile && cpu != profile->environment.end() && cpu->second != read_environment().cpu_model)
-    check.profile_notes.push_back(
-        fmt::format("the profile was measured on another processor: {}", cpu->second));
   return check;
+}
+
+bool is_motion_wanted(const CameraSettings& camera, const EngineSettings& engine) {
+  return camera.policy.value_or(engine.policy) == PolicyKind::kAdaptive &&
+         camera.motion.value_or(engine.motion) != MotionMethod::kFlow;
 }
 
 }  // namespace
 
+FoundDecoder find_decoder(const RunSettings& settings) {
+  FoundDecoder found;
+  for (const CameraSettings& camera : settings.cameras)
+    if (camera.decode == "auto") found.check.cameras.push_back(camera.id);
+  if (found.check.cameras.empty()) return found;
+  Result<std::shared_ptr<const HardwareDecoder>> opened = HardwareDecoder::open();
+  if (opened)
+    found.decoder = *std::move(opened);
+  else
+    found.check.error = opened.error().message();
+  return found;
+}
+
+ProfileFit fit_profile(const DeviceProfile& profile, const ModelFacts& facts, Size input,
+                       const Fingerprint& here) {
+  ProfileFit fit;
+  if (profile.model_sha256 != facts.hash || profile.input != input ||
+      profile.device != facts.device)
+    return fit;
+  const std::vector<std::string> differences = fingerprint_differences(profile.environment, here);
+  // Another runtime or arithmetic is another measurement, on whatever machine.
+  const auto is_setting = [](const std::string& difference) {
+    return difference.starts_with(kBackendKey) || difference.starts_with(kArithmeticKey);
+  };
+  fit.is_used = std::ranges::none_of(differences, is_setting);
+  if (differences.empty()) return fit;
+  fit.note = fmt::format(
+      "{} ({})",
+      fit.is_used ? "the profile is not quite of this machine as it is, and its figures may be off"
+                  : "the profile was made with other settings, so the model was tried instead",
+      fmt::join(differences, "; "));
+  return fit;
+}
+
 std::vector<CheckedCamera> check_cameras(const RunSettings& settings, const DoctorLimits& limits,
+                                         const std::shared_ptr<const HardwareDecoder>& hardware,
                                          const Clock& clock) {
-  using Address = std::tuple<std::string, std::string, std::string>;
+  using Address = std::tuple<std::string, std::string, std::string, bool, bool>;
   std::map<Address, std::size_t> index_of;
   std::vector<SourceOptions> sources;
   std::vector<std::size_t> source_of;
   for (const CameraSettings& camera : settings.cameras) {
-    const Address address{camera.url, camera.username, camera.password};
+    const bool is_hardware = camera.decode == "auto" && hardware != nullptr;
+    const bool has_motion = is_motion_wanted(camera, settings.engine);
+    const Address address{camera.url, camera.username, camera.password, is_hardware, has_motion};
     const auto [found, is_new] = index_of.emplace(address, sources.size());
     source_of.push_back(found->second);
     if (!is_new) continue;
@@ -232,6 +293,8 @@ std::vector<CheckedCamera> check_cameras(const RunSettings& settings, const Doct
     options.username = camera.username;
     options.password = camera.password;
     options.transport = camera.transport;
+    if (is_hardware) options.hardware_decoder = hardware;
+    options.is_motion_wanted = has_motion;
     options.pace = Pace::kFast;
     options.start = camera.start;
     options.sampling = {.rate_hz = camera.rate_hz, .every = camera.every};

@@ -7,7 +7,9 @@
 #include "framemill/base/clock.h"
 #include "framemill/cli/doctor_report.h"
 #include "framemill/config/run_settings.h"
+#include "framemill/engine/fingerprint.h"
 #include "framemill/sched/device_profile.h"
+#include "framemill/video/hardware_decoder.h"
 
 namespace framemill {
 
@@ -19,9 +21,27 @@ struct DoctorLimits {
 /// Opens every camera of `settings` and reads a few frames, many at once. Each has its time; one
 /// that does not answer in it is reported so and left behind. Cameras of one address are looked at
 /// once. The result is in the order of the settings. `clock` has to live as long as the process.
-[[nodiscard]] std::vector<CheckedCamera> check_cameras(const RunSettings& settings,
-                                                       const DoctorLimits& limits,
-                                                       const Clock& clock);
+/// `hardware`: decodes for those with `decode: auto`, as in a run; null: the processor does.
+[[nodiscard]] std::vector<CheckedCamera> check_cameras(
+    const RunSettings& settings, const DoctorLimits& limits,
+    const std::shared_ptr<const HardwareDecoder>& hardware, const Clock& clock);
+
+/// Whose `decode: auto` asks for NVIDIA's decoder, and the decoder if so and it is there.
+struct FoundDecoder {
+  DecoderCheck check;
+  std::shared_ptr<const HardwareDecoder> decoder;
+};
+/// Tries it once; 100 ms and more where somebody asks for it.
+[[nodiscard]] FoundDecoder find_decoder(const RunSettings& settings);
+
+/// What a profile is worth for a model that was loaded here.
+struct ProfileFit {
+  bool is_used = false;  ///< same file, input and device, loaded with the same settings
+  std::string note;      ///< what differs; empty: nothing, or it is of another model altogether
+};
+/// `here`: the fingerprint of machine and model. Pure.
+[[nodiscard]] ProfileFit fit_profile(const DeviceProfile& profile, const ModelFacts& facts,
+                                     Size input, const Fingerprint& here);
 
 /// What loading the models came to.
 struct ModelsCheck {

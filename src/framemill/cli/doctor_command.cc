@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -116,7 +117,9 @@ int doctor_command(const std::vector<std::string>& args) {
     report.config = request.config;
     fmt::print(stderr, "looking at {} cameras and {} models\n", settings->cameras.size(),
                settings->models.size());
-    report.cameras = check_cameras(*settings, limits, clock);
+    FoundDecoder found = find_decoder(*settings);
+    report.decoder = std::move(found.check);
+    report.cameras = check_cameras(*settings, limits, found.decoder, clock);
     // After the cameras: decoding beside it would make a model look slow.
     ModelsCheck models =
         check_models(*settings, usual_size(report.cameras), profile ? &*profile : nullptr, limits);

@@ -9,6 +9,9 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "framemill/cli/doctor_plan.h"
+#include "framemill/config/workload.h"
+
 namespace framemill {
 namespace {
 
@@ -41,9 +44,12 @@ LoadEstimate estimate_load(const DoctorReport& report) {
   for (const CheckedCamera& camera : report.cameras) {
     const bool has_model =
         camera.model < report.models.size() && report.models[camera.model].frames_per_s > 0;
-    if (has_model)
-      load.inference +=
-          camera.sampled_hz * camera.inferred_share / report.models[camera.model].frames_per_s;
+    if (has_model) {
+      const CheckedModel& model = report.models[camera.model];
+      double& share = model.is_on_cpu() ? load.inference : load.devices[model.device];
+      share += camera.sampled_hz * camera.inferred_share /
+               (model.frames_per_s * static_cast<double>(model.device_count));
+    }
     decode_cores += camera.frame_rate_hz * to_seconds(camera.decode_time);
     if (!has_model || !camera.error.empty()) load.is_known = false;
   }
@@ -118,23 +124,80 @@ void look_at_slo(DoctorReport& report) {
                     to_ms(longest) * 1.2));
 }
 
-void look_at_load(DoctorReport& report) {
+/// What makes inference take `share` of what it takes now.
+std::string how_to_infer_less(double share, double machines, std::string_view such) {
+  return fmt::format(
+      "`policy: adaptive` with `budget: {:.2f}`, `rate` at {:.0f} % of what it is, a smaller "
+      "model, or {:.1f} such {}",
+      std::max(.01, std::floor(share * 100) / 100), share * 100, machines, such);
+}
+
+/// True where the processor is full.
+bool look_at_processor(DoctorReport& report) {
   const LoadEstimate& load = report.load;
-  if (load.total() <= kLoadLimit) return;
+  if (load.processor() <= kLoadLimit) return false;
   const std::string text = fmt::format(
-      "the cameras need about {:.0f} % of this machine ({:.0f} % inference, {:.0f} % decoding)",
-      load.total() * 100, load.inference * 100, load.decoding * 100);
-  if (load.decoding > kLoadLimit) {
-    return fix(report, text,
-               "decoding alone is too much: let the cameras send a smaller stream or fewer "
-               "frames, or share them among machines");
+      "the cameras need about {:.0f} % of this machine's processor ({:.0f} % inference, {:.0f} % "
+      "decoding)",
+      load.processor() * 100, load.inference * 100, load.decoding * 100);
+  // As plan counts, so that the remedy is one for it, too.
+  const double left = 1 - load.decoding / Workload().decode_limit;
+  if (left <= 0)
+    fix(report, text,
+        "decoding alone is too much: let the cameras send a smaller stream or fewer frames, or "
+        "share them among machines");
+  else
+    fix(report, text,
+        how_to_infer_less(kLoadLimit * left / load.inference, load.processor() / kLoadLimit,
+                          "machines"));
+  return true;
+}
+
+/// What plan counts beyond the simple sum: room for bursts within the SLO, memory.
+void look_at_plan(DoctorReport& report, const DevicePlan& plan) {
+  const std::string ask = "`framemill bench` and `framemill plan` say more (docs/plan.md)";
+  if (!plan.problem.empty())
+    return advise(report, fmt::format("`framemill plan` would refuse this: {}", plan.problem), ask);
+  const auto count = [&plan](std::int64_t devices) {
+    return plan.device == "CPU" ? fmt::format("{} such machines", devices)
+                                : fmt::format("{} such devices as {}", devices, plan.device);
+  };
+  if (plan.needed > 1)
+    return fix(
+        report,
+        fmt::format("`framemill plan` counts {} for these cameras, by {}: {}", count(plan.needed),
+                    plan.binding, plan.reason),
+        "fewer cameras, a lower `rate`, a `budget` under policy adaptive, or a smaller model");
+  if (plan.needed_with_reserve > 1)
+    advise(report,
+           fmt::format("the cameras fit, but without the reserve that `framemill plan` recommends "
+                       "({:g} times the load), which takes {}",
+                       kPlanReserve, count(plan.needed_with_reserve)),
+           "expect late answers at peaks, or leave room: a lower `rate`, a `budget`, a smaller "
+           "model");
+}
+
+void look_at_load(DoctorReport& report) {
+  std::vector<std::string> full;
+  if (look_at_processor(report)) full.emplace_back("CPU");
+  for (const auto& [device, share] : report.load.devices) {
+    if (share <= kLoadLimit) continue;
+    full.push_back(device);
+    fix(report, fmt::format("the cameras need about {:.0f} % of {}", share * 100, device),
+        how_to_infer_less(kLoadLimit / share, share / kLoadLimit, "devices"));
   }
-  const double share = (kLoadLimit - load.decoding) / std::max(load.inference, 1e-9);
-  fix(report, text,
-      fmt::format("`policy: adaptive` with `budget: {:.2f}`, `rate` at {:.0f} % of what it is, a "
-                  "smaller model, or {:.1f} such machines",
-                  std::max(.01, std::floor(share * 100) / 100), share * 100,
-                  load.total() / kLoadLimit));
+  for (const DevicePlan& plan : report.plans) {
+    // What is full by the simple sum needs no second word.
+    if (std::ranges::find(full, plan.device) == full.end()) look_at_plan(report, plan);
+  }
+}
+
+void look_at_decoder(DoctorReport& report) {
+  if (report.decoder.error.empty()) return;
+  advise(report,
+         fmt::format("{}: `decode: auto`, but the processor decodes",
+                     list_ids(report.decoder.cameras)),
+         report.decoder.error);
 }
 
 void look_at_machine(DoctorReport& report) {
@@ -215,6 +278,7 @@ bool DoctorReport::has_to_be_fixed() const {
 
 void diagnose(DoctorReport& report) {
   report.load = estimate_load(report);
+  report.plans = plan_devices(report);
   report.findings.clear();
   // In the order in which one trouble hides the next.
   look_at_build(report);
@@ -222,6 +286,7 @@ void diagnose(DoctorReport& report) {
   look_at_cameras(report);
   look_at_slo(report);
   look_at_load(report);
+  look_at_decoder(report);
   look_at_machine(report);
   std::ranges::stable_sort(report.findings, {}, &Finding::kind);
 }
@@ -270,12 +335,22 @@ std::string format_doctor_report(const DoctorReport& report) {
   for (const CheckedCamera& camera : report.cameras)
     row(camera.id, camera.error.empty() && camera.unknown_classes.empty(), describe_camera(camera));
   if (!report.cameras.empty()) {
-    fmt::format_to(end,
-                   "\nload{}\n  inference {:.0f} %, decoding {:.0f} %: {:.0f} % of this machine; "
-                   "{:.0f} % is a good limit\n",
-                   report.load.is_known ? "" : " (of what could be looked at)",
-                   report.load.inference * 100, report.load.decoding * 100,
-                   report.load.total() * 100, kLoadLimit * 100);
+    fmt::format_to(
+        end,
+        "\nload{}\n  processor: inference {:.0f} %, decoding {:.0f} %: {:.0f} %; {:.0f} % "
+        "is a good limit\n",
+        report.load.is_known ? "" : " (of what could be looked at)", report.load.inference * 100,
+        report.load.decoding * 100, report.load.processor() * 100, kLoadLimit * 100);
+    for (const auto& [device, share] : report.load.devices)
+      fmt::format_to(end, "  {}: inference {:.0f} %; {:.0f} % is a good limit\n", device,
+                     share * 100, kLoadLimit * 100);
+  }
+  for (const DevicePlan& plan : report.plans) {
+    if (!plan.problem.empty())
+      fmt::format_to(end, "  by `plan`, {}: {}\n", plan.device, plan.problem);
+    else
+      fmt::format_to(end, "  by `plan`, {}: {} needed ({}), {} with its reserve\n", plan.device,
+                     plan.needed, plan.binding, plan.needed_with_reserve);
   }
   out += report.findings.empty() ? "\nnothing to fix\n" : "\nwhat to do first\n";
   std::size_t number = 0;
@@ -324,6 +399,7 @@ std::string to_doctor_json(const DoctorReport& report) {
                               {"ok", model.error.empty()},
                               {"error", model.error.empty() ? Json(nullptr) : Json(model.error)},
                               {"description", model.description},
+                              {"device", model.device},
                               {"frames_per_s", model.frames_per_s},
                               {"service_p95_ms", to_ms(model.service_p95)},
                               {"measured", model.is_from_profile ? "profile" : "now"}});
@@ -343,9 +419,28 @@ std::string to_doctor_json(const DoctorReport& report) {
   json["load"] = report.cameras.empty() ? Json(nullptr)
                                         : Json{{"inference", report.load.inference},
                                                {"decoding", report.load.decoding},
-                                               {"total", report.load.total()},
+                                               {"total", report.load.processor()},
+                                               {"devices", report.load.devices},
                                                {"limit", kLoadLimit},
                                                {"complete", report.load.is_known}};
+  json["plan"] = Json::array();
+  for (const DevicePlan& plan : report.plans) {
+    const bool is_possible = plan.problem.empty();
+    json["plan"].push_back(
+        {{"device", plan.device},
+         {"problem", is_possible ? Json(nullptr) : Json(plan.problem)},
+         {"needed", is_possible ? Json(plan.needed) : Json(nullptr)},
+         {"binding", is_possible ? Json(plan.binding) : Json(nullptr)},
+         {"reason", is_possible ? Json(plan.reason) : Json(nullptr)},
+         {"needed_with_reserve", is_possible ? Json(plan.needed_with_reserve) : Json(nullptr)}});
+  }
+  json["hardware_decoder"] =
+      report.decoder.cameras.empty()
+          ? Json(nullptr)
+          : Json{{"cameras", report.decoder.cameras},
+                 {"ok", report.decoder.error.empty()},
+                 {"error",
+                  report.decoder.error.empty() ? Json(nullptr) : Json(report.decoder.error)}};
   json["findings"] = Json::array();
   for (const Finding& finding : report.findings)
     json["findings"].push_back({{"kind", finding.kind == Finding::Kind::kFix ? "fix" : "advice"},

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +12,7 @@
 #include "framemill/core/geometry.h"
 #include "framemill/engine/machine_facts.h"
 #include "framemill/infer/runtime_facts.h"
+#include "framemill/sched/device_profile.h"
 #include "framemill/video/ffmpeg_facts.h"
 
 namespace framemill {
@@ -19,10 +23,16 @@ struct CheckedModel {
   std::string path;
   std::string error;        ///< empty: it loads
   std::string description;  ///< "yolo11n int8, 640x384, on CPU"
-  double frames_per_s = 0;  ///< as `run` would run it; 0: not measured
+  double frames_per_s = 0;  ///< as `run` would run it on one device; 0: not measured
   bool is_from_profile = false;
-  Duration service_p95{0};  ///< of a batch
-  bool is_on_cpu = true;
+  Duration service_p95{0};                    ///< of a batch
+  std::string device = "CPU";                 ///< the first of its devices, as its backend names it
+  std::size_t device_count = 1;               ///< that it runs on, taken as equals of the first
+  std::size_t streams = 1;                    ///< batches in flight
+  std::optional<double> device_memory_bytes;  ///< that a card has
+  std::shared_ptr<const DeviceProfile> profile;  ///< that its speed is from; null: it was tried
+  std::string profile_note;  ///< why not, or where the profile's machine is another; may be empty
+  [[nodiscard]] bool is_on_cpu() const { return device == "CPU"; }
 };
 
 /// What became of a camera.
@@ -42,12 +52,30 @@ struct CheckedCamera {
   std::vector<std::string> unknown_classes;  ///< asked for, and no label of the model
 };
 
-/// A simple estimate of what the configuration needs, in shares of this machine.
+/// A simple estimate of what the configuration needs, in shares of what this machine has. The
+/// processor and each other device are limits of their own.
 struct LoadEstimate {
-  double inference = 0;   ///< inferences wanted / those possible, summed over the models
-  double decoding = 0;    ///< cores for decoding / cores
-  bool is_known = false;  ///< false where a model or camera could not be looked at
-  [[nodiscard]] double total() const { return inference + decoding; }
+  double inference = 0;  ///< inferences wanted / those possible, summed over the processor's models
+  double decoding = 0;   ///< cores for decoding / cores
+  std::map<std::string, double> devices;  ///< as `inference`, of the models elsewhere, by device
+  bool is_known = false;                  ///< false where a model or camera could not be looked at
+  [[nodiscard]] double processor() const { return inference + decoding; }
+};
+
+/// What `framemill plan` counts for the cameras whose model runs on one device of this machine.
+struct DevicePlan {
+  std::string device;
+  std::string problem;      ///< why no number of such devices would do; empty: see below
+  std::int64_t needed = 1;  ///< such devices at mean load
+  std::string binding;      ///< the term that decides: compute, decode, memory
+  std::string reason;       ///< its sum
+  std::int64_t needed_with_reserve = 1;  ///< with the redundancy that plan recommends
+};
+
+/// Whether NVIDIA's decoder is there for those who ask for it.
+struct DecoderCheck {
+  std::vector<std::string> cameras;  ///< with `decode: auto`
+  std::string error;                 ///< why the processor will decode them; empty: it is there
 };
 
 /// Something to tell, with what to do about it.
@@ -65,18 +93,20 @@ struct DoctorReport {
   std::string config;  ///< empty: none was given
   std::vector<CheckedModel> models;
   std::vector<CheckedCamera> cameras;
-  std::vector<std::string> profile_notes;  ///< why a profile was not used
+  std::vector<std::string> profile_notes;  ///< why a profile was not used, or where it is unlike
+  DecoderCheck decoder;
 
   // Filled by diagnose().
   LoadEstimate load;
+  std::vector<DevicePlan> plans;  ///< by device
   std::vector<Finding> findings;  ///< what to do first comes first
   [[nodiscard]] bool has_to_be_fixed() const;
 };
 
-/// Past this share of the machine, bursts make answers late.
+/// Past this share of the processor, or of a device, bursts make answers late.
 inline constexpr double kLoadLimit = .85;
 
-/// Fills load and findings from the rest. Pure.
+/// Fills load, plans and findings from the rest. Pure.
 void diagnose(DoctorReport& report);
 
 [[nodiscard]] std::string format_doctor_report(const DoctorReport& report);

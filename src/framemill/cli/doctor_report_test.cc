@@ -85,12 +85,92 @@ TEST(Doctor, SaysByHowMuchTheCamerasAreTooMany) {
   report.models[0].frames_per_s = 25;  // 40 wanted
   diagnose(report);
   ASSERT_THAT(report.findings, SizeIs(1));
-  EXPECT_THAT(report.findings[0].text, HasSubstr("170 % of this machine (160 % inference, 10 %"));
-  // (.85 - .1) / 1.6 = .468
+  EXPECT_THAT(report.findings[0].text,
+              HasSubstr("170 % of this machine's processor (160 % inference, 10 %"));
+  // .85 (1 - .1 / .8) / 1.6 = .465
   EXPECT_THAT(report.findings[0].remedy, AllOf(HasSubstr("`budget: 0.46`"), HasSubstr("2.0 such")));
   for (CheckedCamera& camera : report.cameras) camera.inferred_share = .46;
   diagnose(report);
-  EXPECT_THAT(report.findings, IsEmpty());  // the remedy is one
+  EXPECT_FALSE(report.has_to_be_fixed());  // the remedy is one
+}
+
+// A model on a card and decoding on the cores do not share anything.
+TEST(Doctor, TheProcessorAndACardAreLimitsOfTheirOwn) {
+  DoctorReport report = healthy();
+  report.models[0].device = "cuda:0";
+  report.models[0].frames_per_s = 80;                                      // 50 %
+  for (CheckedCamera& camera : report.cameras) camera.decode_time = 14ms;  // 70 %
+  diagnose(report);
+  EXPECT_THAT(report.findings, IsEmpty());
+  EXPECT_NEAR(report.load.processor(), .7, 1e-9);
+  EXPECT_NEAR(report.load.devices["cuda:0"], .5, 1e-9);
+  EXPECT_THAT(format_doctor_report(report), HasSubstr("cuda:0: inference 50 %"));
+
+  report.models[0].frames_per_s = 40;
+  diagnose(report);
+  ASSERT_THAT(report.findings, SizeIs(1));
+  EXPECT_EQ(report.findings[0].text, "the cameras need about 100 % of cuda:0");
+  EXPECT_THAT(report.findings[0].remedy, HasSubstr("1.2 such devices"));
+  report.models[0].device_count = 2;
+  diagnose(report);
+  EXPECT_THAT(report.findings, IsEmpty());
+}
+
+// 53 % and 30 % are below 85 %, but decoding leaves inference 62 % of the cores, of which eta .85
+// may be used.
+TEST(Doctor, AsksThePlanWhetherTheWorkloadFits) {
+  DoctorReport report = healthy();
+  report.models[0].frames_per_s = 75;
+  for (CheckedCamera& camera : report.cameras) camera.decode_time = 6ms;
+  diagnose(report);
+  EXPECT_LT(report.load.processor(), kLoadLimit);
+  ASSERT_THAT(report.plans, SizeIs(1));
+  EXPECT_EQ(report.plans[0].needed, 2);
+  EXPECT_EQ(report.plans[0].binding, "compute");
+  ASSERT_THAT(report.findings, SizeIs(1));
+  EXPECT_EQ(report.findings[0].kind, Finding::Kind::kFix);
+  EXPECT_THAT(report.findings[0].text, HasSubstr("`framemill plan` counts 2 such machines"));
+
+  report.models[0].frames_per_s = 90;  // enough, but not 1.5 times over
+  diagnose(report);
+  ASSERT_THAT(report.findings, SizeIs(1));
+  EXPECT_EQ(report.findings[0].kind, Finding::Kind::kAdvice);
+  EXPECT_THAT(report.findings[0].text, HasSubstr("without the reserve"));
+}
+
+TEST(Doctor, ThePlanCountsTheMemoryThatAProfileHasMeasured) {
+  DoctorReport report = healthy();
+  DeviceProfile profile{.device = "CPU", .model = "a.onnx", .precision = "int8"};
+  profile.points = {{.frames_per_s = 100, .host_bytes = 7'500'000'000}};
+  report.models[0].profile = std::make_shared<const DeviceProfile>(profile);
+  diagnose(report);
+  ASSERT_THAT(report.findings, SizeIs(1));
+  EXPECT_THAT(report.findings[0].text,
+              AllOf(HasSubstr("`framemill plan` would refuse this"), HasSubstr("GiB")));
+}
+
+TEST(Doctor, PlansManyEqualCamerasAsOneGroupAndSparesThoseThatOnlyFill) {
+  DoctorReport report = healthy();
+  for (int i = 4; i < 1000; ++i) {
+    report.cameras.push_back(report.cameras[0]);
+    report.cameras.back().id = "cam-" + std::to_string(i);
+    report.cameras.back().decode_time = 1us;
+  }
+  for (CheckedCamera& camera : report.cameras) camera.inferred_share = 0;  // adaptive, no budget
+  diagnose(report);
+  ASSERT_THAT(report.plans, SizeIs(1));
+  EXPECT_EQ(report.plans[0].needed, 1) << report.plans[0].reason;
+}
+
+TEST(Doctor, SaysThatTheDecoderAskedForIsNotThere) {
+  DoctorReport report = healthy();
+  report.decoder = {.cameras = {"cam-0", "cam-1"}, .error = "no driver"};
+  diagnose(report);
+  ASSERT_THAT(report.findings, SizeIs(1));
+  EXPECT_EQ(report.findings[0].kind, Finding::Kind::kAdvice);
+  EXPECT_EQ(report.findings[0].text, "cam-0, cam-1: `decode: auto`, but the processor decodes");
+  const auto json = nlohmann::json::parse(to_doctor_json(report));
+  EXPECT_EQ(json["hardware_decoder"]["ok"], false);
 }
 
 TEST(Doctor, DecodingAloneCanBeTooMuch) {
@@ -131,6 +211,9 @@ TEST(Doctor, TheDocumentIsJsonAndSaysTheSame) {
   EXPECT_EQ(json["cameras"][0]["ok"], false);
   EXPECT_EQ(json["findings"].size(), 1U);
   EXPECT_NEAR(json["load"]["total"].get<double>(), .5, 1e-9);
+  EXPECT_EQ(json["plan"][0]["device"], "CPU");
+  EXPECT_EQ(json["plan"][0]["needed"], 1);
+  EXPECT_TRUE(json["hardware_decoder"].is_null());
   EXPECT_TRUE(json["machine"]["memory_limit_bytes"].is_null());
 }
 

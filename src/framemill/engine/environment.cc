@@ -4,16 +4,17 @@
 #include <random>
 #include <string_view>
 
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "framemill/infer/cpu_quota.h"
+
 namespace framemill {
 namespace {
 
-std::string read_cpu_model() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
+std::string read_cpu_model(const std::filesystem::path& root) {
+  std::ifstream cpuinfo(root / "proc/cpuinfo");
   for (std::string line; std::getline(cpuinfo, line);) {
     if (!line.starts_with("model name")) continue;
     const std::size_t colon = line.find(": ");
@@ -28,14 +29,10 @@ Duration to_duration(const timeval& time) {
 
 }  // namespace
 
-Environment read_environment() {
+Environment read_environment(const std::filesystem::path& root) {
   Environment environment;
-  environment.cpu_model = read_cpu_model();
-  cpu_set_t cpus;
-  CPU_ZERO(&cpus);
-  if (sched_getaffinity(0, sizeof cpus, &cpus) == 0) {
-    environment.cpu_count = static_cast<unsigned>(CPU_COUNT(&cpus));
-  }
+  environment.cpu_model = read_cpu_model(root);
+  environment.cpu_count = static_cast<unsigned>(usable_core_count(root));
   environment.memory_bytes =
       static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
   utsname name{};

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 
 #include "framemill/base/clock.h"
@@ -10,11 +11,12 @@ namespace framemill {
 /// Where a run's figures were measured.
 struct Environment {
   std::string cpu_model;   ///< as the processor calls itself; "unknown" where not readable
-  unsigned cpu_count = 0;  ///< usable by this process
+  unsigned cpu_count = 0;  ///< usable by this process: affinity and container quota
   std::int64_t memory_bytes = 0;
   std::string kernel;  ///< "Linux 6.1.0"
 };
-[[nodiscard]] Environment read_environment();
+/// `root`: of /proc/cpuinfo and the quota, in place of "/", for tests.
+[[nodiscard]] Environment read_environment(const std::filesystem::path& root = "/");
 
 /// What this process has used so far.
 struct ProcessUsage {

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
+
 namespace framemill {
 namespace {
 
@@ -25,6 +27,15 @@ TEST(Environment, KnowsThisMachine) {
   const ProcessUsage usage = read_process_usage();
   EXPECT_GT(usage.rss_bytes, 1'000'000);
   EXPECT_GE(usage.rss_peak_bytes, usage.rss_bytes / 2);
+}
+
+// As the backends count them, and as profiles do: a container of 16 cores may use 1 of them.
+TEST(Environment, CountsTheCoresThatTheContainerMayUse) {
+  const TempFolder root;
+  root.write("sys/fs/cgroup/cpu.max", "50000 100000\n");
+  root.write("proc/cpuinfo", "processor : 0\nmodel name\t: Fast 9000\n");
+  EXPECT_EQ(read_environment(root.path()).cpu_count, 1U);
+  EXPECT_EQ(read_environment(root.path()).cpu_model, "Fast 9000");
 }
 
 }  // namespace

@@ -51,8 +51,12 @@ std::optional<Duration> read_machine_cpu(const std::filesystem::path& root) {
 
 }  // namespace
 
-MachineMeter::MachineMeter(const Clock& clock, std::filesystem::path root)
-    : clock_(clock), root_(std::move(root)) {
+MachineMeter::MachineMeter(const Clock& clock, MeteredDevice device, std::filesystem::path root)
+    : clock_(clock), device_(std::move(device)), root_(std::move(root)) {
+  if (device_.device == "CPU") look_for_sensors();
+}
+
+void MachineMeter::look_for_sensors() {
   for (const auto& zone : list_folder(root_ / "sys/class/powercap")) {
     // "intel-rapl:0" is a package (AMD's, too); "intel-rapl:0:0" is a part of it.
     const std::string name = zone.filename().string();
@@ -93,6 +97,13 @@ MeterReading MachineMeter::read() {
     const auto millidegrees = read_value<double>(path);
     if (!millidegrees) continue;
     reading.temperature_c = std::max(reading.temperature_c.value_or(-273), *millidegrees / 1000);
+  }
+  const std::vector<GpuReading> cards =
+      device_.read_cards ? device_.read_cards() : std::vector<GpuReading>();
+  if (const GpuReading* const card = find_card(cards, device_.device, device_.name)) {
+    reading.power_w = card->power_w;
+    reading.temperature_c = card->temperature_c;
+    reading.device_bytes = card->memory_used_bytes;
   }
   return reading;
 }

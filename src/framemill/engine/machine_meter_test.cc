@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -19,7 +20,7 @@ class FakeRoot : public testing::Test {
 };
 
 TEST_F(FakeRoot, WhatIsNotShownIsAbsent) {
-  MachineMeter meter(clock_, root_.path());
+  MachineMeter meter(clock_, {}, root_.path());
   const MeterReading reading = meter.read();
   EXPECT_FALSE(reading.machine_cpu);
   EXPECT_FALSE(reading.energy_j);
@@ -41,7 +42,7 @@ TEST_F(FakeRoot, SumsPackagesOverTheWrapAndTakesTheHottestCore) {
   put("sys/class/hwmon/hwmon1/temp1_input", "51000");
   put("sys/class/hwmon/hwmon1/temp2_input", "61500");
   put("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
-  MachineMeter meter(clock_, root_.path());
+  MachineMeter meter(clock_, {}, root_.path());
   EXPECT_DOUBLE_EQ(*meter.read().energy_j, 0);
   put("sys/class/powercap/intel-rapl:0/energy_uj", "9500000");
   put("sys/class/powercap/intel-rapl:1/energy_uj", "1000000");  // wrapped
@@ -52,6 +53,34 @@ TEST_F(FakeRoot, SumsPackagesOverTheWrapAndTakesTheHottestCore) {
   EXPECT_NEAR(to_seconds(*reading.machine_cpu), ticks / static_cast<double>(sysconf(_SC_CLK_TCK)),
               1e-9);
   EXPECT_EQ(read_governor(root_.path()), "powersave");
+}
+
+// The processor's sensors say nothing about another device.
+TEST_F(FakeRoot, OfACardOnlyWhatItsDriverTellsAndOfOthersNothing) {
+  put("sys/class/powercap/intel-rapl:0/energy_uj", "9000000");
+  put("sys/class/hwmon/hwmon1/name", "k10temp");
+  put("sys/class/hwmon/hwmon1/temp1_input", "51000");
+  const std::vector<GpuReading> cards{{.device = "cuda:0",
+                                       .name = "H200",
+                                       .memory_used_bytes = 7'000'000'000,
+                                       .temperature_c = 64,
+                                       .power_w = 512}};
+  const auto read_cards = [&cards] { return cards; };
+  const MeterReading card =
+      MachineMeter(clock_, {"tensorrt:0", "H200", read_cards}, root_.path()).read();
+  EXPECT_FALSE(card.energy_j);
+  EXPECT_EQ(card.power_w, 512);
+  EXPECT_EQ(card.temperature_c, 64);
+  EXPECT_EQ(card.device_bytes, 7'000'000'000);
+  const std::vector<MeteredDevice> others{
+      {"cuda:0", "H200", {}}, {"cuda:0", "T4", read_cards}, {"GPU.0", "Arc", read_cards}};
+  for (const MeteredDevice& device : others) {
+    const MeterReading other = MachineMeter(clock_, device, root_.path()).read();
+    EXPECT_FALSE(other.energy_j) << device.device;
+    EXPECT_FALSE(other.power_w) << device.device;
+    EXPECT_FALSE(other.temperature_c) << device.device;
+    EXPECT_FALSE(other.device_bytes) << device.device;
+  }
 }
 
 TEST(PeakMemory, IsThatSinceTheReset) {

@@ -117,14 +117,18 @@ struct Window {
   double other_cpu_s = 0;
   std::optional<double> power_w;
   std::optional<double> temperature_c;
+  std::optional<std::int64_t> device_bytes;
 };
 
 /// Cuts what comes back into windows.
 class WindowCutter {
  public:
   WindowCutter(const ModelProfilerOptions& options, std::size_t batch, const Clock& clock,
-               const BesideDecoders& decoders)
-      : options_(options), batch_(batch), decoders_(decoders), meter_(clock) {}
+               const BesideDecoders& decoders, const ModelFacts& model)
+      : options_(options),
+        batch_(batch),
+        decoders_(decoders),
+        meter_(clock, {model.device, model.device_name, options.read_cards}) {}
 
   /// The next window begins with the last of what is given, which came back before it.
   void begin(const Completion& before) {
@@ -151,6 +155,9 @@ class WindowCutter {
           std::max(0.0, to_seconds(*now.machine_cpu - *reading_.machine_cpu) - process_s);
     if (now.energy_j && reading_.energy_j)
       open_.power_w = std::max(0.0, (*now.energy_j - *reading_.energy_j) / metered_s);
+    else
+      open_.power_w = now.power_w;
+    open_.device_bytes = now.device_bytes;
     open_.temperature_c = now.temperature_c;
     open_.frames_per_s =
         static_cast<double>(open_.service.size() * batch_) / std::max(1e-9, to_seconds(wall));
@@ -204,6 +211,8 @@ ServicePoint summarise(const WindowCutter& cutter) {
     if (window.temperature_c)
       point.temperature_c =
           std::max(point.temperature_c.value_or(*window.temperature_c), *window.temperature_c);
+    if (window.device_bytes)
+      point.device_bytes = std::max(point.device_bytes.value_or(0), *window.device_bytes);
   }
   point.frames_per_s = frames / wall_s;
   point.cpu_cores = cpu_s / wall_s;
@@ -309,7 +318,7 @@ Result<ServicePoint> ModelProfiler::run(const Setting& setting) {
                                          options_, clock_);
   if (Result<void> started = loop->start(); !started) return fail(started.error());
 
-  WindowCutter cutter(options_, setting.batch, clock_, decoders);
+  WindowCutter cutter(options_, setting.batch, clock_, decoders, result_.facts);
   std::vector<Completion> completions;
   const TimePoint begin = clock_.now();
   TimePoint last = begin;
@@ -349,6 +358,15 @@ Result<ServicePoint> ModelProfiler::run(const Setting& setting) {
   point.streams = setting.streams;
   point.decoders = setting.decoders;
   point.host_bytes = std::max<std::int64_t>(0, peak_memory_bytes() - memory_before);
+  if (point.device_bytes) {
+    const GpuReading* const before =
+        find_card(options_.cards_before, result_.facts.device, result_.facts.device_name);
+    if (before != nullptr && before->memory_used_bytes)
+      point.device_bytes =
+          std::max<std::int64_t>(0, *point.device_bytes - *before->memory_used_bytes);
+    else
+      point.device_bytes.reset();
+  }
   // Memory of the decoders is no memory of the model.
   if (const ServicePoint* const alone = find({setting.batch, setting.streams, 0});
       setting.decoders > 0 && alone != nullptr)

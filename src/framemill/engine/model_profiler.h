@@ -12,6 +12,7 @@
 #include "framemill/base/result.h"
 #include "framemill/core/frame.h"
 #include "framemill/infer/detector.h"
+#include "framemill/metrics/gpu_meter.h"
 #include "framemill/sched/device_profile.h"
 
 namespace framemill {
@@ -34,6 +35,11 @@ struct ModelProfilerOptions {
   /// Cameras to decode beside the knee, a setting each; with an empty `beside_clip`, none.
   std::vector<std::size_t> decoders;
   std::string beside_clip;  ///< looped at its own pace by each of them, sampled 10 times a second
+  /// As GpuMeter::read(), for models on cards; empty: their power, temperature and memory are not
+  /// known. From the thread of measure().
+  std::function<std::vector<GpuReading>()> read_cards;
+  /// From before the process first used a card: what it takes since then is the model's.
+  std::vector<GpuReading> cards_before;
 };
 
 struct ModelMeasurement {

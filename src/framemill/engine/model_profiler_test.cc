@@ -154,6 +154,38 @@ TEST_F(ModelProfilerTest, MeasuresTheWholeGridWhereAsked) {
   EXPECT_EQ(settings.size(), 6U);
 }
 
+// What the processor's sensors tell is no figure of a card's.
+TEST_F(ModelProfilerTest, ReadsTheCardThatTheModelRunsOn) {
+  options_.streams_max = 1;
+  options_.batch_max = 1;
+  run_streams_ = 1;
+  options_.cards_before = {
+      {.device = "cuda:0", .name = "no device", .memory_used_bytes = 1'000'000}};
+  options_.read_cards = [] {
+    return std::vector<GpuReading>{{.device = "cuda:0",
+                                    .name = "no device",
+                                    .memory_used_bytes = 5'000'000,
+                                    .temperature_c = 61,
+                                    .power_w = 312.5}};
+  };
+  backend_.device = "cuda:0";
+  ModelProfiler card = make_profiler();
+  const Result<ModelMeasurement> on_card = card.measure();
+  ASSERT_TRUE(on_card) << on_card.error().message();
+  EXPECT_EQ(on_card->points.front().device_bytes, 4'000'000);
+  EXPECT_EQ(on_card->points.front().temperature_c, 61);
+  ASSERT_TRUE(on_card->points.front().power_w);
+  EXPECT_NEAR(*on_card->points.front().power_w, 312.5, 1e-6);
+
+  backend_.device = "GPU.0";  // none that can be read
+  ModelProfiler other = make_profiler();
+  const Result<ModelMeasurement> on_other = other.measure();
+  ASSERT_TRUE(on_other) << on_other.error().message();
+  EXPECT_FALSE(on_other->points.front().device_bytes);
+  EXPECT_FALSE(on_other->points.front().temperature_c);
+  EXPECT_FALSE(on_other->points.front().power_w);
+}
+
 TEST_F(ModelProfilerTest, SaysThatAModelTakesSinglePicturesOnly) {
   backend_.batch_max = 1;
   options_.streams_max = 1;

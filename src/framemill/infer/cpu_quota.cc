@@ -8,11 +8,11 @@
 
 namespace framemill {
 
-std::size_t usable_core_count() {
+std::size_t usable_core_count(const std::filesystem::path& root) {
   std::size_t count = std::max(1U, std::thread::hardware_concurrency());  // knows the affinity mask
   // "max 100000" or "150000 100000": microseconds of CPU per period. Containers see their own
   // group.
-  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::ifstream file(root / "sys/fs/cgroup/cpu.max");
   std::string quota;
   double period = 0;
   if (file >> quota >> period && quota != "max" && period > 0) {

@@ -42,11 +42,20 @@ std::string card_of(const std::string& device) {
   return name;
 }
 
+const GpuReading* find_card(const std::vector<GpuReading>& cards, const std::string& device,
+                            const std::string& name) {
+  const std::string card = card_of(device);
+  const auto found = std::ranges::find(cards, card, &GpuReading::device);
+  const bool is_it = card.starts_with("cuda:") && found != cards.end() && found->name == name;
+  return is_it ? &*found : nullptr;
+}
+
 struct GpuMeter::Library {
   void* handle = nullptr;
   int (*init)() = nullptr;
   int (*shutdown)() = nullptr;
   int (*driver_version)(char*, unsigned) = nullptr;
+  int (*cuda_version)(int*) = nullptr;
   int (*count)(unsigned*) = nullptr;
   int (*device)(unsigned, Device*) = nullptr;
   int (*device_of_uuid)(const char*, Device*) = nullptr;
@@ -120,6 +129,7 @@ GpuMeter::GpuMeter(const std::string& library, std::string cuda) : cuda_name_(st
   need("nvmlInit_v2", loaded->init);
   need("nvmlShutdown", loaded->shutdown);
   need("nvmlSystemGetDriverVersion", loaded->driver_version);
+  need("nvmlSystemGetCudaDriverVersion_v2", loaded->cuda_version);
   need("nvmlDeviceGetCount_v2", loaded->count);
   need("nvmlDeviceGetHandleByIndex_v2", loaded->device);
   need("nvmlDeviceGetHandleByUUID", loaded->device_of_uuid);
@@ -137,12 +147,18 @@ GpuMeter::GpuMeter(const std::string& library, std::string cuda) : cuda_name_(st
 
 GpuMeter::~GpuMeter() = default;
 
-std::string GpuMeter::driver_version() const {
+GpuDriver GpuMeter::read_driver() const {
+  GpuDriver driver;
+  if (library_ == nullptr) return driver;
   std::array<char, 81> version{};  // the longest that NVML gives, and the end
-  if (library_ == nullptr || library_->driver_version == nullptr ||
-      library_->driver_version(version.data(), version.size() - 1) != kSuccess)
-    return {};
-  return version.data();
+  if (library_->driver_version != nullptr &&
+      library_->driver_version(version.data(), version.size() - 1) == kSuccess) {
+    driver.version = version.data();
+  }
+  int cuda = 0;
+  if (library_->cuda_version != nullptr && library_->cuda_version(&cuda) == kSuccess)
+    driver.cuda = fmt::format("{}.{}", cuda / 1000, cuda % 1000 / 10);
+  return driver;
 }
 
 void GpuMeter::find_cuda() {

@@ -26,6 +26,17 @@ struct GpuReading {
 /// are called. Pure.
 [[nodiscard]] std::string card_of(const std::string& device);
 
+/// The card that `device` computes on, which calls itself `name` there; null where it is not among
+/// `cards`. Pure.
+[[nodiscard]] const GpuReading* find_card(const std::vector<GpuReading>& cards,
+                                          const std::string& device, const std::string& name);
+
+/// NVIDIA's driver. What it does not tell is empty.
+struct GpuDriver {
+  std::string version;  ///< "580.95.05"
+  std::string cuda;     ///< newest CUDA that it serves: "13.0"
+};
+
 /// NVIDIA's devices by NVML, which is loaded while the program runs: where it is missing there are
 /// no devices, and nothing fails. CUDA counts devices in another order than NVML, and only those
 /// that the process may see: once something in the process has loaded its driver, cards are told
@@ -39,8 +50,7 @@ class GpuMeter {
   GpuMeter(const GpuMeter&) = delete;
   ~GpuMeter();
 
-  /// Of the driver: "580.95.05"; empty where it is not known.
-  [[nodiscard]] std::string driver_version() const;
+  [[nodiscard]] GpuDriver read_driver() const;
 
   /// By device; empty where there is none. About 1 ms a device.
   [[nodiscard]] std::vector<GpuReading> read();

@@ -91,8 +91,9 @@ TEST(GpuMeter, ReadsWhatEachDeviceTells) {
     EXPECT_FALSE(readings[1].temperature_c);
     EXPECT_FALSE(readings[1].power_w);
   }
-  EXPECT_EQ(meter.driver_version(), "580.95.05");
-  EXPECT_EQ(GpuMeter("libno-such-library.so.1").driver_version(), "");
+  EXPECT_EQ(meter.read_driver().version, "580.95.05");
+  EXPECT_EQ(meter.read_driver().cuda, "13.0");
+  EXPECT_TRUE(GpuMeter("libno-such-library.so.1").read_driver().version.empty());
 }
 
 std::vector<std::string> names_by_device(GpuMeter& meter) {
@@ -115,6 +116,23 @@ TEST(GpuMeter, TellsCardsApartByTheirIdsOnceCudaIsLoaded) {
   EXPECT_THAT(names_by_device(meter), ElementsAre("cuda:0 Fake T4", "nvml:0 Fake H200"));
   unsetenv("FAKE_CUDA_VISIBLE");
   dlclose(cuda);
+}
+
+TEST(FindCard, IsTheOneOfThatNumberAndName) {
+  const std::vector<GpuReading> cards{{.device = "cuda:0", .name = "T4"},
+                                      {.device = "nvml:1", .name = "H200"},
+                                      {.device = "cuda:1", .name = "L4"}};
+  const auto found = [&](const char* device, const char* name) {
+    const GpuReading* const card = find_card(cards, device, name);
+    return card == nullptr ? std::string("none") : card->device;
+  };
+  EXPECT_EQ(found("cuda:0", "T4"), "cuda:0");
+  EXPECT_EQ(found("tensorrt:1", "L4"), "cuda:1");
+  EXPECT_EQ(found("rtx:1#2", "L4"), "cuda:1");
+  EXPECT_EQ(found("cuda:0", "L4"), "none");
+  EXPECT_EQ(found("cuda:1", "H200"), "none") << "not seen by this process";
+  EXPECT_EQ(found("nvml:1", "H200"), "none");
+  EXPECT_EQ(found("CPU", "H200"), "none");
 }
 
 }  // namespace

@@ -84,6 +84,13 @@ struct DecodeRate {
   friend bool operator==(const DecodeRate&, const DecodeRate&) = default;
 };
 
+/// Keys of DeviceProfile::environment that say how the model was loaded, beside
+/// DeviceProfile::device; profiles of older framemills lack them. In the words of a model's
+/// settings: `runtime` (openvino, onnxruntime), and `precision` as it was asked for (auto, fp32,
+/// fp16, bf16).
+inline constexpr const char* kBackendKey = "backend";
+inline constexpr const char* kArithmeticKey = "arithmetic";
+
 struct DeviceProfile {
   std::string device;        ///< backend's name of it, CPU
   std::string device_name;   ///< as it calls itself

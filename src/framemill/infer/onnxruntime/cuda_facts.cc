@@ -61,7 +61,7 @@ Result<CudaFacts> read_cuda_facts(const std::string& library) {
                     "says, and whether the driver fits the kernel",
                     status));
   if (driver_version(&facts.driver_version) != kSuccess) facts.driver_version = 0;
-  facts.driver_release = GpuMeter().driver_version();
+  facts.driver_release = GpuMeter().read_driver().version;
   for (int i = 0; i < count; ++i) {
     CudaDevice& device = facts.devices.emplace_back();
     int id = 0, major = 0, minor = 0;

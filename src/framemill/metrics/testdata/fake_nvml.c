@@ -7,6 +7,16 @@ static char devices[2];
 
 int nvmlInit_v2(void) { ready = 1; return kSuccess; }
 int nvmlShutdown(void) { ready = 0; return kSuccess; }
+int nvmlSystemGetDriverVersion(char* version, unsigned length) {
+  if (!ready || length < 10) return kInvalidArgument;
+  strcpy(version, "580.95.05");
+  return kSuccess;
+}
+int nvmlSystemGetCudaDriverVersion_v2(int* version) {
+  if (!ready) return kUninitialized;
+  *version = 13000;
+  return kSuccess;
+}
 int nvmlDeviceGetCount_v2(unsigned* count) {
   if (!ready) return kUninitialized;
   *count = 2;
@@ -25,11 +35,6 @@ int nvmlDeviceGetHandleByUUID(const char* uuid, void** device) {
 int nvmlDeviceGetHandleByPciBusId_v2(const char* id, void** device) {
   if (strcmp(id, "0000:3B:00.0")) return kInvalidArgument;
   *device = &devices[1];
-  return kSuccess;
-}
-int nvmlSystemGetDriverVersion(char* version, unsigned length) {
-  if (length < 10) return kInvalidArgument;
-  strcpy(version, "580.95.05");
   return kSuccess;
 }
 int nvmlDeviceGetName(void* device, char* name, unsigned length) {
