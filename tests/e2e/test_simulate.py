@@ -30,6 +30,11 @@ def profile(model="m.onnx", ms=30.0, batch=1, streams=2):
             "spread": 0.01}],
         "runs": [], "camera": None,
         "decode": [{"codec": "h264", "size": [640, 360], "frames_per_core_s": 1500.0}]}
+    return signed(content)
+
+
+def signed(content):
+    content.pop("checksum", None)
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     content["checksum"] = hashlib.sha256(text.encode()).hexdigest()
     return content
@@ -52,7 +57,7 @@ class SimulateTest(FramemillTest):
         document = json.loads(self.simulate("--for", "12s", "--json").stdout)
         self.assertEqual(document["schema"], "framemill.simulation/1")
         self.assertEqual([s["scenario"] for s in document["scenarios"]], SCENARIOS)
-        self.assertEqual(document["devices"], 8, "1.5 x (60 + 200 + 70)/s over 66.7/s")
+        self.assertEqual(document["device_name"], "test device")
         for scenario in document["scenarios"]:
             self.assertEqual([c["cameras"] for c in scenario["classes"]], 
                              [5, 20, 14, 1] if scenario["scenario"] == "flood" else [6, 20, 14])
@@ -61,6 +66,31 @@ class SimulateTest(FramemillTest):
                 self.assertEqual(sum(figures["outcomes"].values()), figures["sampled"])
                 self.assertGreater(figures["sampled"], 0)
             self.assertLessEqual(scenario["busiest_occupancy"], 1.0000001)
+
+    def test_the_plan_is_what_is_simulated(self):
+        for more in ("", "devices: [T4, {name: test device, cores: 64, throughput: 100000}]"):
+            document = json.loads(self.simulate("--for", "6s", "--scenario", "steady", "--json", workload=WORKLOAD + more).stdout)
+            planned = run("plan", self.write("bare.yaml", WORKLOAD), "--profile", self.folder / "p0.json", "--json")
+            self.assertEqual(planned.returncode, 0, planned.stderr)
+            self.assertEqual(document["devices"], json.loads(planned.stdout)["candidates"][0]["count"])
+            self.assertIn("as planned by", document["devices_reason"])
+            self.assertGreaterEqual(min(c["on_time_share"] for c in document["scenarios"][0]["classes"]), .99)
+
+    def test_names_are_those_of_the_plan(self):
+        for name in ("m", "M.onnx"):
+            self.simulate("--for", "6s", "--scenario", "steady", workload=WORKLOAD.replace("m.onnx", name))
+
+    def test_other_devices_than_those_measured_are_named(self):
+        done = self.simulate("--for", "6s", "--scenario", "steady", "--devices", "8", workload=WORKLOAD + "devices: [T4]")
+        self.assertIn("the workload's devices are T4; simulated is test device", done.stderr)
+        self.assertIn("8 x test device (as given)", done.stdout)
+
+    def test_a_lost_device_is_seen(self):
+        site = "cameras: [{name: a, count: 4, rate: 5, fps: 10, resolution: 640x360, model: m.onnx}]"
+        document = json.loads(self.simulate("--devices", "2", "--for", "12s", "--scenario", "device-lost", "--json", workload=site).stdout)
+        normal = document["scenarios"][0]["classes"][0]
+        self.assertGreaterEqual(normal["worst_gap_ms"], 1000)
+        self.assertGreaterEqual(normal["outcomes"]["failed"], 10, "two cameras, a second of 5/s")
 
     def test_same_seed_same_bytes(self):
         for arguments in (["--json"], []):
@@ -96,6 +126,9 @@ class SimulateTest(FramemillTest):
             ("absurd count", of("{name: a, count: 1000000000, model: m.onnx}"), None, [], "framemill plan"),
             ("another model", of("{name: a, count: 2, model: other.onnx}"), None, [], "framemill bench"),
             ("two profiles of a model", None, [profile(), profile(ms=20.0)], [], "several profiles"),
+            ("two devices", of("{name: a, model: m.onnx}, {name: b, model: n.onnx}"),
+             [profile(), signed({**profile("n.onnx"), "device_name": "H200"})], [], "not models of one device"),
+            ("what cannot be planned", of("{name: a, count: 2, slo: 45ms, model: m.onnx}"), None, [], "say with --devices"),
             ("a changed profile", None, [{**profile(), "device_name": "a better one"}], [], "check sum"),
             ("a truncated profile", None, [json.dumps(profile())[:500]], [], "p0.json"),
             ("a scenario that is none", None, None, ["--scenario", "stedy"], "steady"),

@@ -6,6 +6,7 @@ import unittest
 
 import framemill
 from framemill import DEMO_MODEL, FramemillTest
+from test_simulate import profile as made_up, signed
 
 SITE = """
 cameras:
@@ -52,6 +53,35 @@ class VerifyTest(FramemillTest):
         for before, group in zip(report["classes"], json.loads(alone.stdout)["classes"]):
             self.assertIsNone(group["measured"])
             self.assertEqual(group["predicted"]["sampled_per_s"], before["predicted"]["sampled_per_s"])
+        # One of two machines gets half of the cameras; models are named as for the plan.
+        self.site.write_text(SITE.replace("line_int8.onnx", "LINE_int8"))
+        half = self.framemill("verify", self.site, "--profile", profile, "--models", self.models, "--devices", "2", "--predict", "--json")
+        self.assertEqual(half.returncode, 0, half.stderr)
+        self.assertEqual([c["cameras"] for c in json.loads(half.stdout)["classes"]], [1, 1])
+        done = self.framemill("verify", self.site, "--profile", profile, "--models", self.models, "--devices", "5")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("give 1 to 4", done.stderr)
+        # What a clip is, not what the workload says of it, is predicted.
+        clip = self.folder / "clip.mp4"
+        framemill.make_clip(clip, rate=4)
+        done = self.framemill("verify", self.site, "--profile", profile, "--models", self.models, "--clip", clip, "--predict")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("has 4", done.stderr)
+        # A made-up profile of this very file and machine, of another one, and of another kernel.
+        real = json.loads(profile.read_text())
+        content = {**made_up("line_int8.onnx"), **{key: real[key] for key in ("device_name", "model_sha256", "environment")}}
+        other = self.folder / "other.json"
+        for change, status, message in (
+                ({}, 0, ""),
+                ({"device_name": "another CPU"}, 2, "was measured on another CPU, and this is"),
+                ({"environment": {**real["environment"], "cores": "3000"}}, 2, "was measured on 3000 cores"),
+                ({"environment": {**real["environment"], "kernel": "Linux 0.1"}}, 0, "another kernel Linux 0.1 (here: Linux")):
+            with self.subTest(change=list(change)):
+                other.write_text(json.dumps(signed({**content, **change})))
+                done = self.framemill("verify", self.site, "--profile", other, "--models", self.models, "--predict")
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertIn(message, done.stderr)
+                self.assertTrue(message or not done.stderr, done.stderr)
         # The model was exchanged since.
         with open(self.models / "line_int8.onnx", "ab") as model:
             model.write(b"\0")

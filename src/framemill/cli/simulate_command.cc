@@ -12,7 +12,9 @@
 #include "framemill/config/duration.h"
 #include "framemill/config/nearest_word.h"
 #include "framemill/config/workload.h"
+#include "framemill/plan/catalogue.h"
 #include "framemill/plan/profile_json.h"
+#include "framemill/plan/service_model.h"
 #include "framemill/plan/simulator.h"
 
 namespace framemill {
@@ -57,6 +59,19 @@ Result<Duration> length_of(const std::string& text) {
                           format_duration(kLengthMin), format_duration(kLengthMax)));
 }
 
+/// Where the workload wants other devices than the one that was measured; empty: it does not.
+std::string other_devices(const Workload& workload, const SimulatedSite& site) {
+  if (workload.devices.empty()) return "";
+  std::vector<std::string> names;
+  for (const DeviceCandidate& wanted : workload.devices) {
+    const LoadedProfile measured{.profile = site.profiles.front()};
+    if (find_profile_of(wanted, {measured}, built_in_catalogue()) != nullptr) return "";
+    names.push_back(wanted.name);
+  }
+  return fmt::format("the workload's devices are {}; simulated is {}, which the profile is of",
+                     fmt::join(names, ", "), site.device_name);
+}
+
 Result<SimulateReport> simulate_all(const Options& options, std::ostream& err) {
   const Result<std::vector<Scenario>> scenarios = scenarios_of(options.scenario);
   if (!scenarios) return fail(scenarios.error());
@@ -86,6 +101,10 @@ Result<SimulateReport> simulate_all(const Options& options, std::ostream& err) {
                 options.devices > 0 ? std::optional(options.devices) : std::nullopt, *length,
                 options.seed, report.trace ? report.trace->scenes : nullptr);
   if (!site) return fail(site.error());
+  if (const std::string warning = other_devices(*workload, *site); !warning.empty()) {
+    err << fmt::format("framemill simulate: warning: {}\n", warning);
+  }
+  report.device_name = site->device_name;
   report.devices = site->devices.size();
   report.devices_reason = site->devices_reason;
   report.demand_per_s = site->demand_per_s;
@@ -126,7 +145,7 @@ int simulate_command(const std::vector<std::string>& arguments, std::ostream& ou
                  "cold-switch.")
       ->option_text("NAME");
   app.add_option("--devices", options.devices,
-                 "So many devices; default: redundancy x demand over the capacity of one.")
+                 "So many devices; default: as many as plan counts, with redundancy and N+1.")
       ->option_text("N")
       ->check(CLI::PositiveNumber);
   app.add_option("--for", options.length, "Simulated time of each scenario (default 120s).")

@@ -134,8 +134,8 @@ std::string align(const std::vector<std::vector<std::string>>& rows) {
 
 std::string simulate_table(const SimulateReport& report) {
   std::string text = fmt::format(
-      "{}: {} device{} ({}), {:.1f} inferences/s asked for, {:.1f}/s possible; {:g} s, seed {}\n\n",
-      report.workload, report.devices, report.devices == 1 ? "" : "s", report.devices_reason,
+      "{}: {} x {} ({}), {:.1f} inferences/s asked for, {:.1f}/s possible; {:g} s, seed {}\n\n",
+      report.workload, report.devices, report.device_name, report.devices_reason,
       report.demand_per_s, report.capacity_per_s, to_seconds(report.length), report.seed);
   std::vector<std::vector<std::string>> rows{
       {"scenario", "class", "cameras", "goodput/s", "in time", "inferred", "p50 ms", "p95 ms",
@@ -215,6 +215,7 @@ std::string simulate_json(const SimulateReport& report) {
                 {"length_s", to_seconds(report.length)},
                 {"trace", report.trace ? to_json(*report.trace) : Json(nullptr)},
                 {"profiles", std::move(profiles)},
+                {"device_name", report.device_name},
                 {"devices", report.devices},
                 {"devices_reason", report.devices_reason},
                 {"demand_per_s", rounded(report.demand_per_s)},

@@ -20,6 +20,7 @@ struct SimulateReport {
   Duration length{0};
   std::optional<RecordedScenes> trace;  ///< where cameras are played from one
   std::vector<DeviceProfile> profiles;
+  std::string device_name;
   std::size_t devices = 0;
   std::string devices_reason;
   double demand_per_s = 0;

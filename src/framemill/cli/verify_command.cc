@@ -1,11 +1,11 @@
 #include "framemill/cli/verify_command.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <filesystem>
 #include <optional>
 #include <ostream>
+#include <set>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -13,6 +13,9 @@
 #include "framemill/base/content_hash.h"
 #include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/signal_watch.h"
+#include "framemill/cli/verify_clips.h"
+#include "framemill/cli/verify_machine.h"
+#include "framemill/cli/verify_prediction.h"
 #include "framemill/cli/verify_report.h"
 #include "framemill/cli/verify_settings.h"
 #include "framemill/config/duration.h"
@@ -23,8 +26,7 @@
 #include "framemill/engine/model_speed.h"
 #include "framemill/plan/processor_share.h"
 #include "framemill/plan/profile_json.h"
-#include "framemill/plan/simulator.h"
-#include "framemill/sched/start_phase.h"
+#include "framemill/plan/simulated_site.h"
 
 namespace framemill {
 namespace {
@@ -34,42 +36,73 @@ using namespace std::chrono_literals;
 constexpr int kDone = 0;
 constexpr int kFailed = 1;
 constexpr int kWrongUsage = 2;
-constexpr Duration kWarmUp = 5s;  // models and estimates of service times settle
-constexpr Duration kTail = 1s;    // the last frames of the window are answered
 constexpr Duration kLengthMin = 5s;
 constexpr Duration kLengthMax = 1h;
 constexpr Duration kSimulatedLength = 60s;
-constexpr Duration kPlayedJitter = 500us;
-constexpr std::size_t kPriorities = 3;
 
 struct Options {
   std::string workload;
   std::vector<std::string> profiles;
   LoadSource source;
+  std::size_t devices = 1;
   std::string length = "30s";
   bool is_json = false;
   bool is_played = true;
 };
 
-/// The models on disk are those that were profiled.
-Result<void> check_models(const RunSettings& settings, const std::vector<DeviceProfile>& profiles) {
-  for (const ModelSettings& model : settings.models) {
-    const std::filesystem::path path(model.path);
-    std::vector<std::string> files{model.path};
-    if (path.extension() == ".xml") {
-      files.push_back(std::filesystem::path(path).replace_extension(".bin").string());
-    }
-    const Result<std::string> hash = hash_files(files);
-    if (!hash) return fail(hash.error());
-    for (const DeviceProfile& profile : profiles) {
-      if (profile.model != path.filename().string() || profile.model_sha256 == *hash) continue;
-      return fail(ErrorCode::kInvalidArgument,
-                  fmt::format("{}: is not the file that the profile of {} was measured with; "
-                              "measure it again: framemill bench {}",
-                              model.path, profile.model, model.path));
+std::string file_name(const std::string& path) {
+  return std::filesystem::path(path).filename().string();
+}
+
+const DeviceProfile* find_profile_of(const ModelSettings& model,
+                                     const std::vector<DeviceProfile>& profiles) {
+  const auto found = std::ranges::find(profiles, file_name(model.path), &DeviceProfile::model);
+  return found == profiles.end() ? nullptr : &*found;
+}
+
+/// The model on disk is the one that was profiled.
+Result<void> check_file(const ModelSettings& model, const DeviceProfile& profile) {
+  std::vector<std::string> files{model.path};
+  const std::filesystem::path path(model.path);
+  if (path.extension() == ".xml") {
+    files.push_back(std::filesystem::path(path).replace_extension(".bin").string());
+  }
+  const Result<std::string> hash = hash_files(files);
+  if (!hash) return fail(hash.error());
+  if (profile.model_sha256 == *hash) return {};
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("{}: is not the file that the profile of {} was measured with; "
+                          "measure it again: framemill bench {}",
+                          model.path, profile.model, model.path));
+}
+
+/// The models run as they were profiled, on the same device; what differs here goes to `notes`.
+Result<void> set_models(RunSettings& settings, const std::vector<DeviceProfile>& profiles,
+                        std::vector<std::string>& notes) {
+  for (ModelSettings& model : settings.models) {
+    const DeviceProfile& profile = *find_profile_of(model, profiles);
+    if (const Result<void> same = check_file(model, profile); !same) return same;
+    set_as_profiled(profile, model);
+    const Result<DeviceHere> here = find_device(model);
+    if (!here) return fail(here.error());
+    const Result<std::vector<std::string>> differences = compare_machine(profile, *here);
+    if (!differences) return fail(differences.error());
+    for (const std::string& difference : *differences) {
+      notes.push_back(
+          fmt::format("the profile of {} was measured with another {}", profile.model, difference));
     }
   }
   return {};
+}
+
+/// What one of so many devices gets of the workload.
+Result<Workload> take_share(const Workload& workload, std::size_t devices) {
+  std::int64_t cameras = 0;
+  for (const CameraGroup& group : workload.cameras) cameras += group.count;
+  if (static_cast<std::int64_t>(devices) <= cameras) return share_of_device(workload, devices);
+  return fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format("--devices: {} devices for {} cameras: give 1 to {}", devices, cameras, cameras));
 }
 
 /// What is played batches as what is predicted: at the profile's knee, not at one measured again in
@@ -79,22 +112,6 @@ void set_batch(RunSettings& settings, const std::vector<DeviceProfile>& profiles
   const bool is_one = std::ranges::all_of(
       profiles, [knee](const DeviceProfile& profile) { return profile.knee_batch == knee; });
   if (is_one) settings.engine.batch = std::to_string(knee);
-}
-
-LoadFigures predicted_of(const ClassFigures& figures, Duration length) {
-  const double seconds = to_seconds(length);
-  const auto answered = static_cast<double>(figures.inferred + figures.propagated + figures.reused);
-  LoadFigures load;
-  load.sampled_per_s = static_cast<double>(figures.sampled) / seconds;
-  load.in_time_per_s = (answered - static_cast<double>(figures.not_on_time)) / seconds;
-  load.inferred_per_s = static_cast<double>(figures.inferred) / seconds;
-  load.share_inferred = figures.sampled > 0 ? static_cast<double>(figures.inferred) /
-                                                  static_cast<double>(figures.sampled)
-                                            : 0;
-  load.p50 = figures.inferred_latency.percentile(.5);
-  load.p95 = figures.inferred_latency.percentile(.95);
-  load.p99 = figures.inferred_latency.percentile(.99);
-  return load;
 }
 
 LoadFigures measured_of(const GroupFigures& figures, Duration length) {
@@ -138,34 +155,15 @@ Result<double> measure_speed(const RunSettings& settings,
   double sum = 0;
   double count = 0;
   for (const ModelSettings& model : settings.models) {
-    for (const DeviceProfile& profile : profiles) {
-      const ServicePoint* const knee = find_run_point(profile, 0);
-      if (profile.model != std::filesystem::path(model.path).filename().string() || knee == nullptr)
-        continue;
-      const Result<double> now = measure_model_speed(model, size, profile.knee_batch, clock);
-      if (!now) return fail(now.error());
-      sum += *now / knee->frames_per_s;
-      ++count;
-    }
+    const DeviceProfile& profile = *find_profile_of(model, profiles);
+    const ServicePoint* const knee = find_run_point(profile, 0);
+    if (knee == nullptr) continue;
+    const Result<double> now = measure_model_speed(model, size, profile.knee_batch, clock);
+    if (!now) return fail(now.error());
+    sum += *now / knee->frames_per_s;
+    ++count;
   }
   return count > 0 ? sum / count : 1;
-}
-
-/// The site as this process plays it: sources keep their pace to a fraction of a millisecond.
-/// Synthetic ones start at known phases; where in a period the frames of a clip fall is chance, so
-/// that what is predicted is the mean over many.
-DeviceFigures simulate_played(const SimulatedSite& site, bool is_chance, double speed) {
-  SimulatedDevice device = site.devices.front();
-  if (speed != 1) device.speed = {{Duration::zero(), speed}};
-  device.jitter = kPlayedJitter;
-  for (std::size_t i = 0; i < device.cameras.size() && !is_chance; ++i) {
-    device.cameras[i].phase = start_phase(i);
-  }
-  const int rounds = is_chance ? 12 : 1;
-  device.length = kSimulatedLength / rounds;
-  DeviceFigures figures;
-  for (int i = 0; i < rounds; ++i, ++device.seed) figures.merge(simulate_device(device));
-  return figures;
 }
 
 /// Everything that is known before the cameras start.
@@ -174,9 +172,59 @@ struct Prepared {
   std::vector<std::size_t> priority_of_camera;
   std::array<std::int64_t, kPriorities> cameras{};
   VerifyReport report;
+  std::vector<std::string> notes;  ///< for people, before the figures
   std::array<LoadFigures, kPriorities> predicted;
   std::array<LoadFigures, kPriorities> predicted_at_speed;
 };
+
+/// The workload as it is to be played, and what is known of its models.
+struct Asked {
+  Workload workload;                    ///< models are called as their files
+  std::vector<DeviceProfile> profiles;  ///< those that it needs
+};
+
+/// Each group's model by the name of its profile, which is that of the file.
+Result<Asked> name_models(Workload workload, const std::vector<DeviceProfile>& profiles) {
+  std::set<std::size_t> used;
+  for (CameraGroup& group : workload.cameras) {
+    const Result<std::size_t> profile = find_profile(group, profiles);
+    if (!profile) return fail(profile.error());
+    group.model = profiles[*profile].model;
+    used.insert(*profile);
+  }
+  Asked asked{.workload = std::move(workload)};
+  for (const std::size_t profile : used) asked.profiles.push_back(profiles[profile]);
+  return asked;
+}
+
+Result<Asked> read_asked(const Options& options) {
+  Result<Workload> workload = load_workload(options.workload);
+  if (!workload) return fail(workload.error());
+  std::vector<DeviceProfile> profiles;
+  for (const std::string& path : options.profiles) {
+    Result<DeviceProfile> profile = read_profile(path);
+    if (!profile) return fail(profile.error());
+    profiles.push_back(*std::move(profile));
+  }
+  Result<Workload> share = take_share(*workload, options.devices);
+  if (!share) return fail(share.error());
+  return name_models(*std::move(share), profiles);
+}
+
+/// What is simulated beside what is played.
+Result<SimulatedSite> make_played_site(const Asked& asked, const RunSettings& settings,
+                                       const LoadSource& source, std::vector<std::string>& notes) {
+  if (source.clips.empty()) {
+    return make_synthetic_site(asked.workload, asked.profiles, settings, source.seed);
+  }
+  static const SystemClock clock;
+  const Result<std::vector<PlayedClip>> clips = open_clips(source.clips, clock);
+  if (!clips) return fail(clips.error());
+  const Result<ClipWorkload> played = play_clips(asked.workload, *clips);
+  if (!played) return fail(played.error());
+  notes.insert(notes.end(), played->differences.begin(), played->differences.end());
+  return make_site(played->workload, asked.profiles, 1, kSimulatedLength, source.seed);
+}
 
 Result<Prepared> prepare(Options options) {
   const Result<Duration> length = parse_duration(options.length);
@@ -186,51 +234,40 @@ Result<Prepared> prepare(Options options) {
                 fmt::format("--for: {} is out of range; give {} to {}", options.length,
                             format_duration(kLengthMin), format_duration(kLengthMax)));
   }
-  const Result<Workload> workload = load_workload(options.workload);
-  if (!workload) return fail(workload.error());
-  std::vector<DeviceProfile> profiles;
-  for (const std::string& path : options.profiles) {
-    Result<DeviceProfile> profile = read_profile(path);
-    if (!profile) return fail(profile.error());
-    profiles.push_back(*std::move(profile));
-  }
-  options.source.run_for = kWarmUp + *length + kTail;
-  Result<LoadPlan> load = plan_load(*workload, options.source);
+  const Result<Asked> asked = read_asked(options);
+  if (!asked) return fail(asked.error());
+  options.source.run_for = kPlayedWarmUp + *length + kPlayedTail;
+  Result<LoadPlan> load = plan_load(asked->workload, options.source);
   if (!load) return fail(load.error());
-  if (const Result<void> same = check_models(load->settings, profiles); !same) {
+  Prepared prepared{.load = *std::move(load)};
+  RunSettings& settings = prepared.load.settings;
+  if (const Result<void> same = set_models(settings, asked->profiles, prepared.notes); !same) {
     return fail(same.error());
   }
-  set_batch(load->settings, profiles);
-  Result<SimulatedSite> site =
-      options.source.clips.empty()
-          ? make_synthetic_site(*workload, profiles, load->settings, options.source.seed)
-          : make_site(*workload, profiles, 1, kSimulatedLength, options.source.seed);
+  set_batch(settings, asked->profiles);
+  const Result<SimulatedSite> site =
+      make_played_site(*asked, settings, options.source, prepared.notes);
   if (!site) return fail(site.error());
-  const bool is_chance = !options.source.clips.empty();
-  const DeviceFigures simulated = simulate_played(*site, is_chance, 1);
-
-  Prepared prepared{.load = *std::move(load)};
-  prepared.report = {.workload = workload->name,
+  const SimulatedDevice& device = site->devices.front();
+  const CameraPhases phases =
+      options.source.clips.empty() ? CameraPhases::kKnown : CameraPhases::kChance;
+  prepared.predicted = predict_played(device, phases);
+  prepared.report = {.workload = asked->workload.name,
+                     .devices = options.devices,
                      .length = options.is_played ? *length : Duration::zero(),
                      .capacity_per_s = site->capacity_per_s,
                      .demand_per_s = site->demand_per_s};
-  for (const CameraSettings& camera : prepared.load.settings.cameras) {
+  for (const CameraSettings& camera : settings.cameras) {
     const auto priority = static_cast<std::size_t>(camera.priority);
     prepared.priority_of_camera.push_back(priority);
     ++prepared.cameras[priority];
   }
-  for (std::size_t i = 0; i < kPriorities; ++i) {
-    prepared.predicted[i] = predicted_of(simulated.classes[i], kSimulatedLength);
-  }
   if (!options.is_played) return prepared;
   const Result<double> speed =
-      measure_speed(prepared.load.settings, profiles, workload->cameras.front().resolution);
+      measure_speed(settings, asked->profiles, asked->workload.cameras.front().resolution);
   if (!speed) return fail(speed.error());
   prepared.report.speed = *speed;
-  const DeviceFigures at_speed = simulate_played(*site, is_chance, *speed);
-  for (std::size_t i = 0; i < kPriorities; ++i) {
-    prepared.predicted_at_speed[i] = predicted_of(at_speed.classes[i], kSimulatedLength);
-  }
+  prepared.predicted_at_speed = predict_played(device, phases, *speed);
   return prepared;
 }
 
@@ -256,6 +293,10 @@ CLI::App* add_options(CLI::App& app, Options& options) {
   app.add_option("--models", options.source.models_dir,
                  "Where the models that the workload names lie (default: here).")
       ->option_text("DIR");
+  app.add_option("--devices", options.devices,
+                 "This machine plays what one of so many gets of the workload (default 1: all).")
+      ->option_text("N")
+      ->check(CLI::PositiveNumber);
   app.add_option("--clip", options.source.clips,
                  "Played in turn, looped, as the cameras; default: synthetic pictures, which cost "
                  "no decoding.")
@@ -293,6 +334,9 @@ int verify_command(const std::vector<std::string>& arguments, std::ostream& out,
   log_to_stderr("warn");
   Result<Prepared> prepared = prepare(options);
   if (!prepared) return refuse(prepared.error());
+  for (const std::string& note : prepared->notes) {
+    err << fmt::format("framemill verify: warning: {}\n", note);
+  }
   if (!options.is_played) {
     for (std::size_t i = 0; i < kPriorities; ++i) add_class(*prepared, i, std::nullopt);
     out << (options.is_json ? verify_json(prepared->report) : verify_table(prepared->report));
@@ -310,7 +354,7 @@ int verify_command(const std::vector<std::string>& arguments, std::ostream& out,
   engine = *std::move(created);
   signals.watch({.stop = [&engine] { engine->request_stop(); }});
   engine->start();
-  const TimePoint begin = clock.now() + kWarmUp;
+  const TimePoint begin = clock.now() + kPlayedWarmUp;
   meter.set_window(begin, begin + prepared->report.length);
   engine->wait();
   const bool is_whole = clock.now() >= begin + prepared->report.length;

@@ -53,6 +53,7 @@ std::string verify_table(const VerifyReport& report) {
   std::string out =
       fmt::format("{}: {:.1f} inferences/s asked for, {:.1f}/s of one device by its profile",
                   report.workload, report.demand_per_s, report.capacity_per_s);
+  if (report.devices > 1) out += fmt::format("; what one of {} devices gets", report.devices);
   const bool is_played = report.length > Duration::zero();
   if (is_played) {
     out += fmt::format("; {:.0f} s measured, {:.2f} cores busy", to_seconds(report.length),
@@ -91,6 +92,7 @@ std::string verify_json(const VerifyReport& report) {
   nlohmann::ordered_json json;
   json["schema"] = "framemill.verify/1";
   json["workload"] = report.workload;
+  json["devices"] = report.devices;
   json["measured_s"] = to_seconds(report.length);
   json["demand_per_s"] = rounded(report.demand_per_s);
   json["capacity_per_s"] = rounded(report.capacity_per_s);

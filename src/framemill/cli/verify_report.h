@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -31,6 +32,7 @@ struct VerifiedClass {
 
 struct VerifyReport {
   std::string workload;
+  std::size_t devices = 1;      ///< that share it; the figures are those of one
   Duration length{0};           ///< measured
   double capacity_per_s = 0;    ///< of one device, by the profile
   double demand_per_s = 0;      ///< inferences asked for

@@ -49,6 +49,7 @@ TEST(VerifyReport, TableHasPredictedBesideMeasured) {
   EXPECT_THAT(table, HasSubstr("critical     sampled frames/s         40.000     40.000    +0.0%"));
   EXPECT_THAT(table, HasSubstr("inferred, p95 ms         40.000     44.000   +10.0%"));
   EXPECT_THAT(table, Not(HasSubstr("do not add up")));
+  EXPECT_THAT(table, Not(HasSubstr("devices")));
   VerifyReport wrong = sample();
   wrong.is_conserved = false;
   EXPECT_THAT(verify_table(wrong), HasSubstr("do not add up"));
@@ -77,6 +78,13 @@ TEST(VerifyReport, WhatWasNotPlayedHasNoErrors) {
   EXPECT_THAT(table, Not(HasSubstr("do not add up")));
   EXPECT_THAT(table, Not(HasSubstr("error")));
   EXPECT_TRUE(nlohmann::json::parse(verify_json(report))["classes"][0]["measured"].is_null());
+}
+
+TEST(VerifyReport, SaysThatItIsOneOfSeveralDevices) {
+  VerifyReport report = sample();
+  report.devices = 3;
+  EXPECT_THAT(verify_table(report), HasSubstr("; what one of 3 devices gets"));
+  EXPECT_EQ(nlohmann::json::parse(verify_json(report))["devices"], 3);
 }
 
 TEST(VerifyReport, JsonHasBoth) {

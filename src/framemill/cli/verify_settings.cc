@@ -9,6 +9,8 @@
 
 #include <fmt/format.h>
 
+#include "framemill/plan/simulated_site.h"
+
 namespace framemill {
 namespace {
 
@@ -46,7 +48,8 @@ Result<std::optional<double>> common_share(const Workload& workload) {
   std::optional<double> share;
   const CameraGroup* first = nullptr;
   for (const CameraGroup& group : workload.cameras) {
-    if (group.policy != PolicyKind::kAdaptive && group.policy != PolicyKind::kHold) continue;
+    const PolicyKind policy = policy_of(group);
+    if (policy != PolicyKind::kAdaptive && policy != PolicyKind::kHold) continue;
     const double wanted = inferred_share(group);
     if (share && std::abs(*share - wanted) > 1e-9) {
       return fail(ErrorCode::kInvalidArgument,
@@ -92,7 +95,7 @@ Result<LoadPlan> plan_load(const Workload& workload, const LoadSource& source) {
       camera.rate_hz = group.rate_hz;
       camera.slo = group.slo;
       camera.priority = group.priority;
-      camera.policy = group.policy;
+      camera.policy = policy_of(group);
       const auto number = static_cast<std::uint32_t>(settings.cameras.size());
       if (source.clips.empty()) {
         camera.url = synthetic_url(group, source.seed + number);

@@ -30,6 +30,7 @@ inline constexpr std::int64_t kPlayedCamerasMax = 2000;
 
 /// Turns groups of cameras into cameras that the engine can run here: looped clips from offsets
 /// drawn by the seed, or synthetic pictures of the group's size and rate, which cost no decoding.
+/// Policies are those that are simulated, see policy_of().
 /// The engine knows one budget over all adaptive cameras, and one of hold: the share that the
 /// groups' duties come to; groups of one policy that ask for different shares are refused.
 /// Errors: kInvalidArgument, with the group's name and what to do.

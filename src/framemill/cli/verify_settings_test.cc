@@ -84,6 +84,19 @@ TEST_F(PlanLoad, TheBudgetIsWhatTheDutiesComeTo) {
   EXPECT_DOUBLE_EQ(plan->settings.engine.budget.share.value_or(1), .2);
 }
 
+// As it is simulated: `full` is the default, and whoever names a duty wants it saved.
+TEST_F(PlanLoad, ADutyOfPolicyFullIsPlayedAsAdaptive) {
+  group_.duty = .2;
+  CameraGroup all = group_;
+  all.name = "docks";
+  all.duty = 1;
+  const Result<LoadPlan> plan = plan_load(workload_of({group_, all}), source_);
+  ASSERT_TRUE(plan) << plan.error().message();
+  EXPECT_EQ(plan->settings.cameras.front().policy, PolicyKind::kAdaptive);
+  EXPECT_EQ(plan->settings.cameras.back().policy, PolicyKind::kFull);
+  EXPECT_DOUBLE_EQ(plan->settings.engine.budget.share.value_or(1), .2);
+}
+
 TEST_F(PlanLoad, SaysWhatCannotBePlayed) {
   CameraGroup other = group_;
   group_.policy = other.policy = PolicyKind::kAdaptive;

@@ -126,11 +126,17 @@ struct Between {
   }
 };
 
-std::optional<Between> runs_around(const DeviceProfile& profile, double load) {
+/// 0: not measured.
+double alone_per_s_of(const DeviceProfile& profile) {
   const ServicePoint* const alone = find_run_point(profile, 0);
-  if (profile.runs.empty() || alone == nullptr || alone->frames_per_s <= 0) return std::nullopt;
+  return alone == nullptr ? 0 : alone->frames_per_s;
+}
+
+std::optional<Between> runs_around(const DeviceProfile& profile, double load) {
+  const double alone_per_s = alone_per_s_of(profile);
+  if (profile.runs.empty() || alone_per_s <= 0) return std::nullopt;
   const auto load_of = [&](const RunPoint* run) {
-    return static_cast<double>(run->cameras) * run->rate_hz / alone->frames_per_s;
+    return static_cast<double>(run->cameras) * run->rate_hz / alone_per_s;
   };
   std::vector<const RunPoint*> runs;
   for (const RunPoint& run : profile.runs) runs.push_back(&run);
@@ -195,6 +201,8 @@ Result<ServiceDraws> ServiceDraws::create(const DeviceProfile& profile, double c
   fill(runs_around(profile, std::numeric_limits<double>::infinity()));
   model.capacity_per_s_ = static_cast<double>(model.knee_frames_ * model.batches_max_) /
                           model.mean_s(model.knee_frames_, model.batches_max_);
+  const double alone_per_s = alone_per_s_of(profile);
+  model.alone_per_s_ = alone_per_s > 0 ? alone_per_s : model.capacity_per_s_;
   const std::optional<Between> runs = runs_around(profile, load);
   if (!runs) return model;
   fill(runs);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstddef>
 
 #include "framemill/base/clock.h"
@@ -9,6 +10,23 @@
 #include "framemill/sched/service_times.h"
 
 namespace framemill {
+
+/// What cameras ask of the device that they are on.
+struct DeviceLoad {
+  double models = 0;  ///< inferences a second, over what their models do with nothing beside them
+  double cores = 0;   ///< processor time a second that cameras take from the models; of a CPU only
+
+  friend bool operator==(const DeviceLoad&, const DeviceLoad&) = default;
+  friend auto operator<=>(const DeviceLoad&, const DeviceLoad&) = default;
+  DeviceLoad& operator+=(const DeviceLoad& other) {
+    models += other.models;
+    cores += other.cores;
+    return *this;
+  }
+  friend DeviceLoad operator*(double factor, const DeviceLoad& load) {
+    return {factor * load.models, factor * load.cores};
+  }
+};
 
 /// How long batches take on a device, from its profile: a distribution per batch bucket and number
 /// of batches in flight. Where the profile has whole runs, it is that of the two whose loads lie
@@ -22,7 +40,8 @@ class ServiceDraws {
 
   /// `cores_beside`: processor time a second that cameras take on the same processor, see
   /// processor_share.h; batches get what it leaves of the cores, a twentieth at least.
-  /// `load`: what the device is asked for over what the model alone can do; >= 0.
+  /// `load`: inferences a second that the device is asked for, over alone_per_s(); >= 0. In this
+  /// unit the bench chose the loads of its runs.
   /// Errors: kInvalidArgument where the profile has no distribution to draw from.
   static Result<ServiceDraws> create(const DeviceProfile& profile, double cores_beside = 0,
                                      double load = 1);
@@ -36,6 +55,8 @@ class ServiceDraws {
   [[nodiscard]] ServiceTimes learned_times() const;
   [[nodiscard]] std::size_t knee_frames() const { return knee_frames_; }
   [[nodiscard]] std::size_t batches_max() const { return batches_max_; }
+  /// Inferences a second of the model kept busy with nothing beside it, by the bench.
+  [[nodiscard]] double alone_per_s() const { return alone_per_s_; }
   /// Inferences a second at the knee with all slots taken, at full load.
   [[nodiscard]] double capacity_per_s() const { return capacity_per_s_; }
   /// How batches resemble those before them, see RunPoint.
@@ -47,6 +68,7 @@ class ServiceDraws {
   using Distribution = std::array<double, kQuantiles>;  // seconds, ascending
 
   std::array<std::array<Distribution, kStreamsMax>, kBatchBuckets.size()> table_{};
+  double alone_per_s_ = 0;
   double capacity_per_s_ = 0;
   double likeness_ = 0;
   Duration likeness_time_{0};

@@ -59,6 +59,21 @@ TEST(ServiceDraws, BelowAndAboveTheRunsTheNearestCounts) {
   EXPECT_NEAR(to_ms(draws_at(5).likeness_time()), 50, 1e-6);
 }
 
+// A run of 13 cameras of 10/s on a model of 100/s alone is a load of 1.3, of which 80/s came out.
+TEST(ServiceDraws, LoadsAreOverWhatTheModelAloneDoes) {
+  const ServiceDraws draws = draws_at(1.3);
+  EXPECT_NEAR(draws.alone_per_s(), 100, 1e-9);
+  for (const RunPoint& run : make_profile().runs) {
+    const double load = static_cast<double>(run.cameras) * run.rate_hz / draws.alone_per_s();
+    EXPECT_NEAR(draws_at(load).likeness(), run.likeness, 1e-9);
+  }
+  DeviceProfile unknown = make_profile();
+  unknown.points = {unknown.points[1]};  // the knee was not measured alone: there are no loads
+  unknown.runs.clear();
+  EXPECT_NEAR(ServiceDraws::create(unknown)->alone_per_s(),
+              ServiceDraws::create(unknown)->capacity_per_s(), 1e-9);
+}
+
 TEST(ServiceDraws, BetweenTwoRunsTimesLieBetween) {
   const ServiceDraws half = draws_at(.8);
   EXPECT_NEAR(half.quantile_s(1, 2, .5), (.024 + .025) / 2, 1e-9);

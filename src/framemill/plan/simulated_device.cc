@@ -60,10 +60,12 @@ class DeviceSimulation {
     for (const ServiceDraws& lane : device.lanes) slots_ = std::max(slots_, lane.batches_max());
     figures_.inferences_of_lane.resize(device.lanes.size());
     const auto seconds = static_cast<std::size_t>(to_seconds(device.length)) + 1;
-    for (ClassFigures& figures : figures_.classes) {
+    const auto make_room = [seconds](ClassFigures& figures) {
       figures.on_time_by_second.resize(seconds);
       figures.inferred_by_second.resize(seconds);
-    }
+    };
+    std::ranges::for_each(figures_.classes, make_room);
+    make_room(uncounted_);
     for (const SimulatedCamera& camera : device.cameras) {
       has_adaptive_ |= camera.dispatch.policy == PolicyKind::kAdaptive;
     }
@@ -134,9 +136,11 @@ class DeviceSimulation {
 
   void begin_camera(CameraIndex index) {
     const SimulatedCamera& camera = device_.cameras[index];
-    ClassFigures& figures = figures_of(index);
-    ++figures.cameras;
+    if (!camera.taken_over) ++figures_of(index).cameras;
     Camera& state = cameras_[index];
+    if (camera.taken_over && camera.taken_over->answered_at) {
+      state.answered_at = kStart + *camera.taken_over->answered_at;
+    }
     const double active_share = device_.scenes.active.seconds /
                                 (device_.scenes.active.seconds + device_.scenes.calm.seconds);
     state.is_active = random_.uniform() < active_share;
@@ -187,21 +191,38 @@ class DeviceSimulation {
     if (camera.rate_factor != 1) return figures_.classes.back();
     return figures_.classes[static_cast<std::size_t>(camera.dispatch.priority)];
   }
+  /// Where what became of a frame is counted.
+  ClassFigures& figures_of(CameraIndex index, TimePoint captured) {
+    const Duration at = captured - kStart;
+    return at >= device_.count_from && at < device_.count_until ? figures_of(index) : uncounted_;
+  }
   std::size_t second() const {
     return static_cast<std::size_t>((now_ - kStart) / std::chrono::seconds(1));
   }
 
+  template <typename Change>
+  static TimePoint next_of(const std::vector<Change>& changes, std::size_t done) {
+    return done < changes.size() ? kStart + changes[done].at : TimePoint::max();
+  }
   TimePoint next_change() const {
-    return changes_done_ < device_.speed.size() ? kStart + device_.speed[changes_done_].at
-                                                : TimePoint::max();
+    return std::min(next_of(device_.speed, changes_done_),
+                    next_of(device_.lanes_changes, lanes_changes_done_));
+  }
+  /// What is in flight goes on at the new speed.
+  void change() {
+    work_until(now_);
+    if (next_of(device_.speed, changes_done_) <= now_) {
+      speed_ = device_.speed[changes_done_++].factor;
+    } else {
+      lanes_ = &device_.lanes_changes[lanes_changes_done_++].lanes;
+    }
+    plan_completion();
   }
 
   void step() {
     ++figures_.events;
     if (next_change() <= now_) {
-      work_until(now_);
-      speed_ = device_.speed[changes_done_++].factor;
-      plan_completion();
+      change();
       return;
     }
     if (completion_at_ <= now_) {
@@ -228,9 +249,14 @@ class DeviceSimulation {
     arrivals_.pop();
     const SimulatedCamera& camera = device_.cameras[index];
     Camera& state = cameras_[index];
-    ++figures_of(index).sampled;
-    const bool is_scene_start = pass_scene(index) || state.next_seq == 0;
     const TimePoint captured = camera.traced ? state.next_captured : now_ - camera.ingest;
+    ++figures_of(index, captured).sampled;
+    if (camera.taken_over && captured < kStart + camera.taken_over->blind_until) {
+      ++figures_of(index, captured).failed;
+      plan_next(index);
+      return;
+    }
+    const bool is_scene_start = pass_scene(index) || state.next_seq == 0;
     ArrivedFrame frame{.sampled = {.camera = index,
                                    .is_stream_start = state.next_seq == 0,
                                    .is_scene_start = is_scene_start},
@@ -255,9 +281,14 @@ class DeviceSimulation {
       state.waiting_captured = captured;
       state.waiting_sums = state.sums;
     }
+    plan_next(index);
+  }
+
+  void plan_next(CameraIndex index) {
+    const SimulatedCamera& camera = device_.cameras[index];
     const double interval_s =
         to_seconds(camera.dispatch.period) / (camera.rate_factor * rate_now());
-    state.next_nominal += from_seconds(interval_s);
+    cameras_[index].next_nominal += from_seconds(interval_s);
     if (camera.traced) play_on(index, interval_s);
     push_arrival(index);
   }
@@ -350,7 +381,7 @@ class DeviceSimulation {
   void answer_without_inference(CameraIndex index, TimePoint captured, const SceneSums& sums,
                                 std::int64_t seq) {
     Camera& state = cameras_[index];
-    ClassFigures& figures = figures_of(index);
+    ClassFigures& figures = figures_of(index, captured);
     const PolicyKind policy = device_.cameras[index].dispatch.policy;
     if (policy == PolicyKind::kFull) {
       ++figures.superseded;
@@ -375,7 +406,7 @@ class DeviceSimulation {
 
   void publish(CameraIndex index, TimePoint captured, bool is_inferred) {
     Camera& state = cameras_[index];
-    ClassFigures& figures = figures_of(index);
+    ClassFigures& figures = figures_of(index, captured);
     const DispatchCamera& camera = device_.cameras[index].dispatch;
     const Duration latency = now_ - captured;
     figures.answer_latency.record(latency);
@@ -408,7 +439,7 @@ class DeviceSimulation {
   // The device.
 
   double seconds_of(const Batch& batch) const {
-    return device_.lanes[batch.lane].quantile_s(batch.bucket, working(), batch.quantile);
+    return (*lanes_)[batch.lane].quantile_s(batch.bucket, working(), batch.quantile);
   }
   /// So many of those in flight, oldest first, are being worked on.
   std::size_t working() const {
@@ -452,7 +483,7 @@ class DeviceSimulation {
     work_until(now_);
     Batch batch{.lane = lane,
                 .bucket = bucket_for(frames),
-                .quantile = draw_quantile(device_.lanes[lane]),
+                .quantile = draw_quantile((*lanes_)[lane]),
                 .started_at = now_};
     if (!spare_.empty()) {
       batch.frames = std::move(spare_.back());
@@ -487,7 +518,7 @@ class DeviceSimulation {
     const bool is_adaptive = dispatch_.is_adaptive(frame.camera);
     const bool is_awaited = !is_adaptive || dispatch_.claim(frame.camera, frame.seq);
     if (is_awaited) {
-      ClassFigures& figures = figures_of(frame.camera);
+      ClassFigures& figures = figures_of(frame.camera, frame.captured);
       ++figures.inferred;
       figures.fidelity_sum += 1;
       publish(frame.camera, frame.captured, true);
@@ -602,16 +633,22 @@ class DeviceSimulation {
     for (std::size_t i = 0; i < cameras_.size(); ++i) {
       const auto index = static_cast<CameraIndex>(i);
       const SimulatedCamera& camera = device_.cameras[i];
-      ClassFigures& figures = figures_of(index);
+      const Camera& state = cameras_[i];
       const bool has_left = camera.until < device_.length;
-      std::int64_t open = static_cast<std::int64_t>(cameras_[i].unsettled);
-      if (dispatch_.waiting(index)) ++open;
-      (has_left ? figures.failed : figures.in_flight) += open;
+      const auto end = [&](TimePoint captured, std::int64_t frames) {
+        ClassFigures& figures = figures_of(index, captured);
+        (has_left ? figures.failed : figures.in_flight) += frames;
+      };
+      end(state.sent_captured, static_cast<std::int64_t>(state.unsettled));
+      if (dispatch_.waiting(index)) end(state.waiting_captured, 1);
+      figures_.ends.push_back({.next_frame = state.next_nominal - kStart});
+      if (state.answered_at) figures_.ends.back().answered_at = *state.answered_at - kStart;
     }
     figures_.slot_s = static_cast<double>(slots_) * to_seconds(device_.length);
   }
 
   const SimulatedDevice& device_;
+  const std::vector<ServiceDraws>* lanes_ = &device_.lanes;  ///< as they are now
   Dispatch& dispatch_;
   Random random_;
   std::vector<Camera> cameras_;
@@ -628,6 +665,7 @@ class DeviceSimulation {
   TimePoint worked_until_ = kStart;
   double speed_ = 1;
   std::size_t changes_done_ = 0;
+  std::size_t lanes_changes_done_ = 0;
   double rate_ = 1;
   std::size_t rates_done_ = 0;
   AuditPlan audits_;
@@ -637,6 +675,7 @@ class DeviceSimulation {
   DispatchDecision decision_;
   std::vector<CameraIndex> done_cameras_;
   DeviceFigures figures_;
+  ClassFigures uncounted_;  ///< frames before and after those that count
 };
 
 }  // namespace

@@ -40,9 +40,16 @@ struct SceneModel {
   bool is_always_active = false;
 };
 
+/// A camera that comes from a device which was lost.
+struct TakenOver {
+  Duration blind_until{0};              ///< frames captured before have failed
+  std::optional<Duration> answered_at;  ///< its last answer in time, over there
+};
+
 struct SimulatedCamera {
   DispatchCamera dispatch;  ///< period > 0
   LaneIndex lane = 0;
+  DeviceLoad load;                   ///< its own part of what the device is asked for
   Duration from{0};                  ///< it sends frames from here on,
   Duration until = Duration::max();  ///< and up to here
   double rate_factor = 1;            ///< frames a second beside those configured
@@ -53,6 +60,7 @@ struct SimulatedCamera {
   /// motion also move as that camera's did.
   std::optional<std::size_t> traced;
   double weight = 1;  ///< of what it loses in the fidelity of its class: its objects over the mean
+  std::optional<TakenOver> taken_over;  ///< then it counts as a camera where it was before
 };
 
 /// From `at` on; until the next one.
@@ -61,15 +69,26 @@ struct FactorChange {
   double factor = 1;
 };
 
+/// From `at` on batches take these times; until the next one.
+struct LanesChange {
+  Duration at{0};
+  std::vector<ServiceDraws> lanes;  ///< of the same models
+};
+
 struct SimulatedDevice {
-  std::vector<SimulatedCamera> cameras;  ///< at least one
-  std::vector<ServiceDraws> lanes;       ///< one a model
+  std::vector<SimulatedCamera> cameras;    ///< at least one
+  std::vector<ServiceDraws> lanes;         ///< one a model
+  std::vector<LanesChange> lanes_changes;  ///< ascending
   double share = 1;                  ///< of the frames of adaptive and hold cameras, 0 < share <= 1
   double audit_share = .05;          ///< of the inferences of adaptive cameras
   std::optional<Baseline> baseline;  ///< none: the engine's own policy
   SceneModel scenes;
   std::shared_ptr<const SceneTrace> trace;  ///< of the cameras with `traced`
   Duration length = std::chrono::seconds(60);
+  /// Only frames captured from `count_from` until `count_until` are in the figures by class: those
+  /// before warm the device up, those after keep it busy while the last ones end.
+  Duration count_from = Duration::min();
+  Duration count_until = Duration::max();
   Duration jitter = std::chrono::milliseconds(5);  ///< arrivals come up to so much later
   Duration timer_slip = std::chrono::milliseconds(1);
   double phase_spread = 1;  ///< of a period, which cameras begin within; 0: all in step
@@ -111,6 +130,12 @@ struct ClassFigures {
   void merge(const ClassFigures& other);
 };
 
+/// Where a camera was when the device ended, or when it left.
+struct CameraEnd {
+  Duration next_frame{0};
+  std::optional<Duration> answered_at;  ///< its last answer in time
+};
+
 struct DeviceFigures {
   /// By Priority; last a camera that floods, which would hide what it does to its class.
   std::array<ClassFigures, 4> classes;
@@ -118,8 +143,10 @@ struct DeviceFigures {
   std::int64_t inferences = 0;  ///< audits included
   std::int64_t audits = 0;
   std::vector<std::int64_t> inferences_of_lane;
-  double busy_s = 0;  ///< summed over the slots
-  double slot_s = 0;  ///< what there was
+  double busy_s = 0;            ///< summed over the slots
+  double slot_s = 0;            ///< what there was
+  std::vector<CameraEnd> ends;  ///< by camera; of one device, not merged
+  /// Adds another device's, or another run's.
   void merge(const DeviceFigures& other);
 };
 

@@ -1,18 +1,13 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
-#include <memory>
 #include <optional>
-#include <span>
-#include <string>
 #include <string_view>
 #include <vector>
 
-#include "framemill/base/result.h"
-#include "framemill/config/workload.h"
+#include "framemill/base/clock.h"
 #include "framemill/plan/simulated_device.h"
-#include "framemill/sched/device_profile.h"
+#include "framemill/plan/simulated_site.h"
 
 namespace framemill {
 
@@ -21,7 +16,7 @@ enum class Scenario {
   kSteady,      ///< nothing
   kAllActive,   ///< something moves in front of every camera all the time
   kBurst,       ///< twice the frames for 30 s
-  kDeviceLost,  ///< the first device; its cameras are with the others a second later
+  kDeviceLost,  ///< the first device; its cameras are with the others after a blind second
   kFlood,       ///< one camera sends twenty times its frames, all the time
   kThermal,     ///< all devices do 20 % less
   kColdSwitch,  ///< all devices stand still for 2 s at once while they load another model
@@ -32,34 +27,6 @@ inline constexpr std::array kScenarios{
 [[nodiscard]] std::string_view to_string(Scenario scenario);
 /// Empty: there is none of that name.
 [[nodiscard]] std::optional<Scenario> scenario_of(std::string_view name);
-
-/// A workload spread over devices, ready to be run.
-struct SimulatedSite {
-  std::vector<SimulatedDevice> devices;
-  std::string devices_reason;  ///< why so many, for people
-  double demand_per_s = 0;     ///< inferences a second asked for
-  double capacity_per_s = 0;   ///< of all devices at this mix of models
-};
-
-inline constexpr std::int64_t kSimulatedCamerasMax = 100'000;
-inline constexpr double kSimulatedFramesMax = 2e9;
-
-/// Deals the cameras of `workload` to `devices` devices, which all run all its models; without
-/// `devices` to ceil(redundancy x demand / capacity of one), at most one a camera. Each group's
-/// model is looked up among `profiles` by name and, where given, precision; a group that names none
-/// takes the only profile there is. Groups of policy full with a duty below 1 run as adaptive with
-/// that share.
-/// With `trace` the recorded cameras are played in place of the scene model: a group's own, whose
-/// ids are its name, or begin with it and "-", else all in turn; for adaptive groups those with
-/// motion. Errors (kInvalidArgument): a trace without motion for an adaptive group, no cameras, no
-/// profile or several for a model, a profile without distributions, an slo below the fastest
-/// service time (says the least possible), more than kSimulatedCamerasMax cameras or
-/// kSimulatedFramesMax frames in `length`.
-[[nodiscard]] Result<SimulatedSite> make_site(const Workload& workload,
-                                              std::span<const DeviceProfile> profiles,
-                                              std::optional<std::size_t> devices, Duration length,
-                                              std::uint64_t seed,
-                                              std::shared_ptr<const SceneTrace> trace = nullptr);
 
 struct SimulationResult {
   Scenario scenario = Scenario::kSteady;
@@ -73,7 +40,8 @@ struct SimulationResult {
 [[nodiscard]] SimulationResult simulate(const SimulatedSite& site, Scenario scenario);
 
 /// The bars of scheduling, for our policy or a baseline, on one device of the site's first profile
-/// at twice its capacity, with cameras of policy full like the first ones of the site.
+/// at twice its capacity, with cameras of policy full like the first ones of the site. What the
+/// device can do and what is asked of it are those of a full device: 1 is all there is.
 struct BarFigures {
   std::string_view policy;
   double goodput = 0;         ///< inferred in time, of capacity

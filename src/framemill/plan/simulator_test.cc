@@ -3,10 +3,14 @@
 
 #include "framemill/plan/simulator.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
 #include <gtest/gtest.h>
+
+#include "framemill/plan/capacity.h"
+#include "framemill/plan/catalogue.h"
 
 namespace framemill {
 namespace {
@@ -29,6 +33,22 @@ DeviceProfile cpu_profile() {
   profile.run_streams = profile.knee_streams = 2;
   profile.points = {{.batch = 1, .streams = 1, .frames_per_s = 62, .service = around(.016)},
                     {.batch = 1, .streams = 2, .frames_per_s = 66.7, .service = around(.030)}};
+  return profile;
+}
+
+/// The same beside cameras: runs that asked for .3, .6 and 1.2 of what it does alone, in which any
+/// batch took 30, 40 and 60 ms.
+DeviceProfile profile_with_runs() {
+  DeviceProfile profile = cpu_profile();
+  for (const auto& [cameras, seconds] :
+       {std::pair(2U, .030), std::pair(4U, .040), std::pair(8U, .060)}) {
+    profile.runs.push_back(
+        {.cameras = cameras,
+         .rate_hz = 10,
+         .frames_per_s = std::min(10.0 * cameras, 2 / seconds),
+         .batches = {{.batch = 1, .in_flight = 1, .count = 100, .service = around(seconds)},
+                     {.batch = 1, .in_flight = 2, .count = 100, .service = around(seconds)}}});
+  }
   return profile;
 }
 
@@ -114,6 +134,52 @@ TEST(Simulator, ALonelyCameraSeesTheTimesThatWereMeasured) {
   EXPECT_EQ(normal(result).superseded, 0);
 }
 
+/// What half of the batches take on the site's device, alone or not.
+double median_ms(const SimulatedDevice& device) {
+  EXPECT_EQ(device.lanes[0].quantile_s(1, 1, .5), device.lanes[0].quantile_s(1, 2, .5));
+  return 1e3 * device.lanes[0].quantile_s(1, 1, .5);
+}
+
+// 66.7/s alone: 20/s are the first run and 40/s the second, whatever a full device could do (33/s).
+TEST(Simulator, BatchesTakeWhatTheyTookInTheRunOfTheSameLoad) {
+  const DeviceProfile profile = profile_with_runs();
+  for (const RunPoint& run : profile.runs) {
+    for (const std::size_t devices : {1U, 3U}) {
+      const auto count = static_cast<std::int64_t>(run.cameras * devices);
+      const SimulatedSite site = site_of(workload_of({group_of(count)}), profile, devices);
+      const double measured = to_ms(run.batches[0].service.percentiles[50]);
+      EXPECT_NEAR(median_ms(site.devices.front()), measured, 1e-6) << count;
+      EXPECT_NEAR(site.capacity_per_s, 2 / .060 * static_cast<double>(devices), 1e-6);
+    }
+  }
+  const SimulationResult alone =
+      simulate(site_of(workload_of({group_of(2)}), profile, 1, 60s), Scenario::kSteady);
+  EXPECT_NEAR(to_ms(normal(alone).inferred_latency.percentile(.5)), 30, .5);
+}
+
+TEST(Simulator, BetweenTwoRunsALoadIsWhereItLies) {
+  // 5 cameras on two devices: 3 are half way from 2 to 4, 2 are the first run.
+  const SimulatedSite site = site_of(workload_of({group_of(5)}), profile_with_runs(), 2);
+  EXPECT_NEAR(median_ms(site.devices[0]), 35, 1e-6);
+  EXPECT_NEAR(median_ms(site.devices[1]), 30, 1e-6);
+  // What is not inferred asks nothing of the model: half of 6 cameras.
+  CameraGroup half = group_of(6);
+  half.duty = .5;
+  EXPECT_NEAR(median_ms(site_of(workload_of({half}), profile_with_runs(), 1).devices[0]), 35, 1e-6);
+}
+
+// Two models that ask for .15 and .3 of what each does alone ask for .45 of the device.
+TEST(Simulator, LoadsOfSeveralModelsAddUp) {
+  std::vector<DeviceProfile> profiles{profile_with_runs(), profile_with_runs()};
+  profiles[1].model = "other.onnx";
+  CameraGroup first = group_of(1), second = group_of(2);
+  second.model = "other.onnx";
+  const Result<SimulatedSite> site = make_site(workload_of({first, second}), profiles, 1, 30s, 1);
+  ASSERT_TRUE(site);
+  EXPECT_NEAR(median_ms(site->devices[0]), 35, 1e-6);
+  EXPECT_NEAR(site->demand_per_s, 30, 1e-9);
+}
+
 // The same times, in spells or at random: as much work, and longer queues.
 TEST(Simulator, SlowSpellsMakeQueuesThatSlowBatchesHereAndThereDoNot) {
   DeviceProfile profile = cpu_profile();
@@ -187,6 +253,21 @@ TEST(Simulator, OursKeepsTheBarsAndTheBaselinesDoNot) {
   }
 }
 
+// More than all of a device's slots can do is a fault of the measure: it took the times of the
+// site's light load, and a policy that wastes a third would have kept the bar.
+TEST(Simulator, TheBarsAreThoseOfAFullDevice) {
+  for (const std::size_t devices : {1U, 4U}) {
+    const std::vector<BarFigures> rows =
+        measure_bars(site_of(workload_of({group_of(8)}), profile_with_runs(), devices), 60s);
+    for (const BarFigures& row : rows) {
+      EXPECT_LE(row.goodput, 1.02) << row.policy;
+      EXPECT_LE(row.after_slowdown, 1.02) << row.policy;
+    }
+    EXPECT_GE(rows.front().goodput, .96);
+    EXPECT_GE(rows.front().after_slowdown, .96);
+  }
+}
+
 TEST(Simulator, AdaptiveAnswersEveryFrameInTimeUnderOverload) {
   CameraGroup group = group_of(27);  // 4 x what the device infers
   group.policy = PolicyKind::kAdaptive;
@@ -213,6 +294,74 @@ TEST(Simulator, AScenarioShowsWhatItIsFor) {
   EXPECT_GT(flood.total.classes.back().superseded, 0);
   const SimulationResult cold = simulate(site, Scenario::kColdSwitch);
   EXPECT_GE(cold.total.classes[1].worst_gap, 2s);
+}
+
+// 2 of 4 cameras of 5/s see nothing for a second: each has 5 frames that fail, and a gap.
+TEST(Simulator, ALostDeviceIsAnOutageOfItsCameras) {
+  for (const PolicyKind policy : {PolicyKind::kFull, PolicyKind::kAdaptive}) {
+    CameraGroup group = group_of(4);
+    group.rate_hz = 5;
+    group.policy = policy;
+    const SimulatedSite site = site_of(workload_of({group}), cpu_profile(), 2, 12s);
+    const SimulationResult steady = simulate(site, Scenario::kSteady);
+    const SimulationResult lost = simulate(site, Scenario::kDeviceLost);
+    EXPECT_EQ(normal(lost).cameras, 4);
+    EXPECT_NEAR(static_cast<double>(normal(lost).sampled),
+                static_cast<double>(normal(steady).sampled), 2);
+    EXPECT_GE(normal(lost).failed, 10) << to_string(policy);
+    EXPECT_LE(normal(lost).failed, 12) << "and one each at the model";
+    EXPECT_GE(normal(lost).worst_gap, 1s);
+    EXPECT_LE(normal(lost).worst_gap, 1s + 2 * 200ms + 50ms);
+    EXPECT_LT(normal(steady).worst_gap, 300ms);
+  }
+}
+
+// On a processor more frames mean slower batches, as in the runs of such loads.
+TEST(Simulator, BatchesTakeLongerWhereAScenarioMakesMoreWork) {
+  const DeviceProfile profile = profile_with_runs();
+  const SimulatedSite site = site_of(workload_of({group_of(4)}), profile, 2, 90s);
+  const auto p95_ms = [&](Scenario scenario) {
+    return to_ms(normal(simulate(site, scenario)).inferred_latency.percentile(.95));
+  };
+  EXPECT_LT(p95_ms(Scenario::kSteady), 30 * 1.1 + 1);
+  // From .3 to .6 of what the model does alone: from 30 to 40 ms, for half of the frames.
+  EXPECT_GT(p95_ms(Scenario::kBurst), 40);
+  EXPECT_GT(p95_ms(Scenario::kDeviceLost), 40);
+  // 21 times one camera's load, beside which the other camera's frames take 60 ms.
+  const SimulatedSite one = site_of(workload_of({group_of(2)}), profile, 1, 90s);
+  const SimulationResult flood = simulate(one, Scenario::kFlood);
+  EXPECT_GT(to_ms(normal(flood).inferred_latency.percentile(.5)), 55);
+}
+
+// What is counted from 5 s on and what is counted until 5 s are all there is.
+TEST(Simulator, WindowsAddUpToTheWholeRun) {
+  for (const PolicyKind policy : {PolicyKind::kFull, PolicyKind::kHold, PolicyKind::kAdaptive}) {
+    CameraGroup group = group_of(12);
+    group.policy = policy;
+    if (policy != PolicyKind::kFull) group.budget.share = .4;
+    SimulatedDevice device = site_of(workload_of({group}), cpu_profile(), 1, 12s).devices.front();
+    const auto figures = [&](Duration from, Duration until) {
+      device.count_from = from;
+      device.count_until = until;
+      return simulate_device(device).classes[static_cast<std::size_t>(Priority::kNormal)];
+    };
+    const ClassFigures whole = figures(Duration::min(), Duration::max());
+    const ClassFigures before = figures(Duration::min(), 5s), after = figures(5s, Duration::max());
+    EXPECT_EQ(before.sampled, before.outcomes());
+    EXPECT_EQ(after.sampled, after.outcomes());
+    ClassFigures sum = before;
+    sum.merge(after);
+    EXPECT_EQ(sum.sampled, whole.sampled);
+    EXPECT_EQ(sum.inferred, whole.inferred);
+    EXPECT_EQ(sum.propagated, whole.propagated);
+    EXPECT_EQ(sum.reused, whole.reused);
+    EXPECT_EQ(sum.superseded, whole.superseded);
+    EXPECT_EQ(sum.not_on_time, whole.not_on_time);
+    EXPECT_EQ(sum.inferred_latency.sum(), whole.inferred_latency.sum());
+    EXPECT_EQ(sum.gap_periods.count(), whole.gap_periods.count());
+    EXPECT_NEAR(sum.fidelity_sum, whole.fidelity_sum, 1e-6);
+    EXPECT_NEAR(static_cast<double>(before.sampled), 12 * 50, 12);
+  }
 }
 
 TEST(Simulator, OneFloodingCameraCostsTheOthersNothing) {
@@ -249,10 +398,102 @@ TEST(Simulator, SaysWhatIsWrongWithItsInput) {
   EXPECT_TRUE(has(problem(workload_of({group_of(4)}), {empty}), "framemill bench"));
 }
 
+TEST(Simulator, ModelsAreNamedAsForThePlan) {
+  for (const char* name : {"m.onnx", "m", "M.onnx", ""}) {
+    CameraGroup group = group_of(4);
+    group.model = name;
+    const DeviceProfile profile = cpu_profile();
+    EXPECT_TRUE(make_site(workload_of({group}), {&profile, 1}, 1, 30s, 1)) << name;
+  }
+}
+
+TEST(Simulator, ModelsOfDifferentDevicesAreNotOnOne) {
+  std::vector<DeviceProfile> profiles{cpu_profile(), cpu_profile()};
+  profiles[1].model = "n.onnx";
+  CameraGroup other = group_of(4);
+  other.name = "yard";
+  other.model = "n.onnx";
+  const auto problem = [&] {
+    const Result<SimulatedSite> site =
+        make_site(workload_of({group_of(4), other}), profiles, 1, 30s, 1);
+    return site ? std::string("none") : site.error().message();
+  };
+  EXPECT_EQ(problem(), "none");
+  profiles[0].environment["cores"] = "2";
+  profiles[1].environment["cores"] = "16";
+  EXPECT_NE(problem().find("a CPU with 16 cores, and m.onnx was on a CPU with 2 cores"),
+            std::string::npos)
+      << problem();
+  profiles[1].device = "cuda:0";
+  profiles[1].device_name = "H200";
+  EXPECT_NE(problem().find("cameras[yard] run n.onnx, which was measured on H200"),
+            std::string::npos)
+      << problem();
+}
+
+std::int64_t planned(const Workload& workload, const DeviceProfile& profile) {
+  const Result<Plan> plan = plan_capacity(
+      {.workload = workload, .profiles = {{.profile = profile}}}, built_in_catalogue());
+  EXPECT_TRUE(plan) << plan.error().message();
+  return plan->best()->count;
+}
+
+TEST(Simulator, ThereAreAsManyDevicesAsPlanned) {
+  DeviceProfile decoding = cpu_profile();
+  decoding.environment["cores"] = "2";
+  decoding.decode = {{.codec = "h264", .size = {1920, 1080}, .frames_per_core_s = 500}};
+  for (const DeviceProfile& profile : {cpu_profile(), decoding}) {
+    for (const double redundancy : {1.0, 1.5}) {
+      Workload workload = workload_of({group_of(40)});
+      workload.redundancy = redundancy;
+      for (const bool n_plus_1 : {false, true}) {
+        workload.n_plus_1 = n_plus_1;
+        EXPECT_EQ(static_cast<std::int64_t>(site_of(workload, profile).devices.size()),
+                  planned(workload, profile));
+      }
+    }
+  }
+  EXPECT_GT(site_of(workload_of({group_of(40)}), decoding).devices.size(),
+            site_of(workload_of({group_of(40)}), cpu_profile()).devices.size());
+  // Whoever wants another device is shown those that were measured.
+  Workload workload = workload_of({group_of(40)});
+  const auto count = static_cast<std::int64_t>(site_of(workload, cpu_profile()).devices.size());
+  workload.devices = {{.name = "T4", .throughput = 1e6}, {.name = "a cpu", .throughput = 1e6}};
+  EXPECT_EQ(static_cast<std::int64_t>(site_of(workload, cpu_profile()).devices.size()), count);
+  // One camera cannot be dealt to two.
+  EXPECT_EQ(site_of(workload_of({group_of(1)}), cpu_profile()).devices.size(), 1U);
+}
+
 TEST(Simulator, TheExampleOfThePlanGetsItsDevices) {
   DeviceProfile t4 = cpu_profile();
   t4.points = {{.batch = 1, .streams = 2, .frames_per_s = 80, .service = around(.025)}};
-  EXPECT_EQ(site_of(workload_of({group_of(64)}), t4).devices.size(), 12U);
+  Workload workload = workload_of({group_of(64)});
+  workload.eta = 1;
+  EXPECT_EQ(site_of(workload, t4).devices.size(), 12U);
+}
+
+// The first of the site's devices is what one machine is given to play.
+TEST(Simulator, TheShareOfADeviceIsWhatTheFirstOneGets) {
+  CameraGroup gates = group_of(5), yard = group_of(4), dock = group_of(1);
+  yard.policy = PolicyKind::kAdaptive;
+  yard.budget.per_second = 8;
+  yard.slo = 300ms;
+  dock.slo = 400ms;
+  const Workload workload = workload_of({gates, yard, dock});
+  for (const std::size_t devices : {1U, 2U, 3U, 7U, 10U}) {
+    const Workload share = share_of_device(workload, devices);
+    const SimulatedSite site = site_of(workload, cpu_profile(), devices);
+    std::vector<Duration> slos, want;
+    for (const SimulatedCamera& camera : site.devices[0].cameras)
+      want.push_back(camera.dispatch.slo);
+    for (const CameraGroup& group : share.cameras) {
+      for (std::int64_t i = 0; i < group.count; ++i) slos.push_back(group.slo);
+      if (group.budget.per_second) {
+        EXPECT_NEAR(inferred_share(group), .2, 1e-9);
+      }
+    }
+    EXPECT_EQ(slos, want) << devices;
+  }
 }
 
 }  // namespace

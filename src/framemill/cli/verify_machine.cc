@@ -1,0 +1,86 @@
+#include "framemill/cli/verify_machine.h"
+
+#include <array>
+#include <memory>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "framemill/engine/detector_options.h"
+#include "framemill/engine/environment.h"
+#include "framemill/engine/machine_facts.h"
+#include "framemill/infer/detector.h"
+
+namespace framemill {
+namespace {
+
+/// Of the fingerprint, what moves service times.
+constexpr std::array kComparedKeys{"cpu", "cores", "kernel", "driver", "runtime"};
+
+/// "" where a profile does not say.
+std::string value_of(const std::map<std::string, std::string>& environment,
+                     const std::string& key) {
+  const auto found = environment.find(key);
+  return found == environment.end() ? std::string() : found->second;
+}
+
+Error other_machine(const DeviceProfile& profile, const std::string& there,
+                    const std::string& here) {
+  return Error(ErrorCode::kInvalidArgument,
+               fmt::format("the profile of {} was measured on {}, and this is {}: what it predicts "
+                           "is not of this machine; measure it here: framemill bench {}",
+                           profile.model, there, here, profile.model));
+}
+
+}  // namespace
+
+void set_as_profiled(const DeviceProfile& profile, ModelSettings& model) {
+  const std::string backend = value_of(profile.environment, "backend");
+  const std::string runtime = value_of(profile.environment, "runtime");
+  if (!backend.empty()) {
+    model.runtime = backend;
+  } else if (runtime.starts_with("OpenVINO")) {
+    model.runtime = "openvino";
+  } else if (runtime.starts_with("ONNX Runtime")) {
+    model.runtime = "onnxruntime";
+  }
+  if (!profile.device.empty() && model.runtime != "auto") model.device = profile.device;
+  const std::string arithmetic = value_of(profile.environment, "arithmetic");
+  if (!arithmetic.empty()) model.precision = arithmetic;
+}
+
+Result<DeviceHere> find_device(const ModelSettings& model) {
+  const Result<DetectorOptions> options = detector_options(model, EngineSettings{});
+  if (!options) return fail(options.error());
+  const Result<std::unique_ptr<Detector>> detector = Detector::load(*options);
+  if (!detector) return fail(detector.error());
+  const Environment machine = read_environment();
+  const MachineFacts facts = read_machine_facts();
+  DeviceHere here{.device_name = (*detector)->facts().device_name,
+                  .environment = {{"cpu", machine.cpu_model},
+                                  {"cores", std::to_string(facts.cores)},
+                                  {"kernel", machine.kernel},
+                                  {"runtime", (*detector)->facts().runtime}}};
+  if (facts.nvidia) here.environment["driver"] = *facts.nvidia;
+  return here;
+}
+
+Result<std::vector<std::string>> compare_machine(const DeviceProfile& profile,
+                                                 const DeviceHere& here) {
+  if (profile.device_name != here.device_name) {
+    return fail(other_machine(profile, profile.device_name, here.device_name));
+  }
+  std::vector<std::string> differences;
+  for (const std::string key : kComparedKeys) {
+    const std::string there = value_of(profile.environment, key);
+    const std::string now = value_of(here.environment, key);
+    if (there.empty() || now.empty() || there == now) continue;
+    if (key == "cores" && profile.device == "CPU") {
+      return fail(other_machine(profile, there + " cores", "one of " + now));
+    }
+    differences.push_back(fmt::format("{} {} (here: {})", key, there, now));
+  }
+  return differences;
+}
+
+}  // namespace framemill
