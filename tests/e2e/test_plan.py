@@ -121,7 +121,10 @@ class PlanTest(FramemillTest):
         self.assertEqual([(row["device"], row["count"], row["choice"]) for row in rows], [("T4", "12", "yes")])
         best = document["candidates"][0]
         self.assertAlmostEqual(float(rows[0]["qps_each"]) * int(rows[0]["devices_of_layout"]), document["load"]["qps"], places=3)
-        for key in ("count", "nodes", "devices", "occupancy", "occupancy_after_loss", "decode", "memory", "power_w", "cost", "binding",
+        self.assertIn("decoding is not counted", rows[0]["notes"])
+        self.assertEqual((rows[0]["decode_known"], best["decode_known"]), ("no", False))
+        for key in ("count", "nodes", "devices", "occupancy", "occupancy_after_loss", "decode", "decode_after_loss", "host_decode",
+                    "memory", "memory_after_loss", "power_w", "cost", "binding",
                     "confidence", "sources", "profile_hashes"):
             self.assertIn(key, best)
         for line in markdown.splitlines():
@@ -130,9 +133,9 @@ class PlanTest(FramemillTest):
         self.assertEqual(table, self.plan(T4 % 1.5).stdout, "the same bytes each time")
 
     def test_devices_from_the_catalogue_say_how_sure_they_are(self):
-        document = self.document("cameras: [{count: 64, rate: 10, model: yolo11n.onnx}]\ndevices: [T4, L4, A10, EPYC 9354]")
+        document = self.document("cameras: [{count: 64, rate: 10, model: yolo11n.onnx}]\ndevices: [T4, L4, A100, EPYC 9354]")
         confidence = {one["device"]: one["confidence"] for one in document["candidates"] if one["usable"]}
-        self.assertEqual(confidence, {"T4": "published", "L4": "scaled", "A10": "scaled"})
+        self.assertEqual(confidence, {"T4": "published", "L4": "scaled", "A100": "scaled"})
         problem = next(one["problem"] for one in document["candidates"] if not one["usable"])
         self.assertIn("nothing is known of yolo11n.onnx on EPYC 9354", problem)
 
@@ -145,13 +148,30 @@ class PlanTest(FramemillTest):
         self.refused("cameras: [{count: 4, slo: 1ms, model: yolo11n.onnx}]\ndevices: [T4]", "the least possible is 4ms")
         self.refused("cameras: [{count: 4}]\ndevices: [T4]", "nothing is known of any model on T4")
         self.refused(T4 % 1, "--format pdf", arguments=("--format", "pdf"))
-        self.refused(T4 % 1, "--eta 7", arguments=("--eta", "7"))
+        for eta in ("7", "nan", "0.01", "-1"):
+            self.refused(T4 % 1, "--eta", "write a share from 0.05 to 1", arguments=("--eta", eta))
         self.refused(T4 % 1, "no.json", arguments=("--profile", self.folder / "no.json"))
         (self.folder / "cut.json").write_text('{"schema": "framemill.pro')
         self.refused(T4 % 1, "cut.json", arguments=("--profile", self.folder / "cut.json"))
         self.assertEqual(run("plan").returncode, 2)
         self.assertEqual(run("plan", self.folder / "none.yaml").returncode, 2)
         self.assertIn("--catalogue", run("plan", "--help").stdout)
+
+    def test_the_eta_that_was_given_is_called_so(self):
+        self.assertEqual(self.document(T4 % 1.5, "--eta", "0.7")["eta_source"], "--eta")
+        self.assertEqual(self.document("plan: {eta: 0.6}\n" + (T4 % 1.5).split("\n", 1)[1], "--eta", "0.7")["eta_source"], "workload file")
+
+    def test_the_loss_of_one_breaks_no_term(self):
+        site = "cameras: [{count: 72, rate: 1, decode: auto}]\ndevices: [{name: T4, throughput: 2000}]"
+        best = self.document(site)["candidates"][0]
+        self.assertEqual((best["count"], best["binding"]), (3, "n_plus_1"))
+        self.assertLess(best["decode_after_loss"], .95)
+
+    def test_what_the_processor_decodes_is_said(self):
+        site = "cameras: [{count: 40, rate: 5}]\ndevices: [{name: T4, throughput: 2000}]"
+        best = self.document(site)["candidates"][0]
+        self.assertIsNone(best["decode"])
+        self.assertIn("1000 frames/s are decoded by the processor of the machine", " ".join(best["notes"]))
 
     def test_a_billion_cameras(self):
         document = self.document("plan: {n_plus_1: false}\ncameras: [{count: 1000000000, rate: 240, fps: 240}]\ndevices: [{name: X, throughput: 100}]")

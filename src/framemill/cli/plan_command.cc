@@ -12,6 +12,7 @@
 #include "framemill/base/content_hash.h"
 #include "framemill/config/workload.h"
 #include "framemill/engine/environment.h"
+#include "framemill/infer/cpu_quota.h"
 #include "framemill/plan/capacity.h"
 #include "framemill/plan/plan_report.h"
 #include "framemill/plan/profile_json.h"
@@ -72,8 +73,9 @@ int write_out(std::string_view text) {
 /// What is known here of the keys that profiles use for their fingerprint.
 std::map<std::string, std::string> read_target() {
   const Environment here = read_environment();
-  return {
-      {"cpu", here.cpu_model}, {"cores", std::to_string(here.cpu_count)}, {"kernel", here.kernel}};
+  return {{"cpu", here.cpu_model},
+          {"cores", std::to_string(usable_core_count())},  // as `bench` counts them
+          {"kernel", here.kernel}};
 }
 
 int make_plan(const PlanOptions& options) {
@@ -119,7 +121,7 @@ int plan_command(const std::vector<std::string>& args) {
   if (std::ranges::find(kFormats, options.format) == kFormats.end())
     return say(kWrongUsage,
                fmt::format("--format {}: there are table, json, md and csv", options.format));
-  if (options.eta && (*options.eta < .05 || *options.eta > 1))
+  if (options.eta && !(*options.eta >= .05 && *options.eta <= 1))  // so that "nan" is none
     return say(kWrongUsage, fmt::format("--eta {:g}: write a share from 0.05 to 1", *options.eta));
   if (options.workload.empty())
     return say(kWrongUsage,

@@ -25,6 +25,7 @@ struct CameraGroup {
   std::string codec = "h264";        ///< h264, hevc, mjpeg, mpeg4; as profiles name it
   Size resolution{1920, 1080};       ///< of the stream
   double fps = 25;                   ///< frames a second that a camera delivers, .1..240
+  std::string decode = "cpu";        ///< cpu|auto, as a camera's own key of a configuration
   std::optional<double> mbit_per_s;  ///< of one stream; unset: estimated from size and rate
   double rate_hz = 10;               ///< frames answered a second and camera, .01..240, <= fps
   Duration slo = std::chrono::milliseconds(200);  ///< from capture to answer
@@ -54,7 +55,7 @@ struct DeviceCandidate {
   std::optional<double> power_w;        ///< of one device, busy
   std::optional<double> node_power_w;   ///< of the machine around them
   std::optional<double> memory_gib;     ///< of one device; of the host for a CPU
-  std::optional<double> cores;          ///< CPU servers: cores of one machine
+  std::optional<double> cores;          ///< of one machine: it decodes; a CPU server infers, too
   std::optional<double> throughput;     ///< inferences a second that somebody promised, any model
 };
 

@@ -88,6 +88,12 @@ inline constexpr std::array kCameraGroupKeys{
                          .max = 240,
                          .unit = "1/s",
                          .help = "Frames a camera delivers a second; all of them cost decoding."},
+    Setting<CameraGroup>{.key = "decode",
+                         .field = &CameraGroup::decode,
+                         .choices = "cpu|auto",
+                         .help = "What decodes, as in a configuration: auto takes NVIDIA's decoder, "
+                                 "cpu the processor of the machine. Policy adaptive wants motion "
+                                 "vectors, so its h264 and mpeg4 stay with the processor."},
     Setting<CameraGroup>{.key = "bitrate",
                          .field = &CameraGroup::mbit_per_s,
                          .min = .01,
@@ -195,7 +201,8 @@ inline constexpr std::array kDeviceCandidateKeys{
                              .min = 1,
                              .max = 4096,
                              .default_text = "the profile's, else the catalogue's",
-                             .help = "CPU machines: cores of one. A number other than the "
+                             .help = "Of one machine: the cores that decode, beside GPUs too. On a "
+                                     "CPU they infer as well, and a number other than the "
                                      "profile's scales its figures (+-30 %)."},
     Setting<DeviceCandidate>{
         .key = "throughput",

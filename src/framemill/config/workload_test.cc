@@ -26,7 +26,8 @@ plan: {name: plant, redundancy: 2, n_plus_1: false, eta: 0.9, decode_limit: 0.7,
        currency: CHF, energy_price: 0.2, years: 3}
 defaults: {codec: hevc, resolution: 1280x720, fps: 15, rate: 5, slo: 150ms, model: models/a.onnx}
 cameras:
-  - {name: gates, count: 12, rate: 10, priority: critical, precision: int8, bitrate: 4}
+  - {name: gates, count: 12, rate: 10, priority: critical, precision: int8, bitrate: 4,
+     decode: auto}
   - {count: 3, policy: adaptive, budget: 0.2, codec: h264}
 devices:
   - T4
@@ -58,9 +59,11 @@ links: {network: 10, pcie: 12, disk: 500, recording: true}
   EXPECT_EQ(gates.model, "a.onnx");
   EXPECT_EQ(gates.precision, "int8");
   EXPECT_EQ(gates.mbit_per_s, 4);
+  EXPECT_EQ(gates.decode, "auto");
   const CameraGroup& second = workload->cameras[1];
   EXPECT_EQ(second.name, "group-2");
   EXPECT_EQ(second.codec, "h264");
+  EXPECT_EQ(second.decode, "cpu");
   EXPECT_EQ(second.policy, PolicyKind::kAdaptive);
   EXPECT_EQ(inferred_share(second), .2);
   EXPECT_NEAR(inferences_per_s(second), 3, 1e-12);
@@ -113,6 +116,7 @@ TEST(ParseWorkload, WrongInputIsExplained) {
       {"cameras: [{resolution: 1920x}]", "is not a size"},
       {"cameras: [{resolution: 99999x9}]", "is not a size"},
       {"cameras: [{priority: high}]", "is not one of critical, normal, background"},
+      {"cameras: [{decode: gpu}]", "is not one of cpu, auto"},
       {"cameras: [{budget: 0.5}]", "cannot be held by policy full"},
       {"cameras: [{duty: 0}]", "is out of range"},
       {"cameras: [{rate: 1, rate: 2}]", "stands twice, first in line 1"},

@@ -46,6 +46,7 @@ struct DecodeLoad {
   std::string codec;
   Size size;
   double frames_per_s = 0;
+  bool is_for_gpu = false;  ///< `run` would give it to NVIDIA's decoder where there is one
 };
 
 /// The workload as sums, so that it can be made larger and smaller.
@@ -62,6 +63,19 @@ double pixels(Size size) { return static_cast<double>(size.width) * size.height;
 double bits_per_pixel(const std::string& codec) {
   if (codec == "mjpeg") return 1.2;
   return codec == "hevc" || codec == "av1" || codec == "vp9" ? .06 : .1;
+}
+
+/// Policy adaptive takes the motion vectors of decoders that export them, which NVIDIA's does not.
+bool is_for_gpu(const CameraGroup& group) {
+  const bool has_vectors = group.codec == "h264" || group.codec == "mpeg4";
+  return group.decode == "auto" && !(group.policy == PolicyKind::kAdaptive && has_vectors);
+}
+
+/// Inferences a second where there are `cameras` times the cameras at `rate` times the rate. A
+/// budget in inferences a second is one of the whole group, so it stays.
+double inferences_per_s(CameraGroup group, double cameras, double rate) {
+  if (group.budget.per_second) *group.budget.per_second /= cameras * rate;
+  return inferences_per_s(group) * cameras * rate;
 }
 
 void merge_slos(std::vector<Session>& sessions) {
@@ -86,7 +100,7 @@ Load load_of(const Workload& workload, double cameras, double rate) {
   Load load;
   for (const CameraGroup& group : workload.cameras) {
     const double count = static_cast<double>(group.count) * cameras;
-    const double qps = inferences_per_s(group) * cameras * rate;
+    const double qps = inferences_per_s(group, cameras, rate);
     const double slo_s = to_seconds(group.slo);
     const auto same = std::ranges::find_if(load.sessions, [&](const Session& one) {
       return one.model == group.model && one.precision == group.precision && one.slo_s == slo_s;
@@ -97,7 +111,7 @@ Load load_of(const Workload& workload, double cameras, double rate) {
       same->qps += qps;
       same->groups.push_back(group.name);
     }
-    load.decode.push_back({group.codec, group.resolution, count * group.fps});
+    load.decode.push_back({group.codec, group.resolution, count * group.fps, is_for_gpu(group)});
     load.cameras += count;
     load.qps += qps;
     load.sampled_per_s += count * group.rate_hz * rate;
@@ -118,12 +132,22 @@ Load load_of(const Workload& workload, double cameras, double rate) {
 struct Hardware {
   DeviceCandidate device;
   const CatalogueDevice* entry = nullptr;
-  const LoadedProfile* profile = nullptr;
+  const LoadedProfile* profile = nullptr;         ///< measured on it
+  const LoadedProfile* decode_profile = nullptr;  ///< says what cores decode: its own, else another
+  bool is_profiled = false;  ///< a machine like that of `profile`, not more of it
   bool is_cpu = false;
   std::optional<double> cores;
   std::optional<double> memory_bytes;
+  std::optional<double> power_w;               ///< published
   std::vector<Result<ModelService>> services;  ///< one a session of the load
   double speed = 1;                            ///< what if it were faster or slower
+};
+
+/// What goes over one kind of link, in machines' worth of it, all of it in use.
+struct LinkLoad {
+  double machines = 0;
+  bool is_of_device = false;  ///< each device has one of its own
+  const char* name = "";
 };
 
 /// Device time and decoding as they fall on one machine.
@@ -143,6 +167,7 @@ class Evaluation {
     add_link_term();
     add_n_plus_1_term();
     for (const CapacityTerm& term : plan_.terms) {
+      plan_.confidence = std::max(plan_.confidence, term.confidence.value_or(plan_.confidence));
       if (!term.devices || *term.devices <= plan_.count) continue;
       plan_.count = *term.devices;
       plan_.binding = term.name;
@@ -205,7 +230,7 @@ class Evaluation {
       if (!service.memory_bytes)
         note(fmt::format("memory of {} is not known and counts as 0",
                          service.model.empty() ? "the model" : service.model));
-      plan_.confidence = std::max(plan_.confidence, service.confidence);
+      confidence_ = std::max(confidence_, service.confidence);
       add_unique(plan_.sources, service.source);
       if (!service.profile_hash.empty()) add_unique(plan_.profile_hashes, service.profile_hash);
       packing_.push_back(std::move(packing));
@@ -237,68 +262,153 @@ class Evaluation {
     return true;
   }
 
-  /// Decoding is counted in whole devices' worth of decoder, or of cores.
+  /// `machines` of up to per_node devices each; the last one may hold a single device.
+  std::int64_t devices_in(double machines) const {
+    const std::int64_t whole = std::max<std::int64_t>(1, ceil_count(machines));
+    return (whole - 1) * hardware_.device.per_node + 1;
+  }
+
+  void leave_decoding_out(CapacityTerm& term, const std::string& reason) {
+    plan_.is_decode_known = false;
+    term.reason += (term.reason.empty() ? "" : "; ") + reason;
+    note("decoding is not counted, more may be needed: " + reason);
+  }
+
+  static void raise(CapacityTerm& term, std::int64_t devices, Confidence confidence) {
+    term.devices = std::max(term.devices.value_or(1), devices);
+    term.confidence = std::max(term.confidence.value_or(confidence), confidence);
+  }
+
   void add_decode_term() {
     CapacityTerm term{.name = "decode"};
-    const bool has_hardware =
-        !hardware_.is_cpu && hardware_.entry != nullptr && !hardware_.entry->decode.empty();
-    if (has_hardware) {
-      double devices = 0;
-      double rate_used = 0;
-      for (const DecodeLoad& load : load_.decode) {
-        const auto rate =
-            std::ranges::find(hardware_.entry->decode, load.codec, &PublishedDecode::codec);
-        if (rate == hardware_.entry->decode.end()) {
-          term.reason =
-              fmt::format("no rate is published for {} on {}", load.codec, hardware_.device.name);
-          plan_.is_decode_known = false;
-          note("decoding is not counted, more may be needed: " + term.reason);
-          plan_.terms.push_back(std::move(term));
-          return;
-        }
-        devices += load.frames_per_s * pixels(load.size) / rate->pixels_per_s;
-        rate_used = rate->pixels_per_s;
-        add_unique(plan_.sources, "decoding: " + rate->source);
-      }
-      decode_devices_ = devices;
-      decode_capacity_ = devices > 0 ? load_.pixels_per_s / devices : rate_used;
-      term.devices = std::max<std::int64_t>(1, ceil_count(devices / workload_.decode_limit));
-      term.reason =
-          fmt::format("ceil({:.4g} Mpixel/s / ({:g} x {:.4g} Mpixel/s))", load_.pixels_per_s / 1e6,
-                      workload_.decode_limit, decode_capacity_ / 1e6);
-    } else if (hardware_.profile != nullptr && hardware_.cores &&
-               !hardware_.profile->profile.decode.empty()) {
-      double cores = 0;
-      for (const DecodeLoad& load : load_.decode) {
-        const std::optional<double> each =
-            decode_core_s(hardware_.profile->profile.decode, load.codec, load.size);
-        if (!each) {
-          term.reason =
-              fmt::format("{} has no decode rate of {}", hardware_.profile->name, load.codec);
-          plan_.is_decode_known = false;
-          note("decoding is not counted, more may be needed: " + term.reason);
-          plan_.terms.push_back(std::move(term));
-          return;
-        }
-        cores += load.frames_per_s * *each;
-      }
-      plan_.is_decoded_by_cores = true;
-      decode_devices_ = cores / *hardware_.cores;
-      decode_capacity_ = *hardware_.cores;
-      term.devices =
-          std::max<std::int64_t>(1, ceil_count(decode_devices_ / workload_.decode_limit));
-      term.reason = fmt::format("ceil({:.4g} cores / ({:g} x {:g} cores))", cores,
-                                workload_.decode_limit, *hardware_.cores);
+    if (hardware_.is_cpu) {
+      decode_by_cores(term);
     } else {
-      term.reason = hardware_.is_cpu ? "no decode rate or number of cores is known"
-                    : hardware_.entry != nullptr && hardware_.entry->decode_engines
-                        ? fmt::format("{:g} engines, but no rate of them is published",
-                                      hardware_.entry->decode_engines->value)
-                        : "no decode rate is known";
-      plan_.is_decode_known = false;
-      note("decoding is not counted, more may be needed: " + term.reason);
+      std::vector<DecodeLoad> card;
+      std::vector<DecodeLoad> host;
+      const bool is_soc = hardware_.entry != nullptr && hardware_.entry->kind == DeviceKind::kSoc;
+      plan_.is_built_for = !is_soc;
+      if (is_soc)
+        note(
+            "this version is built for x86-64, which Jetsons are not, and their decoder is not the "
+            "one that it knows: the processor is taken to decode");
+      for (const DecodeLoad& load : load_.decode)
+        (load.is_for_gpu && !is_soc ? card : host).push_back(load);
+      if (!card.empty()) decode_by_card(term, card);
+      if (!host.empty()) decode_by_host(term, host);
     }
     plan_.terms.push_back(std::move(term));
+  }
+
+  /// Cores that `loads` keep busy, by what one core was measured to decode.
+  Result<double> cores_for(const std::vector<DecodeLoad>& loads) const {
+    if (hardware_.decode_profile == nullptr)
+      return fail(ErrorCode::kNotFound, "no profile says what a core decodes");
+    double cores = 0;
+    for (const DecodeLoad& load : loads) {
+      const std::optional<double> each =
+          decode_core_s(hardware_.decode_profile->profile.decode, load.codec, load.size);
+      if (!each)
+        return fail(ErrorCode::kNotFound, fmt::format("{} has no decode rate of {}",
+                                                      hardware_.decode_profile->name, load.codec));
+      cores += load.frames_per_s * *each;
+    }
+    return cores;
+  }
+
+  /// Another profile is named; its own stands with the services already.
+  void cite_decode_profile() {
+    if (hardware_.decode_profile == hardware_.profile) return;
+    add_unique(plan_.sources, "decoding: profile " + hardware_.decode_profile->name);
+    add_unique(plan_.profile_hashes, hardware_.decode_profile->hash);
+  }
+
+  /// Cores decode alike, but those of another machine are not these.
+  Confidence confidence_of_cores() const {
+    const bool is_own = hardware_.is_profiled && hardware_.decode_profile == hardware_.profile;
+    return is_own && !hardware_.device.cores ? Confidence::kMeasured : Confidence::kScaled;
+  }
+
+  void decode_by_cores(CapacityTerm& term) {
+    const Result<double> cores = cores_for(load_.decode);
+    if (!cores) return leave_decoding_out(term, cores.error().message());
+    if (!hardware_.cores) return leave_decoding_out(term, "the number of cores is not known");
+    cite_decode_profile();
+    plan_.is_decoded_by_cores = true;
+    decode_devices_ = *cores / *hardware_.cores;
+    decode_capacity_ = *hardware_.cores;
+    raise(term, decode_count(workload_.decode_limit), confidence_of_cores());
+    term.reason = fmt::format("ceil({:.4g} cores / ({:g} x {:g} cores))", *cores,
+                              workload_.decode_limit, *hardware_.cores);
+  }
+
+  /// The engine opens the decoders of one card a machine, the first.
+  void decode_by_card(CapacityTerm& term, const std::vector<DecodeLoad>& loads) {
+    if (hardware_.entry == nullptr || hardware_.entry->decode.empty())
+      return leave_decoding_out(term,
+                                hardware_.entry != nullptr && hardware_.entry->decode_engines
+                                    ? fmt::format("{:g} engines, but no rate of them is published",
+                                                  hardware_.entry->decode_engines->value)
+                                    : "no rate of this device's decoders is known");
+    double machines = 0;
+    double pixels_per_s = 0;
+    Confidence confidence = Confidence::kPublished;
+    for (const DecodeLoad& load : loads) {
+      const auto rate =
+          std::ranges::find(hardware_.entry->decode, load.codec, &PublishedDecode::codec);
+      if (rate == hardware_.entry->decode.end())
+        return leave_decoding_out(term, fmt::format("no rate is published for {} on {}", load.codec,
+                                                    hardware_.device.name));
+      const double load_per_s = load.frames_per_s * pixels(load.size);
+      pixels_per_s += load_per_s;
+      machines += load_per_s / rate->pixels_per_s;
+      if (rate->is_scaled) confidence = Confidence::kScaled;
+      add_unique(plan_.sources,
+                 fmt::format("decoding: {}{}", rate->source,
+                             rate->note.empty() ? "" : fmt::format(" ({})", rate->note)));
+    }
+    decode_devices_ = machines;
+    decode_capacity_ = pixels_per_s / machines;
+    raise(term, decode_count(workload_.decode_limit), confidence);
+    term.reason = fmt::format("ceil({:.4g} Mpixel/s / ({:g} x {:.4g} Mpixel/s)){}",
+                              pixels_per_s / 1e6, workload_.decode_limit, decode_capacity_ / 1e6,
+                              hardware_.device.per_node > 1 ? ", by one card a machine" : "");
+  }
+
+  /// What the processor beside the cards decodes: `decode: cpu`, or motion vectors are wanted.
+  void decode_by_host(CapacityTerm& term, const std::vector<DecodeLoad>& loads) {
+    double frames = 0;
+    for (const DecodeLoad& load : loads) frames += load.frames_per_s;
+    std::string what =
+        fmt::format("{:.6g} frames/s are decoded by the processor of the machine", frames);
+    const Result<double> cores = cores_for(loads);
+    if (!cores) return leave_decoding_out(term, what + ", and " + cores.error().message());
+    cite_decode_profile();
+    host_cores_ = *cores;
+    what += fmt::format(", {:.3g} cores by {}", *cores, hardware_.decode_profile->name);
+    if (hardware_.cores) {
+      raise(term, host_count(workload_.decode_limit), confidence_of_cores());
+      term.reason += fmt::format("{}ceil({:.4g} cores / ({:g} x {:g} cores)), of the machines",
+                                 term.reason.empty() ? "" : "; ", *cores, workload_.decode_limit,
+                                 *hardware_.cores);
+      note(what);
+    } else {
+      term.reason += (term.reason.empty() ? "" : "; ") + what;
+      note(
+          fmt::format("{}: {:.3g} cores in all have to be there ({:g} of them in use); `cores` of "
+                      "the device counts them",
+                      what, *cores / workload_.decode_limit, workload_.decode_limit));
+    }
+  }
+
+  /// Devices for what the cards decode, or a CPU's cores; 1 where nothing is counted.
+  std::int64_t decode_count(double limit, double spare_machines = 0) const {
+    if (hardware_.is_cpu) return std::max<std::int64_t>(1, ceil_count(decode_devices_ / limit));
+    return devices_in(std::ceil(decode_devices_ / limit - kTolerance) + spare_machines);
+  }
+
+  std::int64_t host_count(double limit) const {
+    return hardware_.cores ? devices_in(host_cores_ / (limit * *hardware_.cores)) : 1;
   }
 
   /// Devices for `inflation` times the mean load, each session at its share of the knee.
@@ -339,7 +449,7 @@ class Evaluation {
   }
 
   void add_compute_term(std::int64_t devices) {
-    CapacityTerm term{.name = "compute", .devices = devices};
+    CapacityTerm term{.name = "compute", .devices = devices, .confidence = confidence_};
     const double share = services_.size() == 1 ? shares_.front() : eta_;
     if (services_.size() == 1)
       term.reason =
@@ -354,15 +464,42 @@ class Evaluation {
     plan_.terms.insert(plan_.terms.begin(), std::move(term));  // of equals it is named first
   }
 
+  /// Each term with one device less, and nearly all of it in use.
   void add_n_plus_1_term() {
     CapacityTerm term{.name = "n_plus_1"};
-    if (workload_.n_plus_1) {
-      term.devices = count_for(1 / kLoadAfterLoss) + 1;
-      term.reason = fmt::format("{} keep the SLO at {:g} of it, and one may be lost",
-                                *term.devices - 1, kLoadAfterLoss);
-    } else {
+    if (!workload_.n_plus_1) {
       term.reason = "not asked for (n_plus_1: false)";
+      plan_.terms.push_back(std::move(term));
+      return;
     }
+    const auto ask = [&](std::int64_t least, const char* what) {
+      if (term.devices && least + 1 <= *term.devices) return;
+      term.devices = least + 1;
+      term.reason =
+          fmt::format("{} at {:g} needs {}, and one may be lost", what, kLoadAfterLoss, least);
+    };
+    ask(count_for(1 / kLoadAfterLoss), "compute");
+    const double decoding = std::max(kLoadAfterLoss, workload_.decode_limit);
+    if (hardware_.is_cpu) ask(decode_count(decoding), "decode");
+    if (!hardware_.is_cpu && decode_devices_ > 0) {
+      // The lost card may be the one that decodes for its machine.
+      const std::int64_t devices = decode_count(decoding, 1);
+      if (devices > *term.devices) {
+        term.devices = devices;
+        const double machines = std::ceil(decode_devices_ / decoding - kTolerance);
+        term.reason =
+            fmt::format("decode at {:g} needs the first card of {} machine{}, and one may be lost",
+                        kLoadAfterLoss, machines, machines == 1 ? "" : "s");
+      }
+    }
+    ask(host_count(decoding), "decode");
+    if (hardware_.memory_bytes)
+      ask(memory_count(std::max(kLoadAfterLoss, workload_.memory_limit)), "memory");
+    if (const std::optional<std::int64_t> devices = link_count(kLoadAfterLoss))
+      ask(*devices, "link");
+    for (const CapacityTerm& other : plan_.terms)
+      if (other.confidence)
+        term.confidence = std::max(term.confidence.value_or(*other.confidence), *other.confidence);
     plan_.terms.push_back(std::move(term));
   }
 
@@ -382,9 +519,11 @@ class Evaluation {
           bytes += packing_[packed.session].memory_bytes;
       models_bytes_ = std::max(models_bytes_, bytes);
     }
-    const double limit = *hardware_.memory_bytes * workload_.memory_limit;
-    term.devices =
-        std::max<std::int64_t>(1, ceil_count(load_.surface_bytes / (limit - models_bytes_)));
+    term.devices = memory_count(workload_.memory_limit);
+    for (const ModelService& service : services_)
+      if (service.memory_bytes)
+        term.confidence =
+            std::max(term.confidence.value_or(service.confidence), service.confidence);
     term.reason =
         fmt::format("ceil({:.3g} GiB of pictures / ({:g} x {:.3g} GiB - {:.3g} GiB of models))",
                     load_.surface_bytes / kGibibyte, workload_.memory_limit,
@@ -392,64 +531,118 @@ class Evaluation {
     plan_.terms.push_back(std::move(term));
   }
 
+  std::int64_t memory_count(double limit) const {
+    const double room = *hardware_.memory_bytes * limit - models_bytes_;
+    return std::max<std::int64_t>(1, ceil_count(load_.surface_bytes / room));
+  }
+
   void add_link_term() {
     CapacityTerm term{.name = "link"};
     const WorkloadLinks& links = workload_.links;
-    const auto per_node = static_cast<double>(hardware_.device.per_node);
-    std::vector<std::string> parts;
-    // Machines are bought with up to `each` devices, so the last one may hold a single device.
-    const auto add = [&](double machines, double each, const std::string& what) {
-      const std::int64_t whole = std::max<std::int64_t>(1, ceil_count(machines));
-      const std::int64_t devices = (whole - 1) * static_cast<std::int64_t>(each) + 1;
-      term.devices = std::max(term.devices.value_or(1), devices);
-      parts.push_back(fmt::format("{}: {:.3g} machines", what, machines));
-    };
     if (links.network_gbit_per_s)
-      add(load_.mbit_per_s / (kLinkLimit * *links.network_gbit_per_s * 1e3), per_node, "network");
+      links_.push_back({load_.mbit_per_s / (*links.network_gbit_per_s * 1e3), false, "network"});
     if (links.is_recorded && links.disk_mbyte_per_s)
-      add(load_.mbit_per_s / 8 / (kLinkLimit * *links.disk_mbyte_per_s), per_node, "disk");
+      links_.push_back({load_.mbit_per_s / 8 / *links.disk_mbyte_per_s, false, "disk"});
     if (links.pcie_gbyte_per_s) {
       double bytes = 0;
       for (std::size_t i = 0; i < services_.size(); ++i)
         bytes += load_.sessions[i].qps * pixels(services_[i].input) * kTensorBytesPerPixel;
-      add(bytes / (kLinkLimit * *links.pcie_gbyte_per_s * 1e9), 1, "PCIe, a device each");
+      links_.push_back({bytes / (*links.pcie_gbyte_per_s * 1e9), true, "PCIe, a device each"});
     }
+    term.devices = link_count(kLinkLimit);
+    std::vector<std::string> parts;
+    for (const LinkLoad& link : links_)
+      parts.push_back(fmt::format("{}: {:.3g} machines", link.name, link.machines / kLinkLimit));
     term.reason = parts.empty()
                       ? "no link is given"
                       : fmt::format("{} at {:g} of each", fmt::join(parts, ", "), kLinkLimit);
     plan_.terms.push_back(std::move(term));
   }
 
+  std::optional<std::int64_t> link_count(double limit) const {
+    std::optional<std::int64_t> count;
+    for (const LinkLoad& link : links_) {
+      const double machines = link.machines / limit;
+      const std::int64_t devices = link.is_of_device
+                                       ? std::max<std::int64_t>(1, ceil_count(machines))
+                                       : devices_in(machines);
+      count = std::max(count.value_or(1), devices);
+    }
+    return count;
+  }
+
   void describe_use() {
     const auto count = static_cast<double>(plan_.count);
+    const auto nodes = static_cast<double>(plan_.nodes);
     const double decoding = hardware_.is_cpu && plan_.is_decoded_by_cores ? decode_devices_ : 0;
     plan_.occupancy = (busy_ + decoding) / count;
     if (plan_.count > 1) plan_.occupancy_after_loss = (busy_ + decoding) / (count - 1);
-    if (decode_capacity_ > 0)
-      plan_.decode = Usage{decode_devices_ * decode_capacity_ / count,
+    if (decode_capacity_ > 0) {
+      const double decoders = hardware_.is_cpu ? count : nodes;
+      plan_.decode = Usage{decode_devices_ * decode_capacity_ / decoders,
                            decode_capacity_ * workload_.decode_limit};
-    if (hardware_.memory_bytes)
+      if (decoders > 1) plan_.decode_after_loss = decode_devices_ / (decoders - 1);
+    }
+    if (host_cores_ > 0) {
+      plan_.host_decode = HostDecode{.used = host_cores_ / nodes};
+      if (hardware_.cores) plan_.host_decode->limit = *hardware_.cores * workload_.decode_limit;
+    }
+    if (hardware_.memory_bytes) {
       plan_.memory = Usage{models_bytes_ + load_.surface_bytes / count,
                            *hardware_.memory_bytes * workload_.memory_limit};
+      if (plan_.count > 1)
+        plan_.memory_after_loss =
+            (models_bytes_ + load_.surface_bytes / (count - 1)) / *hardware_.memory_bytes;
+    }
   }
 
-  /// What a frame waits for at mean load: company, then batches before it, then its own. The wait
-  /// is that of a queue with random arrivals and constant service (M/D/1), whose tail falls as
-  /// exp(-2 (1 - load) t / service): cameras are more regular than that, so it is an upper
-  /// estimate; the packing's worst case bounds it.
-  double predict_p99_ms(const PackedSession& packed, double load) const {
+  /// How a device is loaded: `busy` is the share of time its batches take, and
+  /// `spell_s` how long the batch runs that a frame meets, on average over that time.
+  struct DeviceLoad {
+    double busy = 0;
+    double spell_s = 0;
+  };
+
+  DeviceLoad load_on(const PackedDevices& group, double inflation, double thinner) const {
+    DeviceLoad load;
+    for (const PackedSession& packed : group.sessions) {
+      const BatchCost& cost = cost_of(packed);
+      const double batches_per_s = packed.rate_hz * shares_[packed.session] / inflation * thinner /
+                                   static_cast<double>(packed.batch);
+      load.busy += batches_per_s * cost.busy_s;
+      load.spell_s += batches_per_s * cost.busy_s * cost.busy_s;
+    }
+    load.spell_s = load.busy > 0 ? load.spell_s / load.busy : 0;
+    return load;
+  }
+
+  const BatchCost& cost_of(const PackedSession& packed) const {
     const std::vector<BatchCost>& costs = packing_[packed.session].costs;
     const auto cost = std::ranges::find(costs, packed.batch, &BatchCost::batch);
     CHECK(cost != costs.end());
+    return *cost;
+  }
+
+  /// What a frame waits for at mean load: company, then batches before it, of whatever model, then
+  /// its own. The wait is that of a queue with random arrivals (M/G/1, whose mean wait, where there
+  /// is one, is spell / (2 (1 - load))) and falls off exponentially: cameras are more regular than
+  /// that, so it is an upper estimate; the packing's worst case bounds it.
+  double predict_p99_ms(const PackedSession& packed, const DeviceLoad& device) const {
+    const BatchCost& cost = cost_of(packed);
+    // A CPU's cores are also busy with decoding.
+    const double decoding = hardware_.is_cpu && plan_.is_decoded_by_cores
+                                ? decode_devices_ / static_cast<double>(plan_.count)
+                                : 0;
+    const double load = device.busy + decoding;
     double wait_s = 0;
     if (load >= 1) {
       wait_s = packed.latency_s;
     } else if (load > .01) {
-      wait_s = cost->busy_s / (2 * (1 - load)) * std::log(100 * load);
+      wait_s = device.spell_s / (2 * (1 - load)) * std::log(100 * load);
     }
     const double linger_s = packed.batch > 1 ? kLingerMs / 1e3 : 0;
-    const double own_s = std::max(cost->latency_s, cost->p99_s);
-    return std::min(packed.latency_s - cost->latency_s + own_s, linger_s + wait_s + own_s) * 1e3;
+    const double own_s = std::max(cost.latency_s, cost.p99_s);
+    return std::min(packed.latency_s - cost.latency_s + own_s, linger_s + wait_s + own_s) * 1e3;
   }
 
   void lay_out() {
@@ -469,6 +662,7 @@ class Evaluation {
       // Devices that other terms ask for take their part of the largest layout's load.
       if (i == largest && spare > 0) layout.count += spare;
       const double thinner = static_cast<double>(group.count) / static_cast<double>(layout.count);
+      const DeviceLoad load = load_on(group, inflation, thinner);
       for (const PackedSession& packed : group.sessions) {
         const Session& session = load_.sessions[packed.session];
         const ModelService& service = services_[packed.session];
@@ -482,7 +676,7 @@ class Evaluation {
                                  .groups = session.groups,
                                  .slo_ms = session.slo_s * 1e3,
                                  .qps = qps,
-                                 .p99_ms = predict_p99_ms(packed, plan_.occupancy)});
+                                 .p99_ms = predict_p99_ms(packed, load)});
       }
       plan_.layouts.push_back(std::move(layout));
     }
@@ -514,8 +708,7 @@ class Evaluation {
       for (const ModelService& service : services_)
         if (service.power_w) power_w = std::max(power_w.value_or(0), *service.power_w);
     }
-    if (!power_w && hardware_.entry != nullptr && hardware_.entry->power_w)
-      power_w = hardware_.entry->power_w->value;
+    if (!power_w) power_w = hardware_.power_w;
     const auto count = static_cast<double>(plan_.count);
     const auto nodes = static_cast<double>(plan_.nodes);
     if (power_w) plan_.power_w = *power_w * count + device.node_power_w.value_or(0) * nodes;
@@ -533,13 +726,16 @@ class Evaluation {
   CandidatePlan plan_;
   std::vector<ModelService> services_;
   std::vector<PackingSession> packing_;
-  std::vector<double> fps_;     ///< of each session's saturated batch
-  std::vector<double> shares_;  ///< eta, or 1 for promises
-  double busy_ = 0;             ///< devices that the mean load keeps busy
+  std::vector<double> fps_;                        ///< of each session's saturated batch
+  std::vector<double> shares_;                     ///< eta, or 1 for promises
+  Confidence confidence_ = Confidence::kMeasured;  ///< of the services
+  double busy_ = 0;                                ///< devices that the mean load keeps busy
   double room_bytes_ = 1e30;
   double models_bytes_ = 0;
   double decode_devices_ = 0;   ///< whole devices' worth
   double decode_capacity_ = 0;  ///< of one device: pixels a second, or cores
+  double host_cores_ = 0;       ///< that decode beside the devices
+  std::vector<LinkLoad> links_;
 };
 
 /// Compares, and asks what else could be.
@@ -552,7 +748,7 @@ class Planner {
     plan_.eta_source = "default; docs/simulate.md says how to find the workload's own";
     if (request.eta) {
       plan_.eta = *request.eta;
-      plan_.eta_source = "simulation";
+      plan_.eta_source = "--eta";
     }
     if (request.workload.eta) {
       plan_.eta = *request.workload.eta;
@@ -567,6 +763,8 @@ class Planner {
                   "there is nothing to plan with; give --profile from `framemill bench`, or name "
                   "`devices:` in the workload file (`framemill plan --catalogue` lists those with "
                   "published figures)");
+    if (const Result<void> clear = check_profiles(); !clear) return fail(clear.error());
+    settle_precisions();
     const Load load = load_of(plan_.workload, 1, 1);
     plan_.cameras = load.cameras;
     plan_.qps = load.qps;
@@ -580,6 +778,7 @@ class Planner {
     rank(plan_.candidates, plan_.criterion);
     add_flips();
     add_what_if();
+    note_precisions();
     note_fingerprints();
     return std::move(plan_);
   }
@@ -592,6 +791,98 @@ class Planner {
       const auto is_known = [&](const DeviceCandidate& one) { return one.name == name; };
       if (std::ranges::none_of(plan_.workload.devices, is_known))
         plan_.workload.devices.push_back({.name = name});
+    }
+  }
+
+  /// Which profile counts must not depend on the order of the files.
+  Result<void> check_profiles() const {
+    std::map<std::string, const LoadedProfile*> by_kind;
+    for (const LoadedProfile& loaded : request_.profiles) {
+      const DeviceProfile& profile = loaded.profile;
+      const std::string& device =
+          profile.device_name.empty() ? profile.device : profile.device_name;
+      const std::string kind = fmt::format("{} {} {}x{} on {}", profile.model, profile.precision,
+                                           profile.input.width, profile.input.height, device);
+      const auto [first, is_new] = by_kind.emplace(kind, &loaded);
+      if (is_new) continue;
+      const bool is_same_model = first->second->profile.model_sha256 == profile.model_sha256;
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("profiles {} and {} are both of {}{}; give one of them", first->second->name,
+                      loaded.name, kind,
+                      is_same_model ? "" : " (two files of one name: their SHA-256 differ)"));
+    }
+    if (std::ranges::all_of(plan_.workload.devices,
+                            [](const DeviceCandidate& one) { return one.throughput.has_value(); }))
+      return {};
+    for (const CameraGroup& group : plan_.workload.cameras) {
+      if (!group.model.empty()) continue;
+      std::set<std::string> models;
+      for (const LoadedProfile& loaded : request_.profiles)
+        if (group.precision.empty() || group.precision == loaded.profile.precision)
+          models.insert(loaded.profile.model);
+      if (models.size() > 1)
+        return fail(ErrorCode::kInvalidArgument,
+                    fmt::format("cameras[{}].model: none is given, and the profiles are of several "
+                                "({}); name one",
+                                group.name, fmt::join(models, ", ")));
+    }
+    return {};
+  }
+
+  /// Devices are compared at one precision where all that can be used have one in common: the best
+  /// known, and of those the fastest.
+  void settle_precisions() {
+    std::map<std::string, std::string> settled;
+    for (CameraGroup& group : plan_.workload.cameras) {
+      if (!group.precision.empty()) continue;
+      const auto [at, is_new] = settled.emplace(group.model, "");
+      if (is_new) at->second = common_precision(group.model);
+      group.precision = at->second;
+    }
+  }
+
+  std::string common_precision(const std::string& model) const {
+    std::string best;
+    std::pair<int, double> best_rank;
+    for (const char* const precision : {"fp32", "fp16", "int8"}) {
+      std::pair<int, double> rank;  // lower is better
+      const bool is_common =
+          std::ranges::all_of(plan_.workload.devices, [&](const DeviceCandidate& device) {
+            const auto find = [&](std::string_view wanted) {
+              return find_service(device, model, wanted, request_.profiles, catalogue_);
+            };
+            if (device.throughput || !find("")) return true;
+            const Result<ModelService> service = find(precision);
+            if (!service) return false;
+            rank.first += static_cast<int>(service->confidence);
+            rank.second -= service->knee_fps;
+            return true;
+          });
+      if (!is_common || rank.second == 0 || (!best.empty() && rank >= best_rank)) continue;
+      best = precision;
+      best_rank = rank;
+    }
+    return best;
+  }
+
+  void note_precisions() {
+    using Devices = std::map<std::string, std::string>;  // by precision
+    std::map<std::pair<std::string, std::vector<std::string>>, Devices> by_use;
+    for (const CandidatePlan& one : plan_.candidates)
+      for (const DeviceLayout& layout : one.layouts)
+        for (const PlannedModel& model : layout.models)
+          if (!model.precision.empty())
+            by_use[{model.model, model.groups}].emplace(model.precision, one.device.name);
+    for (const auto& [use, precisions] : by_use) {
+      if (precisions.size() < 2) continue;
+      std::vector<std::string> parts;
+      for (const auto& [precision, device] : precisions)
+        parts.push_back(fmt::format("{} on {}", precision, device));
+      plan_.notes.push_back(
+          fmt::format("{} is compared at different precisions ({}): neither speed nor accuracy are "
+                      "alike; `precision` in the workload file asks for one",
+                      use.first.empty() ? "the model" : use.first, fmt::join(parts, ", ")));
     }
   }
 
@@ -613,21 +904,36 @@ class Planner {
                       .profile = find_profile_of(device, request_.profiles, catalogue_),
                       .is_cpu = is_cpu(device, request_.profiles, catalogue_),
                       .cores = find_cores(device, request_.profiles, catalogue_)};
-    // Cores decode alike, so any CPU's profile says what one does.
-    if (hardware.profile == nullptr && hardware.is_cpu)
-      for (const LoadedProfile& loaded : request_.profiles)
-        if (loaded.profile.device.starts_with("CPU")) hardware.profile = &loaded;
+    // Cores decode alike, so any profile says what one does.
+    hardware.decode_profile = hardware.profile;
+    for (const LoadedProfile& loaded : request_.profiles) {
+      if (hardware.decode_profile != nullptr && !hardware.decode_profile->profile.decode.empty())
+        break;
+      hardware.decode_profile = &loaded;
+    }
+    // A part of a processor has neither the power nor, called as the whole, the memory of its own.
+    const bool is_part = hardware.entry != nullptr && hardware.profile != nullptr &&
+                         !is_whole(*hardware.entry, hardware.profile->profile);
+    hardware.is_profiled = hardware.profile != nullptr &&
+                           (!is_part || is_called_as(device, hardware.profile->profile));
+    if (hardware.entry != nullptr && hardware.entry->power_w && !(is_part && hardware.is_profiled))
+      hardware.power_w = hardware.entry->power_w->value;
     if (device.memory_gib) {
       hardware.memory_bytes = *device.memory_gib * kGibibyte;
     } else if (hardware.entry != nullptr && hardware.entry->memory_bytes) {
       hardware.memory_bytes = hardware.entry->memory_bytes->value;
-    } else if (hardware.is_cpu) {
-      hardware.memory_bytes =
-          memory_in_fingerprint(find_profile_of(device, request_.profiles, catalogue_));
+    } else if (hardware.is_cpu && hardware.is_profiled) {
+      hardware.memory_bytes = memory_in_fingerprint(hardware.profile);
     }
-    for (const Session& session : load.sessions)
+    for (const Session& session : load.sessions) {
       hardware.services.push_back(
           find_service(device, session.model, session.precision, request_.profiles, catalogue_));
+      // A precision that nobody asked for is not what is missing.
+      if (hardware.services.back()) continue;
+      Result<ModelService> any =
+          find_service(device, session.model, "", request_.profiles, catalogue_);
+      if (!any) hardware.services.back() = std::move(any);
+    }
     return hardware;
   }
 
@@ -651,6 +957,11 @@ class Planner {
     criterion = by_cost    ? "lowest cost"
                 : by_power ? "lowest power (not all prices are given)"
                            : "fewest machines (prices and power are not all known)";
+    const auto is_built_for = [](const CandidatePlan& one) {
+      return one.problem.empty() && one.is_built_for;
+    };
+    if (std::ranges::any_of(plans, is_built_for) && !all_usable(is_built_for))
+      criterion += ", of those that this version is built for";
     const auto is_known = [](const CandidatePlan& one) {
       return one.problem.empty() && one.is_decode_known;
     };
@@ -661,8 +972,8 @@ class Planner {
       const double main = by_cost    ? one.cost.value_or(0)
                           : by_power ? one.power_w.value_or(0)
                                      : static_cast<double>(one.nodes);
-      return std::tuple(!one.problem.empty(), !one.is_decode_known, main, one.confidence,
-                        one.count);
+      return std::tuple(!one.problem.empty(), !one.is_built_for, !one.is_decode_known, main,
+                        one.confidence, one.count);
     };
     std::ranges::stable_sort(
         plans, [&](const CandidatePlan& a, const CandidatePlan& b) { return key(a) < key(b); });
@@ -688,7 +999,8 @@ class Planner {
     if (plan_.candidates.size() > 1 && plan_.candidates[1].problem.empty()) {
       const CandidatePlan& second = plan_.candidates[1];
       if (plan_.criterion.starts_with("lowest cost") &&
-          best.is_decode_known == second.is_decode_known) {
+          best.is_decode_known == second.is_decode_known &&
+          best.is_built_for == second.is_built_for) {
         const double gap = *second.cost - *best.cost;
         flips.push_back(fmt::format("{} above {:.2f} {} each: {} would be cheaper", name,
                                     *best.device.price + gap / static_cast<double>(best.count),
@@ -769,6 +1081,7 @@ class Planner {
   }
 
   void note_fingerprints() {
+    std::map<std::string, const LoadedProfile*> by_model;
     for (const LoadedProfile& loaded : request_.profiles) {
       const bool is_used = std::ranges::any_of(plan_.candidates, [&](const CandidatePlan& one) {
         return std::ranges::find(one.profile_hashes, loaded.hash) != one.profile_hashes.end();
@@ -780,6 +1093,14 @@ class Planner {
                         loaded.name, loaded.profile.model, loaded.profile.device_name));
         continue;
       }
+      const DeviceProfile& profile = loaded.profile;
+      const auto [first, is_new] =
+          by_model.emplace(profile.model + " " + profile.precision, &loaded);
+      if (!is_new && first->second->profile.model_sha256 != profile.model_sha256)
+        plan_.notes.push_back(
+            fmt::format("{}: profiles {} and {} are of different files of this name (their SHA-256 "
+                        "differ), so they may not be one model",
+                        profile.model, first->second->name, loaded.name));
       std::vector<std::string> differences;
       for (const auto& [key, here] : request_.target) {
         const auto there = loaded.profile.environment.find(key);

@@ -21,16 +21,17 @@ namespace framemill {
 /// dropping; to lose under 1 % it needs slack. .85 is cautious; `framemill simulate` finds the
 /// workload's own.
 inline constexpr double kEtaDefault = .85;
-/// What may be used of a device that takes over for a lost one.
+/// What may be used of everything when the others take over for a lost device.
 inline constexpr double kLoadAfterLoss = .95;
 /// Share of a network, bus or disk that may be used.
 inline constexpr double kLinkLimit = .8;
 
 /// One term of G = max(...).
 struct CapacityTerm {
-  std::string name;                     ///< compute, decode, memory, link, n_plus_1
-  std::optional<std::int64_t> devices;  ///< none: not known or not asked for
-  std::string reason;                   ///< the sum behind it, or why there is none
+  std::string name;                      ///< compute, decode, memory, link, n_plus_1
+  std::optional<std::int64_t> devices;   ///< none: not known or not asked for
+  std::string reason;                    ///< the sum behind it, or why there is none
+  std::optional<Confidence> confidence;  ///< of its least sure figure; none: nothing was counted
 };
 
 /// A model on the devices of one layout.
@@ -57,10 +58,17 @@ struct Usage {
   double used = 0, limit = 0;
 };
 
+/// Cores of one machine that decode beside its GPUs.
+struct HostDecode {
+  double used = 0;
+  std::optional<double> limit;  ///< that may be used; none: nobody said what the machine has
+};
+
 /// What one kind of device would mean.
 struct CandidatePlan {
   DeviceCandidate device;
-  std::string problem;  ///< why it cannot be used; empty: it can
+  std::string problem;       ///< why it cannot be used; empty: it can
+  bool is_built_for = true;  ///< this version runs there; else others go first
   std::int64_t count = 0;
   std::int64_t nodes = 0;
   std::vector<CapacityTerm> terms;
@@ -69,13 +77,16 @@ struct CandidatePlan {
   double knee_fps = 0;   ///< of one device under this mix of models
   double occupancy = 0;  ///< mean share of time a device is busy
   std::optional<double> occupancy_after_loss;
-  std::optional<Usage> decode;  ///< pixels a second; of a CPU: cores
+  std::optional<Usage> decode;  ///< pixels a second of the card that decodes; of a CPU: cores
+  std::optional<double> decode_after_loss;  ///< share of it in use with one device lost
   bool is_decoded_by_cores = false;
+  std::optional<HostDecode> host_decode;  ///< beside GPUs
   bool is_decode_known = true;  ///< else more may be needed, and candidates that are known go first
   std::optional<Usage> memory;  ///< bytes
-  std::optional<double> power_w;  ///< of all
-  std::optional<double> cost;     ///< of all, with energy where it has a price
-  Confidence confidence = Confidence::kMeasured;
+  std::optional<double> memory_after_loss;        ///< share of it in use with one device lost
+  std::optional<double> power_w;                  ///< of all
+  std::optional<double> cost;                     ///< of all, with energy where it has a price
+  Confidence confidence = Confidence::kMeasured;  ///< of the least sure term
   std::vector<std::string> sources;
   std::vector<std::string> profile_hashes;
   std::vector<std::string> notes;
@@ -109,13 +120,14 @@ struct PlanRequest {
   std::vector<LoadedProfile> profiles;
   /// Fingerprint of the machine that the plan is for, keyed as in profiles; empty: not known.
   std::map<std::string, std::string> target;
-  std::optional<double> eta;  ///< from a simulation; the workload's own counts more
+  std::optional<double> eta;  ///< given beside the workload, whose own counts more
 };
 
 /// Plans the workload on each candidate and compares them. Errors: kInvalidArgument where no
 /// candidate there is could serve it whatever their number (an SLO below the fastest service time,
-/// with the least possible; nothing known of a model), kNotFound where there is no candidate at
-/// all. Pure; well under a second at 1000 groups.
+/// with the least possible; nothing known of a model), or where the profiles leave open which model
+/// is meant; kNotFound where there is no candidate at all. Pure; well under a second at 1000
+/// groups.
 [[nodiscard]] Result<Plan> plan_capacity(const PlanRequest& request, const Catalogue& catalogue);
 
 }  // namespace framemill

@@ -68,6 +68,10 @@ class CatalogueReader {
     return {};
   }
 
+  std::string optional_text(const Json& json, const char* key, const std::string& place) {
+    return json.contains(key) ? text(json, key, place) : std::string();
+  }
+
   double number(const Json& json, const char* key, const std::string& place) {
     if (json.is_object() && json.contains(key) && json[key].is_number() &&
         json[key].get<double>() > 0)
@@ -97,7 +101,7 @@ class CatalogueReader {
     CatalogueDevice device;
     device.name = text(json, "name", "devices");
     const std::string place = fmt::format("devices[{}]", device.name);
-    check_keys(json, place, {"name", "aliases", "kind", "use", "power_w", "decode", "inference"},
+    check_keys(json, place, {"name", "aliases", "kind", "power_w", "decode", "inference"},
                {"memory_gb", "cores"});
     if (!problem_.empty()) return device;
     for (const Json& alias : json["aliases"])
@@ -108,7 +112,6 @@ class CatalogueReader {
       refuse(place, "kind has to be cpu, gpu or soc");
     else
       device.kind = static_cast<DeviceKind>(kind - kKinds.begin());
-    device.use = text(json, "use", place);
     device.memory_bytes = figure(json, "memory_gb", place, 1e9);
     device.power_w = figure(json, "power_w", place);
     device.cores = figure(json, "cores", place);
@@ -116,10 +119,14 @@ class CatalogueReader {
     if (!problem_.empty()) return device;
     device.decode_engines = figure(json["decode"], "engines", place + ".decode");
     for (const Json& rate : json["decode"]["rates"]) {
-      check_keys(rate, place + ".decode", {"codec", "megapixels_per_s", "source"}, {"note"});
-      device.decode.push_back({text(rate, "codec", place),
-                               number(rate, "megapixels_per_s", place) * 1e6,
-                               source(rate, place + ".decode")});
+      const std::string where = place + ".decode";
+      check_keys(rate, where, {"codec", "megapixels_per_s", "source"}, {"scaled", "note"});
+      if (!problem_.empty()) break;
+      device.decode.push_back({.codec = text(rate, "codec", where),
+                               .pixels_per_s = number(rate, "megapixels_per_s", where) * 1e6,
+                               .source = source(rate, where),
+                               .is_scaled = rate.contains("scaled") && rate["scaled"] == true,
+                               .note = optional_text(rate, "note", where)});
     }
     for (const Json& item : json["inference"]) read_inference(item, place + ".inference", device);
     return device;
@@ -128,7 +135,7 @@ class CatalogueReader {
   void read_inference(const Json& json, const std::string& place, CatalogueDevice& device) {
     check_keys(json, place,
                {"model", "precision", "input", "runtime", "batch", "frames_per_s", "source"},
-               {"note"});
+               {"scenario", "note"});
     if (!problem_.empty()) return;
     const Json& input = json["input"];
     if (!input.is_array() || input.size() != 2 || !input[0].is_number_integer() ||
@@ -140,7 +147,9 @@ class CatalogueReader {
                                 .runtime = text(json, "runtime", place),
                                 .batch = static_cast<std::size_t>(number(json, "batch", place)),
                                 .frames_per_s = number(json, "frames_per_s", place),
-                                .source = source(json, place)});
+                                .scenario = optional_text(json, "scenario", place),
+                                .source = source(json, place),
+                                .note = optional_text(json, "note", place)});
   }
 
   const Json* sources_ = nullptr;
@@ -171,6 +180,17 @@ const Catalogue& built_in_catalogue() {
     return *std::move(parsed);
   }();
   return catalogue;
+}
+
+std::string_view case_of(const CatalogueDevice& device) {
+  constexpr double kEdgePowerW = 60;
+  constexpr double kManyStreams = 64;
+  constexpr double kStreamPixelsPerS = 1920. * 1080 * 25;
+  constexpr double kDecodeLimit = .8;
+  if (device.decode.empty()) return "";
+  if (device.power_w && device.power_w->value <= kEdgePowerW) return "edge line";
+  const double streams = kDecodeLimit * device.decode.front().pixels_per_s / kStreamPixelsPerS;
+  return streams >= kManyStreams ? "very many streams" : "data centre";
 }
 
 bool is_model_called(std::string_view file_name, std::string_view model) {

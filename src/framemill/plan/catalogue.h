@@ -23,6 +23,8 @@ struct PublishedDecode {
   std::string codec;
   double pixels_per_s = 0;  ///< of the whole device
   std::string source;
+  bool is_scaled = false;  ///< what the source says of another clock or card, scaled to this one
+  std::string note;        ///< how it was made of what the source says; may be empty
 };
 
 struct PublishedInference {
@@ -32,7 +34,11 @@ struct PublishedInference {
   std::string runtime;
   std::size_t batch = 1;
   double frames_per_s = 0;
+  /// MLPerf's: offline, server. Batches are then the submitter's choice. Empty: one batch after the
+  /// other, of that size.
+  std::string scenario;
   std::string source;
+  std::string note;  ///< what it holds for; may be empty
 };
 
 enum class DeviceKind { kCpu, kGpu, kSoc };
@@ -41,7 +47,6 @@ struct CatalogueDevice {
   std::string name;
   std::vector<std::string> aliases;  ///< as drivers and people call it
   DeviceKind kind = DeviceKind::kGpu;
-  std::string use;  ///< edge line, data centre, very many streams
   std::optional<PublishedFigure> memory_bytes;
   std::optional<PublishedFigure> power_w;
   std::optional<PublishedFigure> cores;           ///< CPUs
@@ -64,6 +69,10 @@ struct Catalogue {
 [[nodiscard]] const Catalogue& built_in_catalogue();
 /// Its text.
 [[nodiscard]] std::string_view built_in_catalogue_json();
+
+/// What its figures make it fit for: "edge line" (up to 60 W), "very many streams" (its decoders
+/// take 64 of 1080p25 at 80 %), else "data centre"; empty where no figure of decoding is known.
+[[nodiscard]] std::string_view case_of(const CatalogueDevice& device);
 
 /// Whether a model's file name ("yolo11n_640x384_int8.onnx") is that of the published `model`
 /// ("yolo11n"): it starts with it, and then another word begins.

@@ -52,12 +52,36 @@ std::string big(double value) {
 }
 
 std::string decode_use(const CandidatePlan& plan) {
-  if (!plan.decode) return plan.is_decode_known ? "-" : "not known";
-  const double unit = plan.is_decoded_by_cores ? 1 : 1e6;
-  return fmt::format("{:.{}f} / {:.{}f} {}", plan.decode->used / unit,
-                     plan.is_decoded_by_cores ? 2 : 0, plan.decode->limit / unit,
-                     plan.is_decoded_by_cores ? 2 : 0,
-                     plan.is_decoded_by_cores ? "cores" : "Mpx/s");
+  std::vector<std::string> parts;
+  if (plan.decode && plan.is_decoded_by_cores)
+    parts.push_back(fmt::format("{:.2f} / {:.2f} cores", plan.decode->used, plan.decode->limit));
+  else if (plan.decode)
+    parts.push_back(
+        fmt::format("{:.0f} / {:.0f} Mpx/s", plan.decode->used / 1e6, plan.decode->limit / 1e6));
+  if (plan.host_decode)
+    parts.push_back(plan.host_decode->limit
+                        ? fmt::format("{:.2f} / {:.2f} host cores", plan.host_decode->used,
+                                      *plan.host_decode->limit)
+                        : fmt::format("{:.2f} host cores", plan.host_decode->used));
+  if (!plan.is_decode_known) parts.emplace_back("not all known");
+  return parts.empty() ? "-" : fmt::format("{}", fmt::join(parts, ", "));
+}
+
+/// Shares of a device with another one lost: busy, decoder, memory.
+std::string after_loss(const CandidatePlan& plan) {
+  if (!plan.occupancy_after_loss) return "-";
+  return fmt::format("{}, {}, {}", percent(plan.occupancy_after_loss),
+                     percent(plan.decode_after_loss), percent(plan.memory_after_loss));
+}
+
+/// Of all models that run on it.
+std::string precisions(const CandidatePlan& plan) {
+  std::vector<std::string> names;
+  for (const DeviceLayout& layout : plan.layouts)
+    for (const PlannedModel& model : layout.models)
+      if (!model.precision.empty() && std::ranges::find(names, model.precision) == names.end())
+        names.push_back(model.precision);
+  return names.empty() ? "-" : fmt::format("{}", fmt::join(names, ", "));
 }
 
 std::string memory_use(const CandidatePlan& plan) {
@@ -74,9 +98,11 @@ std::string cost(const CandidatePlan& plan, const std::string& currency) {
   return plan.cost ? fmt::format("{:.0f} {}", *plan.cost, currency) : "-";
 }
 
-std::string confidence(const CandidatePlan& plan) {
-  return plan.confidence == Confidence::kScaled ? "scaled (+-30 %)"
-                                                : std::string(to_string(plan.confidence));
+std::string confidence(Confidence confidence) {
+  return confidence == Confidence::kScaled ? "scaled (+-30 %)" : std::string(to_string(confidence));
+}
+std::string confidence(const CapacityTerm& term) {
+  return term.confidence ? confidence(*term.confidence) : "-";
 }
 
 std::string model_title(const PlannedModel& model) {
@@ -148,10 +174,17 @@ Json number(double value) {
   if (!std::isfinite(value)) return nullptr;
   return std::stod(fmt::format("{:.6g}", value));
 }
+/// Whole numbers, which counts and bytes are, keep all their digits.
+Json whole(double value) {
+  if (!std::isfinite(value) || std::abs(value) > 9e15) return number(value);
+  return static_cast<std::int64_t>(std::llround(value));
+}
 Json number(const std::optional<double>& value) { return value ? number(*value) : Json(nullptr); }
 
 Json usage(const std::optional<Usage>& use, double unit, const char* name) {
   if (!use) return nullptr;
+  if (unit == 1 && std::string_view(name) == "bytes")
+    return {{"used", whole(use->used)}, {"limit", whole(use->limit)}, {"unit", name}};
   return {{"used", number(use->used / unit)}, {"limit", number(use->limit / unit)}, {"unit", name}};
 }
 
@@ -165,9 +198,11 @@ Json candidate_json(const CandidatePlan& one) {
   json["binding"] = one.binding.empty() ? Json(nullptr) : Json(one.binding);
   json["terms"] = Json::array();
   for (const CapacityTerm& term : one.terms)
-    json["terms"].push_back({{"name", term.name},
-                             {"devices", term.devices ? Json(*term.devices) : Json(nullptr)},
-                             {"reason", term.reason}});
+    json["terms"].push_back(
+        {{"name", term.name},
+         {"devices", term.devices ? Json(*term.devices) : Json(nullptr)},
+         {"confidence", term.confidence ? Json(to_string(*term.confidence)) : Json(nullptr)},
+         {"reason", term.reason}});
   json["devices"] = Json::array();
   for (const DeviceLayout& layout : one.layouts) {
     Json models = Json::array();
@@ -191,8 +226,14 @@ Json candidate_json(const CandidatePlan& one) {
   json["occupancy_after_loss"] = number(one.occupancy_after_loss);
   json["decode"] = one.is_decoded_by_cores ? usage(one.decode, 1, "cores")
                                            : usage(one.decode, 1e6, "megapixels/s");
+  json["decode_after_loss"] = number(one.decode_after_loss);
+  json["host_decode"] = one.host_decode ? Json{{"used", number(one.host_decode->used)},
+                                               {"limit", number(one.host_decode->limit)},
+                                               {"unit", "cores of a machine"}}
+                                        : Json(nullptr);
   json["decode_known"] = one.is_decode_known;
   json["memory"] = usage(one.memory, 1, "bytes");
+  json["memory_after_loss"] = number(one.memory_after_loss);
   json["power_w"] = number(one.power_w);
   json["cost"] = number(one.cost);
   json["confidence"] = to_string(one.confidence);
@@ -202,6 +243,64 @@ Json candidate_json(const CandidatePlan& one) {
   return json;
 }
 
+/// Six digits, of which none before the point is dropped.
+std::string csv_number(double value) {
+  return std::abs(value) < 1e5 ? fmt::format("{:.6g}", value) : fmt::format("{:.0f}", value);
+}
+std::string csv_number(const std::optional<double>& value) {
+  return value ? csv_number(*value) : std::string();
+}
+
+std::string csv_decode_unit(const CandidatePlan& plan) {
+  if (!plan.decode) return "";
+  return plan.is_decoded_by_cores ? "cores" : "megapixels/s";
+}
+
+std::vector<std::string> csv_cells(const Plan& plan, const CandidatePlan& one,
+                                   const DeviceLayout& layout, const PlannedModel& model) {
+  const double unit = one.is_decoded_by_cores ? 1 : 1e6;
+  const auto decode = std::ranges::find(one.terms, "decode", &CapacityTerm::name);
+  std::vector<std::string> cells{
+      one.device.name,
+      &one == plan.best() ? "yes" : "no",
+      std::to_string(one.count),
+      std::to_string(one.nodes),
+      one.binding,
+      std::to_string(layout.count),
+      model.model,
+      model.precision,
+      model.input.width > 0 ? fmt::format("{}x{}", model.input.width, model.input.height) : "",
+      std::to_string(model.batch),
+      std::to_string(model.instances),
+      fmt::format("{}", fmt::join(model.groups, " ")),
+      csv_number(model.slo_ms),
+      csv_number(model.qps),
+      csv_number(model.p99_ms),
+      csv_number(one.occupancy),
+      csv_number(one.occupancy_after_loss),
+      one.decode ? csv_number(one.decode->used / unit) : "",
+      one.decode ? csv_number(one.decode->limit / unit) : "",
+      csv_decode_unit(one),
+      csv_number(one.decode_after_loss),
+      one.host_decode ? csv_number(one.host_decode->used) : "",
+      one.host_decode ? csv_number(one.host_decode->limit) : "",
+      one.is_decode_known ? "yes" : "no",
+      one.memory ? fmt::format("{:.0f}", one.memory->used) : "",
+      one.memory ? fmt::format("{:.0f}", one.memory->limit) : "",
+      csv_number(one.memory_after_loss),
+      csv_number(one.power_w),
+      csv_number(one.cost),
+      plan.workload.currency,
+      std::string(to_string(one.confidence)),
+      decode != one.terms.end() && decode->confidence ? std::string(to_string(*decode->confidence))
+                                                      : "",
+      fmt::format("{}", fmt::join(one.sources, "; ")),
+      fmt::format("{}", fmt::join(one.profile_hashes, " ")),
+      fmt::format("{}", fmt::join(one.notes, "; ")),
+      ""};
+  return cells;
+}
+
 }  // namespace
 
 std::string format_plan_table(const Plan& plan) {
@@ -209,27 +308,29 @@ std::string format_plan_table(const Plan& plan) {
   std::string text =
       fmt::format("{}: {}\n{}\n\n", plan.workload.name, summary(plan), assumptions(plan));
   TextTable table;
-  table.add({"", "device", "count", "nodes", "binding", "busy", "N-1", "decode", "memory", "power",
-             "cost", "figures"});
+  table.add({"", "device", "precision", "count", "nodes", "binding", "busy", "decode", "memory",
+             "N-1", "power", "cost", "figures"});
   for (const CandidatePlan& one : plan.candidates) {
     if (!one.problem.empty()) continue;
-    table.add({&one == &best ? "*" : "", one.device.name, std::to_string(one.count),
-               std::to_string(one.nodes), one.binding, percent(one.occupancy),
-               percent(one.occupancy_after_loss), decode_use(one), memory_use(one), power(one),
-               cost(one, plan.workload.currency), confidence(one)});
+    table.add({&one == &best ? "*" : "", one.device.name, precisions(one),
+               std::to_string(one.count), std::to_string(one.nodes), one.binding,
+               percent(one.occupancy), decode_use(one), memory_use(one), after_loss(one),
+               power(one), cost(one, plan.workload.currency), confidence(one.confidence)});
   }
   text += table.text() + "\n";
   for (const CandidatePlan& one : plan.candidates)
     if (!one.problem.empty())
       text += fmt::format("  {} cannot be used: {}\n", one.device.name, one.problem);
-  text += fmt::format("* {}; busy is the mean share of time, N-1 with one device lost\n\n",
-                      plan.criterion);
+  text += fmt::format(
+      "* {}; busy is the mean share of time; N-1: busy, decoder and memory with one device "
+      "lost\n\n",
+      plan.criterion);
 
   text += fmt::format("why {} {}\n", best.count, best.device.name);
   TextTable terms;
   for (const CapacityTerm& term : best.terms)
     terms.add({term.name == best.binding ? ">" : "", term.name,
-               term.devices ? std::to_string(*term.devices) : "-", term.reason});
+               term.devices ? std::to_string(*term.devices) : "-", confidence(term), term.reason});
   text += terms.text("  ") + "\n";
 
   text += "what runs on them\n";
@@ -278,7 +379,7 @@ std::string format_plan_markdown(const Plan& plan, const std::string& version) {
       "## Hardware for {}\n\n{}. Planned by framemill {} with {}.\n\n**{} x {}** in {} "
       "machine{}; what decides is *{}*; figures are {}.\n\n",
       plan.workload.name, summary(plan), version, assumptions(plan), best.count, best.device.name,
-      best.nodes, best.nodes == 1 ? "" : "s", best.binding, confidence(best));
+      best.nodes, best.nodes == 1 ? "" : "s", best.binding, confidence(best.confidence));
 
   text += "### Load\n\n" + markdown_head({"group", "cameras", "stream", "answers/s each",
                                           "inferred", "SLO", "priority", "model"});
@@ -291,17 +392,17 @@ std::string format_plan_markdown(const Plan& plan, const std::string& version) {
                           std::string(to_string(group.priority)),
                           group.model.empty() ? "the profiled one" : group.model});
 
-  text +=
-      "\n### Resource list\n\n" +
-      markdown_head({"type", "count", "nodes", "busy", "busy with one lost", "decode used / limit",
-                     "memory used / limit", "power", "cost", "binding", "confidence"});
+  text += "\n### Resource list\n\n" +
+          markdown_head({"type", "precision", "count", "nodes", "busy", "decode used / limit",
+                         "memory used / limit", "busy, decoder, memory with one lost", "power",
+                         "cost", "binding", "confidence"});
   for (const CandidatePlan& one : plan.candidates)
     if (one.problem.empty())
-      text += markdown_row(
-          {&one == &best ? fmt::format("**{}**", one.device.name) : one.device.name,
-           std::to_string(one.count), std::to_string(one.nodes), percent(one.occupancy),
-           percent(one.occupancy_after_loss), decode_use(one), memory_use(one), power(one),
-           cost(one, currency), one.binding, confidence(one)});
+      text +=
+          markdown_row({&one == &best ? fmt::format("**{}**", one.device.name) : one.device.name,
+                        precisions(one), std::to_string(one.count), std::to_string(one.nodes),
+                        percent(one.occupancy), decode_use(one), memory_use(one), after_loss(one),
+                        power(one), cost(one, currency), one.binding, confidence(one.confidence)});
   text += fmt::format("\nChosen by: {}.\n", plan.criterion);
   for (const CandidatePlan& one : plan.candidates)
     if (!one.problem.empty())
@@ -318,10 +419,12 @@ std::string format_plan_markdown(const Plan& plan, const std::string& version) {
            fmt::format("{:.3g} ms", model.p99_ms), fmt::format("{:.4g} ms", model.slo_ms),
            fmt::format("{}", fmt::join(model.groups, ", "))});
 
-  text += fmt::format("\n### Why {}\n\n", best.count) + markdown_head({"term", "devices", "sum"});
+  text += fmt::format("\n### Why {}\n\n", best.count) +
+          markdown_head({"term", "devices", "confidence", "sum"});
   for (const CapacityTerm& term : best.terms)
     text += markdown_row({term.name == best.binding ? fmt::format("**{}**", term.name) : term.name,
-                          term.devices ? std::to_string(*term.devices) : "-", term.reason});
+                          term.devices ? std::to_string(*term.devices) : "-", confidence(term),
+                          term.reason});
 
   text += "\n### What would flip the choice\n\n";
   for (const std::string& flip : plan.flips) text += fmt::format("- {}\n", flip);
@@ -334,7 +437,7 @@ std::string format_plan_markdown(const Plan& plan, const std::string& version) {
   text += "\n### Where the figures come from\n\n";
   for (const CandidatePlan& one : plan.candidates) {
     if (!one.problem.empty()) continue;
-    text += fmt::format("- {} ({}): {}", one.device.name, confidence(one),
+    text += fmt::format("- {} ({}): {}", one.device.name, confidence(one.confidence),
                         fmt::join(one.sources, "; "));
     if (!one.profile_hashes.empty())
       text += fmt::format("; profiles {}", fmt::join(one.profile_hashes, ", "));
@@ -350,7 +453,7 @@ std::string format_plan_json(const Plan& plan, const std::string& version) {
   json["schema"] = "framemill.plan/1";
   json["framemill"] = version;
   json["name"] = plan.workload.name;
-  json["load"] = {{"cameras", number(plan.cameras)},
+  json["load"] = {{"cameras", whole(plan.cameras)},
                   {"qps", number(plan.qps)},
                   {"sampled_per_s", number(plan.sampled_per_s)},
                   {"frames_per_s", number(plan.frames_per_s)},
@@ -386,92 +489,62 @@ std::string format_plan_json(const Plan& plan, const std::string& version) {
 }
 
 std::string format_plan_csv(const Plan& plan) {
-  std::string text = csv_row({"device",
-                              "choice",
-                              "count",
-                              "nodes",
-                              "binding",
-                              "devices_of_layout",
-                              "model",
-                              "precision",
-                              "input",
-                              "batch",
-                              "instances",
-                              "groups",
-                              "slo_ms",
-                              "qps_each",
-                              "p99_ms",
-                              "occupancy",
-                              "occupancy_after_loss",
-                              "decode_used",
-                              "decode_limit",
-                              "decode_unit",
-                              "memory_used_bytes",
-                              "memory_limit_bytes",
-                              "power_w",
-                              "cost",
-                              "currency",
-                              "confidence",
-                              "sources",
-                              "profile_hashes",
-                              "problem"});
-  const auto optional = [](const std::optional<double>& value) {
-    return value ? fmt::format("{:.6g}", *value) : std::string();
-  };
+  const std::vector<std::string> names{"device",
+                                       "choice",
+                                       "count",
+                                       "nodes",
+                                       "binding",
+                                       "devices_of_layout",
+                                       "model",
+                                       "precision",
+                                       "input",
+                                       "batch",
+                                       "instances",
+                                       "groups",
+                                       "slo_ms",
+                                       "qps_each",
+                                       "p99_ms",
+                                       "occupancy",
+                                       "occupancy_after_loss",
+                                       "decode_used",
+                                       "decode_limit",
+                                       "decode_unit",
+                                       "decode_after_loss",
+                                       "host_decode_cores",
+                                       "host_decode_limit",
+                                       "decode_known",
+                                       "memory_used_bytes",
+                                       "memory_limit_bytes",
+                                       "memory_after_loss",
+                                       "power_w",
+                                       "cost",
+                                       "currency",
+                                       "confidence",
+                                       "decode_confidence",
+                                       "sources",
+                                       "profile_hashes",
+                                       "notes",
+                                       "problem"};
+  std::string text = csv_row(names);
   for (const CandidatePlan& one : plan.candidates) {
     if (!one.problem.empty()) {
-      std::vector<std::string> row(29);
+      std::vector<std::string> row(names.size());
       row.front() = one.device.name;
       row[1] = "no";
       row.back() = one.problem;
       text += csv_row(row);
       continue;
     }
-    for (const DeviceLayout& layout : one.layouts) {
-      for (const PlannedModel& model : layout.models) {
-        const double unit = one.is_decoded_by_cores ? 1 : 1e6;
-        text += csv_row({one.device.name,
-                         &one == plan.best() ? "yes" : "no",
-                         std::to_string(one.count),
-                         std::to_string(one.nodes),
-                         one.binding,
-                         std::to_string(layout.count),
-                         model.model,
-                         model.precision,
-                         model.input.width > 0
-                             ? fmt::format("{}x{}", model.input.width, model.input.height)
-                             : "",
-                         std::to_string(model.batch),
-                         std::to_string(model.instances),
-                         fmt::format("{}", fmt::join(model.groups, " ")),
-                         fmt::format("{:.6g}", model.slo_ms),
-                         fmt::format("{:.6g}", model.qps),
-                         fmt::format("{:.6g}", model.p99_ms),
-                         fmt::format("{:.6g}", one.occupancy),
-                         optional(one.occupancy_after_loss),
-                         one.decode ? fmt::format("{:.6g}", one.decode->used / unit) : "",
-                         one.decode ? fmt::format("{:.6g}", one.decode->limit / unit) : "",
-                         !one.decode               ? ""
-                         : one.is_decoded_by_cores ? "cores"
-                                                   : "megapixels/s",
-                         one.memory ? fmt::format("{:.0f}", one.memory->used) : "",
-                         one.memory ? fmt::format("{:.0f}", one.memory->limit) : "",
-                         optional(one.power_w),
-                         optional(one.cost),
-                         plan.workload.currency,
-                         std::string(to_string(one.confidence)),
-                         fmt::format("{}", fmt::join(one.sources, "; ")),
-                         fmt::format("{}", fmt::join(one.profile_hashes, " ")),
-                         ""});
-      }
-    }
+    for (const DeviceLayout& layout : one.layouts)
+      for (const PlannedModel& model : layout.models)
+        text += csv_row(csv_cells(plan, one, layout, model));
   }
   return text;
 }
 
 std::string format_catalogue(const Catalogue& catalogue) {
   TextTable table;
-  table.add({"device", "use", "memory", "power", "cores", "decoding", "published inference"});
+  table.add({"device", "case", "memory", "power", "cores", "decoding", "published inference"});
   for (const CatalogueDevice& device : catalogue.devices) {
     std::string decode = "-";
     if (!device.decode.empty())
@@ -482,7 +555,7 @@ std::string format_catalogue(const Catalogue& catalogue) {
     std::vector<std::string> models;
     for (const PublishedInference& one : device.inference)
       if (std::ranges::find(models, one.model) == models.end()) models.push_back(one.model);
-    table.add({device.name, device.use,
+    table.add({device.name, case_of(device).empty() ? "-" : std::string(case_of(device)),
                device.memory_bytes ? fmt::format("{:g} GB", device.memory_bytes->value / 1e9) : "-",
                device.power_w ? fmt::format("{:g} W", device.power_w->value) : "-",
                device.cores ? fmt::format("{:g}", device.cores->value) : "-", decode,

@@ -17,6 +17,13 @@ namespace {
 /// What a mean that somebody published has to be multiplied with to stand for a p99: the +-30 %
 /// with which such figures are taken.
 constexpr double kPublishedTail = 1.3;
+/// Two devices differ the less, the smaller the work: a ratio of large models says nothing of small
+/// ones. Figures of work within this factor count.
+constexpr double kAlikeWork = 2;
+/// A ratio nearer to 1 than this counts whatever the work: the true one lies between it and 1.
+constexpr double kSmallRatio = 1.3;
+/// Cores that are scaled by more are named as a guess.
+constexpr double kFarFactor = 4;
 constexpr std::size_t kP50 = 50;
 constexpr std::size_t kP99 = 99;
 
@@ -30,9 +37,7 @@ bool is_same_text(std::string_view a, std::string_view b) { return lower(a) == l
 
 bool is_profile_of(const DeviceCandidate& candidate, const DeviceProfile& profile,
                    const Catalogue& catalogue) {
-  if (is_same_text(candidate.name, profile.device) ||
-      is_same_text(candidate.name, profile.device_name))
-    return true;
+  if (is_called_as(candidate, profile)) return true;
   const CatalogueDevice* const entry = catalogue.find(candidate.name);
   return entry != nullptr && entry == catalogue.find(profile.device_name);
 }
@@ -115,7 +120,10 @@ ModelService service_from_profile(const LoadedProfile& loaded) {
       service.costs.push_back({point->batch, std::max(latency_s, busy_s), busy_s, p99_s});
       service.knee_fps = std::max(service.knee_fps, point->frames_per_s);
     }
-    const double bytes =
+    // What the host's memory and processor take says nothing of a GPU's.
+    const bool is_of_cpu = lower(profile.device).starts_with("cpu");
+    if (!is_of_cpu && !point->device_bytes) continue;
+    const auto bytes =
         static_cast<double>(point->device_bytes ? *point->device_bytes : point->host_bytes);
     if (bytes > 0) service.memory_bytes = std::max(service.memory_bytes.value_or(0), bytes);
     if (point->power_w) service.power_w = std::max(service.power_w.value_or(0), *point->power_w);
@@ -124,13 +132,19 @@ ModelService service_from_profile(const LoadedProfile& loaded) {
   return service;
 }
 
-/// `factor` times as fast, marked as scaled.
+/// `factor` times the throughput. How much sooner a single batch is done nobody measured, so its
+/// latency stays; where the device is slower, it takes as much longer.
+BatchCost scaled(BatchCost cost, double factor) {
+  const double longer = std::max(1.0, 1 / factor);
+  cost.busy_s /= factor;
+  cost.latency_s *= longer;
+  cost.p99_s *= longer;
+  return cost;
+}
+
+/// All batches of it, marked as scaled.
 ModelService scaled(ModelService service, double factor, const std::string& how) {
-  for (BatchCost& cost : service.costs) {
-    cost.busy_s /= factor;
-    cost.latency_s /= factor;
-    cost.p99_s /= factor;
-  }
+  for (BatchCost& cost : service.costs) cost = scaled(cost, factor);
   service.knee_fps *= factor;
   service.power_w.reset();  // of the other device
   service.confidence = Confidence::kScaled;
@@ -138,12 +152,28 @@ ModelService scaled(ModelService service, double factor, const std::string& how)
   return service;
 }
 
+ModelService scaled_by_cores(ModelService service, double cores, double measured_on) {
+  const double factor = cores / measured_on;
+  const bool is_far = factor > kFarFactor || factor < 1 / kFarFactor;
+  service = scaled(std::move(service), factor,
+                   fmt::format("cores ({:g} for {:g}{})", cores, measured_on,
+                               is_far ? "; so far off, measure before you buy" : ""));
+  // As many batches as the cores take at once: each is no faster.
+  const double streams = std::round(static_cast<double>(service.streams) * factor);
+  service.streams = std::max(service.streams, static_cast<std::size_t>(streams));
+  return service;
+}
+
+std::string cite(const PublishedInference& figure) {
+  return figure.note.empty() ? figure.source : fmt::format("{} ({})", figure.source, figure.note);
+}
+
 ModelService service_from_figures(const std::vector<const PublishedInference*>& figures) {
   ModelService service{.model = figures.front()->model,
                        .precision = figures.front()->precision,
                        .input = figures.front()->input,
                        .confidence = Confidence::kPublished,
-                       .source = figures.front()->source};
+                       .source = cite(*figures.front())};
   for (const PublishedInference* const figure : figures) {
     const double busy_s = static_cast<double>(figure->batch) / figure->frames_per_s;
     service.costs.push_back({figure->batch, busy_s * kPublishedTail, busy_s, 0});
@@ -173,45 +203,94 @@ std::optional<Size> input_in_name(std::string_view name) {
   return std::nullopt;
 }
 
-/// Figures of one model and precision on one device, all of the runtime that is fastest.
+/// The input that a model of this name has; none where that is not known.
+std::optional<Size> input_of(std::string_view model) {
+  const std::optional<Size> named = input_in_name(model);
+  if (named || !lower(model).starts_with("yolo")) return named;
+  return Size{640, 640};  // as all of them are exported where nothing else is asked for
+}
+
+bool is_same_kind(const PublishedInference& a, const PublishedInference& b) {
+  return a.model == b.model && a.precision == b.precision && a.input == b.input &&
+         a.runtime == b.runtime && a.scenario == b.scenario;
+}
+
+/// Figures of one model and precision on one device, all of the runtime that is fastest; those of
+/// the wanted input before others.
 std::vector<const PublishedInference*> figures_of(const CatalogueDevice& device,
                                                   std::string_view model,
                                                   std::string_view precision) {
-  const PublishedInference* fastest = nullptr;
+  const std::optional<Size> input = input_of(model);
+  const auto rank = [&](const PublishedInference& figure) {
+    return std::pair(input && figure.input == *input, figure.frames_per_s * pixels(figure.input));
+  };
+  const PublishedInference* best = nullptr;
   for (const PublishedInference& figure : device.inference)
     if (is_model_called(model, figure.model) &&
         (precision.empty() || figure.precision == precision) &&
-        (fastest == nullptr || figure.frames_per_s > fastest->frames_per_s))
-      fastest = &figure;
+        (best == nullptr || rank(figure) > rank(*best)))
+      best = &figure;
   std::vector<const PublishedInference*> figures;
-  if (fastest == nullptr) return figures;
+  if (best == nullptr) return figures;
   for (const PublishedInference& figure : device.inference)
-    if (figure.model == fastest->model && figure.precision == fastest->precision &&
-        figure.input == fastest->input && figure.runtime == fastest->runtime)
-      figures.push_back(&figure);
+    if (is_same_kind(figure, *best)) figures.push_back(&figure);
   return figures;
 }
 
-/// How many times as fast `a` is as `b`, by the best figure that was published for both alike.
-std::optional<double> published_ratio(const CatalogueDevice& a, const CatalogueDevice& b) {
-  std::optional<double> best;
-  double best_fps = 0;
-  const auto fastest = [](const CatalogueDevice& device, const PublishedInference& like) {
-    double fps = 0;
-    for (const PublishedInference& one : device.inference)
-      if (one.model == like.model && one.precision == like.precision && one.input == like.input &&
-          one.runtime == like.runtime)
-        fps = std::max(fps, one.frames_per_s);
-    return fps;
-  };
-  for (const PublishedInference& figure : a.inference) {
-    const double of_b = fastest(b, figure);
-    const double of_a = fastest(a, figure);
-    if (of_b <= 0 || of_a <= best_fps) continue;
-    best_fps = of_a;
-    best = of_a / of_b;
+/// How many times as fast one device is as another, and the figure that says it.
+struct Ratio {
+  double value = 1;
+  const PublishedInference* figure = nullptr;
+};
+
+/// `a` beside `b` in batches of `batch`, for a model of which `b` does `frames_per_s`: of the
+/// figures that differ in the device alone, those of the work that is most alike.
+std::optional<Ratio> published_ratio(const CatalogueDevice& a, const CatalogueDevice& b,
+                                     std::size_t batch, double frames_per_s) {
+  std::optional<Ratio> best;
+  double best_distance = 0;
+  for (const PublishedInference& of_a : a.inference) {
+    for (const PublishedInference& of_b : b.inference) {
+      if (!is_same_kind(of_a, of_b) || of_a.batch != batch || of_b.batch != batch) continue;
+      const double ratio = of_a.frames_per_s / of_b.frames_per_s;
+      const double distance = std::abs(std::log(of_b.frames_per_s / frames_per_s));
+      if (distance > std::log(kAlikeWork) && std::abs(std::log(ratio)) > std::log(kSmallRatio))
+        continue;
+      if (best && best_distance <= distance) continue;
+      best = Ratio{ratio, &of_a};
+      best_distance = distance;
+    }
   }
   return best;
+}
+
+/// `service` of the device `from` as `to` would do it: each batch by figures of such batches. None
+/// where there are no such figures. `ratio` becomes that of the knee.
+std::optional<ModelService> by_ratios(ModelService service, const CatalogueDevice& from,
+                                      const CatalogueDevice& to, double& ratio) {
+  std::vector<BatchCost> costs;
+  service.knee_fps = 0;
+  std::string how;
+  for (const BatchCost& cost : service.costs) {
+    const double fps = static_cast<double>(cost.batch) / cost.busy_s;
+    const std::optional<Ratio> found = published_ratio(to, from, cost.batch, fps);
+    if (!found) continue;
+    costs.push_back(scaled(cost, found->value));
+    if (fps * found->value <= service.knee_fps) continue;
+    service.knee_fps = fps * found->value;
+    service.knee_batch = cost.batch;
+    ratio = found->value;
+    how =
+        fmt::format(", x {:.3g} by {} {} in batches of {}, published of both {} and {}", ratio,
+                    found->figure->model, found->figure->precision, cost.batch, from.name, to.name);
+  }
+  if (costs.empty()) return std::nullopt;
+  keep_useful(costs);
+  service.costs = std::move(costs);
+  service.power_w.reset();  // of the other device
+  service.confidence = Confidence::kScaled;
+  service.source += how;
+  return service;
 }
 
 /// By what is published for the candidate itself.
@@ -221,7 +300,7 @@ std::optional<ModelService> by_own_figures(const CatalogueDevice& entry, std::st
   if (figures.empty()) return std::nullopt;
   ModelService service = service_from_figures(figures);
   service.model = model;
-  const std::optional<Size> input = input_in_name(model);
+  const std::optional<Size> input = input_of(model);
   if (input && *input != service.input) {
     service = scaled(std::move(service), pixels(service.input) / pixels(*input), "input size");
     service.input = *input;
@@ -236,11 +315,12 @@ std::optional<ModelService> by_other_device(const CatalogueDevice& entry, std::s
                                             const Catalogue& catalogue) {
   std::optional<ModelService> best;
   double best_distance = 0;
-  const auto offer = [&](const ModelService& service, double ratio, const std::string& from) {
+  const auto offer = [&](ModelService service, const CatalogueDevice& from) {
+    double ratio = 1;
+    std::optional<ModelService> offered = by_ratios(std::move(service), from, entry, ratio);
     const double distance = std::abs(std::log(ratio));
-    if (best && best_distance <= distance) return;
-    best = scaled(service, ratio,
-                  fmt::format("what is published of both {} and {}", from, entry.name));
+    if (!offered || (best && best_distance <= distance)) return;
+    best = std::move(offered);
     best_distance = distance;
   };
   for (const LoadedProfile& loaded : profiles) {
@@ -248,16 +328,13 @@ std::optional<ModelService> by_other_device(const CatalogueDevice& entry, std::s
     const CatalogueDevice* const other = catalogue.find(profile.device_name);
     if (other == nullptr || other == &entry || !is_model_of(model, profile)) continue;
     if (!precision.empty() && precision != profile.precision) continue;
-    if (const std::optional<double> ratio = published_ratio(entry, *other))
-      offer(service_from_profile(loaded), *ratio, other->name);
+    offer(service_from_profile(loaded), *other);
   }
   if (best || model.empty()) return best;
   for (const CatalogueDevice& other : catalogue.devices) {
     if (&other == &entry) continue;
-    const std::optional<double> ratio = published_ratio(entry, other);
-    if (!ratio) continue;
-    if (const std::optional<ModelService> service = by_own_figures(other, model, precision))
-      offer(*service, *ratio, other.name);
+    if (std::optional<ModelService> service = by_own_figures(other, model, precision))
+      offer(*std::move(service), other);
   }
   return best;
 }
@@ -268,10 +345,10 @@ std::string_view to_string(Confidence confidence) {
   switch (confidence) {
     case Confidence::kMeasured:
       return "measured";
-    case Confidence::kScaled:
-      return "scaled";
     case Confidence::kPublished:
       return "published";
+    case Confidence::kScaled:
+      return "scaled";
   }
   return "unknown";
 }
@@ -282,6 +359,17 @@ const LoadedProfile* find_profile_of(const DeviceCandidate& candidate,
   for (const LoadedProfile& loaded : profiles)
     if (is_profile_of(candidate, loaded.profile, catalogue)) return &loaded;
   return nullptr;
+}
+
+bool is_called_as(const DeviceCandidate& candidate, const DeviceProfile& profile) {
+  return is_same_text(candidate.name, profile.device) ||
+         is_same_text(candidate.name, profile.device_name);
+}
+
+bool is_whole(const CatalogueDevice& entry, const DeviceProfile& profile) {
+  const std::optional<double> cores = cores_of(profile);
+  if (entry.kind != DeviceKind::kCpu || !entry.cores || !cores) return true;
+  return *cores == entry.cores->value || *cores == 2 * entry.cores->value;
 }
 
 bool is_cpu(const DeviceCandidate& candidate, const std::vector<LoadedProfile>& profiles,
@@ -297,9 +385,10 @@ std::optional<double> find_cores(const DeviceCandidate& candidate,
                                  const std::vector<LoadedProfile>& profiles,
                                  const Catalogue& catalogue) {
   if (candidate.cores) return candidate.cores;
-  if (const LoadedProfile* const own = find_profile_of(candidate, profiles, catalogue))
-    return cores_of(own->profile);
   const CatalogueDevice* const entry = catalogue.find(candidate.name);
+  if (const LoadedProfile* const own = find_profile_of(candidate, profiles, catalogue))
+    if (entry == nullptr || is_called_as(candidate, own->profile) || is_whole(*entry, own->profile))
+      return cores_of(own->profile);
   if (entry != nullptr && entry->cores) return entry->cores->value;
   return std::nullopt;
 }
@@ -326,14 +415,14 @@ Result<ModelService> find_service(const DeviceCandidate& candidate, std::string_
     if (is_own) other_models.insert(profile.model + " " + profile.precision);
     if (!is_model_of(model, profile) || (!precision.empty() && precision != profile.precision))
       continue;
-    if (lower(profile.device).starts_with("cpu") && cpu_profile == nullptr) cpu_profile = &loaded;
+    const bool is_of_cpu = lower(profile.device).starts_with("cpu");
+    if (is_of_cpu && cpu_profile == nullptr) cpu_profile = &loaded;
     if (!is_own) continue;
     ModelService service = service_from_profile(loaded);
     if (service.costs.empty()) continue;
     const std::optional<double> measured_on = cores_of(profile);
-    if (candidate.cores && measured_on && *candidate.cores != *measured_on)
-      return scaled(std::move(service), *candidate.cores / *measured_on,
-                    fmt::format("cores ({:g} for {:g})", *candidate.cores, *measured_on));
+    if (is_of_cpu && cores && measured_on && *cores != *measured_on)
+      return scaled_by_cores(std::move(service), *cores, *measured_on);
     return service;
   }
   const CatalogueDevice* const entry = catalogue.find(candidate.name);
@@ -348,8 +437,7 @@ Result<ModelService> find_service(const DeviceCandidate& candidate, std::string_
     const std::optional<double> measured_on = cores_of(cpu_profile->profile);
     ModelService service = service_from_profile(*cpu_profile);
     if (measured_on && !service.costs.empty())
-      return scaled(std::move(service), *cores / *measured_on,
-                    fmt::format("cores ({:g} for {:g})", *cores, *measured_on));
+      return scaled_by_cores(std::move(service), *cores, *measured_on);
   }
   const std::string what =
       model.empty() ? std::string("any model")

@@ -16,8 +16,8 @@ namespace framemill {
 /// How well a figure is known. Later is worse.
 enum class Confidence {
   kMeasured,   ///< by `bench`, on such a device
-  kScaled,     ///< from a measured or published figure of another device or size, +-30 %
   kPublished,  ///< by somebody else, or promised
+  kScaled,     ///< from a measured or published figure of another device or size, +-30 %
 };
 [[nodiscard]] std::string_view to_string(Confidence confidence);
 
@@ -49,7 +49,9 @@ struct ModelService {
 /// promise in the workload file; a profile measured on the device (scaled by cores where the
 /// candidate is a CPU with another number of them); a published figure of model and precision; a
 /// profile of another device, or a published figure, scaled by figures published for both devices;
-/// a CPU profile scaled by cores. Errors: kNotFound says what to do about it.
+/// a CPU profile scaled by cores. Only figures that differ in nothing but the device scale: the
+/// same model, precision, input, runtime, scenario and batch, and work of about the same size. What
+/// is scaled up serves more at once, none of it sooner. Errors: kNotFound says what to do about it.
 [[nodiscard]] Result<ModelService> find_service(const DeviceCandidate& candidate,
                                                 std::string_view model, std::string_view precision,
                                                 const std::vector<LoadedProfile>& profiles,
@@ -60,7 +62,16 @@ struct ModelService {
                                                    const std::vector<LoadedProfile>& profiles,
                                                    const Catalogue& catalogue);
 
-/// Cores of one machine of the candidate: given, those of its profile, those of the catalogue.
+/// Whether the profile was measured on all of the processor `entry`: a virtual machine calls itself
+/// as the whole does. The catalogue counts physical cores, and profiles those of the system, which
+/// may be two threads a core. True where that is not known, and of GPUs.
+[[nodiscard]] bool is_whole(const CatalogueDevice& entry, const DeviceProfile& profile);
+
+/// Whether the candidate is called as the profile's device calls itself.
+[[nodiscard]] bool is_called_as(const DeviceCandidate& candidate, const DeviceProfile& profile);
+
+/// Cores of one machine of the candidate: given, those of its profile (of the catalogue where the
+/// profile is that of a part), those of the catalogue.
 [[nodiscard]] std::optional<double> find_cores(const DeviceCandidate& candidate,
                                                const std::vector<LoadedProfile>& profiles,
                                                const Catalogue& catalogue);
