@@ -4,12 +4,12 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
-#include <filesystem>
 #include <set>
 
 #include <fmt/format.h>
 
 #include "framemill/base/check.h"
+#include "framemill/plan/model_name.h"
 
 namespace framemill {
 namespace {
@@ -40,11 +40,6 @@ bool is_profile_of(const DeviceCandidate& candidate, const DeviceProfile& profil
   if (is_called_as(candidate, profile)) return true;
   const CatalogueDevice* const entry = catalogue.find(candidate.name);
   return entry != nullptr && entry == catalogue.find(profile.device_name);
-}
-
-bool is_model_of(std::string_view wanted, const DeviceProfile& profile) {
-  return wanted.empty() || is_same_text(wanted, profile.model) ||
-         is_same_text(wanted, std::filesystem::path(profile.model).stem().string());
 }
 
 /// "2 cores" and "2" are numbers, too.
@@ -326,7 +321,7 @@ std::optional<ModelService> by_other_device(const CatalogueDevice& entry, std::s
   for (const LoadedProfile& loaded : profiles) {
     const DeviceProfile& profile = loaded.profile;
     const CatalogueDevice* const other = catalogue.find(profile.device_name);
-    if (other == nullptr || other == &entry || !is_model_of(model, profile)) continue;
+    if (other == nullptr || other == &entry || !is_model_named(model, profile.model)) continue;
     if (!precision.empty() && precision != profile.precision) continue;
     offer(service_from_profile(loaded), *other);
   }
@@ -413,7 +408,7 @@ Result<ModelService> find_service(const DeviceCandidate& candidate, std::string_
     const DeviceProfile& profile = loaded.profile;
     const bool is_own = is_profile_of(candidate, profile, catalogue);
     if (is_own) other_models.insert(profile.model + " " + profile.precision);
-    if (!is_model_of(model, profile) || (!precision.empty() && precision != profile.precision))
+    if (!is_model_named(model, profile.model) || (!precision.empty() && precision != profile.precision))
       continue;
     const bool is_of_cpu = lower(profile.device).starts_with("cpu");
     if (is_of_cpu && cpu_profile == nullptr) cpu_profile = &loaded;
