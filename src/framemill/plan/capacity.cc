@@ -486,10 +486,10 @@ class Evaluation {
       const std::int64_t devices = decode_count(decoding, 1);
       if (devices > *term.devices) {
         term.devices = devices;
-        const double machines = std::ceil(decode_devices_ / decoding - kTolerance);
-        term.reason =
-            fmt::format("decode at {:g} needs the first card of {} machine{}, and one may be lost",
-                        kLoadAfterLoss, machines, machines == 1 ? "" : "s");
+        const double machines = std::max(1.0, std::ceil(decode_devices_ / decoding - kTolerance));
+        term.reason = fmt::format(
+            "decode at {:g} needs the first card of {:.0f} machine{}, and one may be lost",
+            kLoadAfterLoss, machines, machines == 1 ? "" : "s");
       }
     }
     ask(host_count(decoding), "decode");
