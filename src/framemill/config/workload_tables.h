@@ -91,9 +91,10 @@ inline constexpr std::array kCameraGroupKeys{
     Setting<CameraGroup>{.key = "decode",
                          .field = &CameraGroup::decode,
                          .choices = "cpu|auto",
-                         .help = "What decodes, as in a configuration: auto takes NVIDIA's decoder, "
-                                 "cpu the processor of the machine. Policy adaptive wants motion "
-                                 "vectors, so its h264 and mpeg4 stay with the processor."},
+                         .help =
+                             "What decodes, as in a configuration: auto takes NVIDIA's decoder, "
+                             "cpu the processor of the machine. Policy adaptive wants motion "
+                             "vectors, so its h264 and mpeg4 stay with the processor."},
     Setting<CameraGroup>{.key = "bitrate",
                          .field = &CameraGroup::mbit_per_s,
                          .min = .01,

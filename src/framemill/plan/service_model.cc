@@ -408,7 +408,8 @@ Result<ModelService> find_service(const DeviceCandidate& candidate, std::string_
     const DeviceProfile& profile = loaded.profile;
     const bool is_own = is_profile_of(candidate, profile, catalogue);
     if (is_own) other_models.insert(profile.model + " " + profile.precision);
-    if (!is_model_named(model, profile.model) || (!precision.empty() && precision != profile.precision))
+    if (!is_model_named(model, profile.model) ||
+        (!precision.empty() && precision != profile.precision))
       continue;
     const bool is_of_cpu = lower(profile.device).starts_with("cpu");
     if (is_of_cpu && cpu_profile == nullptr) cpu_profile = &loaded;
