@@ -139,6 +139,13 @@ class FramemillTest(unittest.TestCase):
                     self.assertTrue(0 <= x1 < x2 <= line["width"] and 0 <= y1 < y2 <= line["height"], detection)
 
 
+def make_camera_clip(path, seconds=10):
+    """The demo's clip as cameras usually send: without B frames, a key frame a second."""
+    subprocess.run(["ffmpeg", "-v", "error", "-i", str(DEMO_CLIP), "-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "25",
+                    "-t", str(seconds), str(path)], check=True)
+    return path
+
+
 def make_clip(path, seconds=2, size="640x360", rate=25, options=("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25")):
     """A small test clip by ffmpeg."""
     subprocess.run(["ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate={rate}:duration={seconds}", *options, str(path)], check=True)

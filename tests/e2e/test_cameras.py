@@ -12,7 +12,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "camera_sim"))
 import framemill
 import sim_client
-from framemill import DEMO_CLIP, DEMO_MODEL, FramemillTest
+from framemill import DEMO_MODEL, FramemillTest
 
 WHY_NOT = sim_client.why_unavailable()
 
@@ -34,10 +34,7 @@ def wait_until(condition, timeout_s, what):
 class CamerasTest(FramemillTest):
     def setUp(self):
         super().setUp()
-        # Without B frames and with a key frame a second, as cameras usually send.
-        self.clip = self.folder / "camera.mp4"
-        subprocess.run(["ffmpeg", "-v", "error", "-i", str(DEMO_CLIP), "-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "25",
-                        "-t", "10", str(self.clip)], check=True)
+        self.clip = framemill.make_camera_clip(self.folder / "camera.mp4")
 
     def simulate(self, *arguments):
         sim = sim_client.CameraSim(*arguments)

@@ -4,7 +4,6 @@ import datetime
 import json
 import re
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -13,7 +12,7 @@ import unittest
 import browser
 import framemill
 from browser import BrowserTest, expect
-from framemill import DEMO_CLIP, DEMO_MODEL
+from framemill import DEMO_MODEL
 from peers import Broker, Subscriber, free_port, wait_until
 from pymodbus.client import ModbusTcpClient
 
@@ -84,8 +83,7 @@ class OperateTest(BrowserTest):
         expect(page.get_by_text("Saved.")).to_be_visible()
 
     def test_from_a_new_camera_to_an_alarm_that_is_acknowledged(self):
-        clip = self.folder / "camera.mp4"
-        subprocess.run(["ffmpeg", "-v", "error", "-i", str(DEMO_CLIP), "-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "25", "-t", "20", str(clip)], check=True)
+        clip = framemill.make_camera_clip(self.folder / "camera.mp4", seconds=20)
         sim = sim_client.CameraSim("--clip", str(clip), "--count", "1")
         sim.start()
         self.addCleanup(sim.stop)

@@ -620,8 +620,7 @@ class LiveChangesTest(ServerTest):
 
     @unittest.skipIf(WHY_NOT, WHY_NOT)
     def test_a_real_camera_is_added_seen_and_shown(self):
-        clip = self.folder / "camera.mp4"
-        subprocess.run(["ffmpeg", "-v", "error", "-i", str(DEMO_CLIP), "-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-g", "25", "-t", "10", str(clip)], check=True)
+        clip = framemill.make_camera_clip(self.folder / "camera.mp4")
         sim = sim_client.CameraSim("--clip", str(clip), "--count", "2")
         sim.start()
         self.addCleanup(sim.stop)

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
-#include <cstdio>
 #include <cstring>
 
 #include <fcntl.h>
@@ -11,6 +10,8 @@
 #include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "framemill/base/old_files.h"
 
 namespace framemill {
 namespace {
@@ -94,10 +95,7 @@ Result<void> JsonLinesSink::write_alarm(const AlarmEvent& event) {
 
 void JsonLinesSink::rotate() {
   if (options_.file_bytes_max == 0 || file_bytes_ < options_.file_bytes_max) return;
-  const auto name = [&](std::size_t number) { return fmt::format("{}.{}", options_.path, number); };
-  for (std::size_t i = options_.old_files; i > 1; --i)
-    std::rename(name(i - 1).c_str(), name(i).c_str());
-  std::rename(options_.path.c_str(), name(1).c_str());
+  move_up_old_files(options_.path, options_.old_files);
   const int fd = ::open(options_.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0644);
   if (fd < 0) return;  // goes on in the file that was renamed; the next flush tries again
   ::close(fd_);

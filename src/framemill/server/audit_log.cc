@@ -1,7 +1,6 @@
 #include "framemill/server/audit_log.h"
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <utility>
 
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "framemill/base/old_files.h"
 #include "framemill/engine/answer_json.h"
 
 namespace framemill {
@@ -86,11 +86,7 @@ void AuditLog::turn_over() {
                         ours.st_dev != there.st_dev;
   const bool is_full = !is_moved && S_ISREG(ours.st_mode) && ours.st_size >= kBytesMax;
   if (!is_moved && !is_full) return;
-  if (is_full) {
-    const auto name = [&](int number) { return fmt::format("{}.{}", path_, number); };
-    for (int i = kOldFiles; i > 1; --i) std::rename(name(i - 1).c_str(), name(i).c_str());
-    std::rename(path_.c_str(), name(1).c_str());
-  }
+  if (is_full) move_up_old_files(path_, kOldFiles);
   const int fd = open_to_append(path_);
   if (fd < 0) return;  // goes on in the one that was moved
   ::close(fd_);
