@@ -46,7 +46,7 @@ def events_in(path):
         return answers | {f"{a}/{s}" for a, s in database.execute("SELECT alarm_id, state FROM alarm_events")}
 
 
-def measure(folder, runs, seed, say=print):
+def measure(folder, runs, seed, say=print, last_moments_s=LAST_MOMENTS_S):
     rng = random.Random(seed)
     problems, killed, early = [], [], 0
     site = AllSinks(folder, cameras=5, engine="policy: adaptive, budget: 0.3", more_sinks="  - {type: sqlite, path: events.db}")
@@ -91,7 +91,7 @@ def measure(folder, runs, seed, say=print):
         for at_s, lines in killed:
             for line in lines:
                 captured[key_of(line)] = at_s - at(line["captured_at"])
-                (certain if captured[key_of(line)] >= LAST_MOMENTS_S else last).add(key_of(line))
+                (certain if captured[key_of(line)] >= last_moments_s else last).add(key_of(line))
         certain |= {key_of(line) for line in results_of(site.results)}
         waiting = {s["sink"]: s["spool"]["waiting"] for s in summary["sinks"] if "spool" in s}
         missing = site.wait_for_keys(certain | alarms, 30)
