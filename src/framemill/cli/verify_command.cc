@@ -10,7 +10,6 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include "framemill/base/content_hash.h"
 #include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/signal_watch.h"
 #include "framemill/cli/verify_clips.h"
@@ -60,28 +59,12 @@ const DeviceProfile* find_profile_of(const ModelSettings& model,
   return found == profiles.end() ? nullptr : &*found;
 }
 
-/// The model on disk is the one that was profiled.
-Result<void> check_file(const ModelSettings& model, const DeviceProfile& profile) {
-  std::vector<std::string> files{model.path};
-  const std::filesystem::path path(model.path);
-  if (path.extension() == ".xml") {
-    files.push_back(std::filesystem::path(path).replace_extension(".bin").string());
-  }
-  const Result<std::string> hash = hash_files(files);
-  if (!hash) return fail(hash.error());
-  if (profile.model_sha256 == *hash) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              fmt::format("{}: is not the file that the profile of {} was measured with; "
-                          "measure it again: framemill bench {}",
-                          model.path, profile.model, model.path));
-}
-
 /// The models run as they were profiled, on the same device; what differs here goes to `notes`.
 Result<void> set_models(RunSettings& settings, const std::vector<DeviceProfile>& profiles,
                         std::vector<std::string>& notes) {
   for (ModelSettings& model : settings.models) {
     const DeviceProfile& profile = *find_profile_of(model, profiles);
-    if (const Result<void> same = check_file(model, profile); !same) return same;
+    if (const Result<void> same = check_model(model, profile); !same) return same;
     set_as_profiled(profile, model);
     const Result<DeviceHere> here = find_device(model);
     if (!here) return fail(here.error());

@@ -7,9 +7,8 @@
 #include <fmt/ranges.h>
 
 #include "framemill/engine/detector_options.h"
-#include "framemill/engine/environment.h"
-#include "framemill/engine/machine_facts.h"
 #include "framemill/infer/detector.h"
+#include "framemill/infer/model_files.h"
 
 namespace framemill {
 namespace {
@@ -49,19 +48,30 @@ void set_as_profiled(const DeviceProfile& profile, ModelSettings& model) {
   if (!arithmetic.empty()) model.precision = arithmetic;
 }
 
+Result<void> check_model(const ModelSettings& model, const DeviceProfile& profile) {
+  const Result<std::string> hash = hash_model(model.path);
+  if (!hash) return fail(hash.error());
+  if (profile.model_sha256 == *hash) return {};
+  std::vector<std::string> files = model_files(model.path);
+  files.erase(files.begin());
+  return fail(
+      ErrorCode::kInvalidArgument,
+      fmt::format(
+          "{}: is not the file that the profile of {} was measured with{}; measure "
+          "it again: framemill bench {}",
+          model.path, profile.model,
+          files.empty() ? "" : fmt::format(", or its weights are not ({})", fmt::join(files, ", ")),
+          model.path));
+}
+
 Result<DeviceHere> find_device(const ModelSettings& model) {
   const Result<DetectorOptions> options = detector_options(model, EngineSettings{});
   if (!options) return fail(options.error());
   const Result<std::unique_ptr<Detector>> detector = Detector::load(*options);
   if (!detector) return fail(detector.error());
-  const Environment machine = read_environment();
-  const MachineFacts facts = read_machine_facts();
-  DeviceHere here{.device_name = (*detector)->facts().device_name,
-                  .environment = {{"cpu", machine.cpu_model},
-                                  {"cores", std::to_string(facts.cores)},
-                                  {"kernel", machine.kernel},
-                                  {"runtime", (*detector)->facts().runtime}}};
-  if (facts.nvidia) here.environment["driver"] = *facts.nvidia;
+  const ModelFacts& facts = (*detector)->facts();
+  DeviceHere here{.device_name = facts.device_name, .environment = read_machine_fingerprint()};
+  here.environment.merge(read_model_fingerprint(model, facts));
   return here;
 }
 

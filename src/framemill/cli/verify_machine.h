@@ -1,11 +1,11 @@
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
 #include "framemill/base/result.h"
 #include "framemill/config/run_settings.h"
+#include "framemill/engine/fingerprint.h"
 #include "framemill/sched/device_profile.h"
 
 namespace framemill {
@@ -14,10 +14,14 @@ namespace framemill {
 /// far as the profile says so, in the same arithmetic. What a profile does not say stays "auto".
 void set_as_profiled(const DeviceProfile& profile, ModelSettings& model);
 
-/// A device as it is found here, and the machine around it keyed as profiles key their fingerprint.
+/// Nothing where the model on disk is the one that was profiled, in all its files. Errors:
+/// kInvalidArgument, which names those files; those of hash_model().
+[[nodiscard]] Result<void> check_model(const ModelSettings& model, const DeviceProfile& profile);
+
+/// A device as it is found here, and the fingerprint of model and machine.
 struct DeviceHere {
   std::string device_name;
-  std::map<std::string, std::string> environment;
+  Fingerprint environment;
 };
 
 /// Loads `model` to see what it runs on. Errors: those of Detector::load().

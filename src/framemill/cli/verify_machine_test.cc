@@ -6,6 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
+#include "framemill/infer/model_files.h"
+
 namespace framemill {
 namespace {
 
@@ -56,6 +59,33 @@ TEST(SetAsProfiled, WhatIsNotKnownStaysAuto) {
   ModelSettings model;
   set_as_profiled(profile, model);
   EXPECT_EQ(model, ModelSettings{});
+}
+
+/// A protobuf field of bytes, fewer than 128.
+std::string field(int number, const std::string& content) {
+  return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(content.size())} +
+         content;
+}
+
+// Promise: what was profiled is a model in all its files, as `bench` and the caches know it.
+TEST(CheckModel, OtherWeightsBesideTheFileAreAnotherModel) {
+  const TempFolder folder;
+  const std::string tensor = field(13, field(1, "location") + field(2, "m.data"));
+  folder.write("m.onnx", field(7, field(5, tensor)));
+  folder.write("x.xml", "graph");
+  for (const auto& [file, weights] : {std::pair("m.onnx", "m.data"), std::pair("x.xml", "x.bin")}) {
+    folder.write(weights, "weights");
+    const ModelSettings model{.path = (folder / file).string()};
+    DeviceProfile profile = make_profile();
+    profile.model_sha256 = *hash_model(model.path);
+    EXPECT_TRUE(check_model(model, profile)) << file;
+    folder.write(weights, "Weights");
+    const Result<void> changed = check_model(model, profile);
+    ASSERT_FALSE(changed) << file;
+    EXPECT_THAT(changed.error().message(), HasSubstr("is not the file that the profile of"));
+    EXPECT_THAT(changed.error().message(), HasSubstr((folder / weights).string()));
+    EXPECT_THAT(changed.error().message(), HasSubstr("framemill bench " + model.path));
+  }
 }
 
 TEST(CompareMachine, TheSameIsTheSame) {

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <set>
 
+#include "framemill/base/content_hash.h"
 #include "framemill/infer/protobuf_fields.h"
 
 namespace framemill {
@@ -91,5 +92,7 @@ std::vector<std::string> model_files(const std::string& path) {
   }
   return files;
 }
+
+Result<std::string> hash_model(const std::string& path) { return hash_files(model_files(path)); }
 
 }  // namespace framemill

@@ -9,7 +9,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "framemill/base/content_hash.h"
 #include "framemill/base/temp_folder_for_test.h"
 
 namespace framemill {
@@ -58,9 +57,9 @@ TEST(ModelFiles, WeightsBesideAGraphAreOfTheModel) {
                             field(5, external("/etc/passwd")) + field(5, external("gone"))));
   folder.write("m.onnx.data", "weights");
   EXPECT_THAT(model_files(path), ElementsAre(path, (folder / "m.onnx.data").string()));
-  const auto before = hash_files(model_files(path));
+  const auto before = hash_model(path);
   folder.write("m.onnx.data", "Weights");
-  EXPECT_NE(*before, *hash_files(model_files(path)));
+  EXPECT_NE(*before, *hash_model(path));
   EXPECT_THAT(model_files((folder / "x.xml").string()),
               ElementsAre((folder / "x.xml").string(), (folder / "x.bin").string()));
   EXPECT_THAT(model_files((folder / "none.onnx").string()),

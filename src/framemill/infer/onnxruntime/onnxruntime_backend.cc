@@ -14,7 +14,6 @@
 
 #include <fmt/format.h>
 
-#include "framemill/base/content_hash.h"
 #include "framemill/base/mutex.h"
 #include "framemill/infer/cpu_plan.h"
 #include "framemill/infer/device_name.h"
@@ -349,7 +348,7 @@ Result<std::unique_ptr<Backend>> load_onnxruntime_backend(const BackendOptions& 
   facts.name = std::filesystem::path(options.path).stem().string();
   facts.runtime = (*library)->name();
   facts.device = to_string(*device);
-  Result<std::string> hash = hash_files(model_files(options.path));
+  Result<std::string> hash = hash_model(options.path);
   if (!hash) return fail(hash.error());
   facts.hash = *std::move(hash);
 

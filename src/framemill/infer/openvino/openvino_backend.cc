@@ -15,7 +15,6 @@
 #include <fmt/ranges.h>
 #include <openvino/openvino.hpp>
 
-#include "framemill/base/content_hash.h"
 #include "framemill/base/mutex.h"
 #include "framemill/infer/cpu_plan.h"
 #include "framemill/infer/model_files.h"
@@ -151,7 +150,7 @@ class OpenVinoBackend final : public Backend {
 
   Result<void> read_graph() REQUIRES(mu_) {
     if (graph_ != nullptr) return {};
-    const Result<std::string> hash = hash_files(model_files(facts_.path));
+    const Result<std::string> hash = hash_model(facts_.path);
     if (!hash) return fail(hash.error());
     if (*hash != facts_.hash)
       return fail(ErrorCode::kFailedPrecondition,
@@ -262,7 +261,7 @@ Result<std::unique_ptr<Backend>> load_openvino_backend(const BackendOptions& opt
   ModelFacts facts;
   facts.path = options.path;
   facts.name = std::filesystem::path(options.path).stem().string();
-  Result<std::string> hash = hash_files(model_files(options.path));
+  Result<std::string> hash = hash_model(options.path);
   if (!hash) return fail(hash.error());
   facts.hash = *std::move(hash);
 
