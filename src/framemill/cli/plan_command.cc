@@ -11,8 +11,7 @@
 
 #include "framemill/base/content_hash.h"
 #include "framemill/config/workload.h"
-#include "framemill/engine/environment.h"
-#include "framemill/infer/cpu_quota.h"
+#include "framemill/engine/fingerprint.h"
 #include "framemill/plan/capacity.h"
 #include "framemill/plan/plan_report.h"
 #include "framemill/plan/profile_json.h"
@@ -70,19 +69,11 @@ int write_out(std::string_view text) {
   return say(kFailed, fmt::format("standard output: {}", std::strerror(errno)));
 }
 
-/// What is known here of the keys that profiles use for their fingerprint.
-std::map<std::string, std::string> read_target() {
-  const Environment here = read_environment();
-  return {{"cpu", here.cpu_model},
-          {"cores", std::to_string(usable_core_count())},  // as `bench` counts them
-          {"kernel", here.kernel}};
-}
-
 int make_plan(const PlanOptions& options) {
   Result<Workload> workload = load_workload(options.workload);
   if (!workload) return say(kWrongUsage, workload.error().message());
   PlanRequest request{
-      .workload = *std::move(workload), .target = read_target(), .eta = options.eta};
+      .workload = *std::move(workload), .target = read_machine_fingerprint(), .eta = options.eta};
   for (const std::string& path : options.profiles) {
     Result<DeviceProfile> profile = read_profile(path);
     if (!profile) return say(kWrongUsage, profile.error().message());

@@ -26,6 +26,7 @@ constexpr double kHoursPerYear = 8766;
 constexpr double kGibibyte = 1024.0 * 1024 * 1024;
 constexpr double kLingerMs = 5;  // sched/batch_policy waits so long for company
 constexpr double kTolerance = 1e-9;
+constexpr const char* kMemoryKey = "memory_mb";  // of a fingerprint
 /// More sessions than that are merged into classes of SLO, so that a plan stays quick; rounding an
 /// SLO down is on the safe side.
 constexpr std::size_t kSessionsMax = 48;
@@ -889,7 +890,7 @@ class Planner {
   /// Of the machine that a profile was measured on.
   static std::optional<double> memory_in_fingerprint(const LoadedProfile* loaded) {
     if (loaded == nullptr) return std::nullopt;
-    const auto found = loaded->profile.environment.find("memory_mb");
+    const auto found = loaded->profile.environment.find(kMemoryKey);
     if (found == loaded->profile.environment.end()) return std::nullopt;
     double megabytes = 0;
     const std::string& text = found->second;
@@ -1103,6 +1104,8 @@ class Planner {
                         profile.model, first->second->name, loaded.name));
       std::vector<std::string> differences;
       for (const auto& [key, here] : request_.target) {
+        // A term of its own, and not the same to the byte with another kernel.
+        if (key == kMemoryKey) continue;
         const auto there = loaded.profile.environment.find(key);
         if (there != loaded.profile.environment.end() && there->second != here)
           differences.push_back(fmt::format("{} {} (here: {})", key, there->second, here));

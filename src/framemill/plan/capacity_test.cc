@@ -584,7 +584,8 @@ TEST(PlanCapacity, AThousandGroupsTakeAMoment) {
 
 TEST(PlanCapacity, SaysWhereAProfileCameFrom) {
   PlanRequest request = make_request({make_group(4, 10)}, {make_profile("T4", "m.onnx", 50, 20)});
-  request.target = {{"cpu", "Test CPU"}, {"cores", "8"}};
+  request.profiles[0].profile.environment["memory_mb"] = "16000";
+  request.target = {{"cpu", "Test CPU"}, {"cores", "8"}, {"memory_mb", "15999"}};
   EXPECT_THAT(must_plan(request).notes, IsEmpty());
   request.target["cores"] = "2";
   EXPECT_THAT(must_plan(request).notes,

@@ -9,17 +9,12 @@
 #include <nlohmann/json.hpp>
 
 #include "framemill/base/check.h"
+#include "framemill/base/text_case.h"
 
 namespace framemill {
 namespace {
 
 using Json = nlohmann::json;
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return std::tolower(c); });
-  return result;
-}
 
 /// Walks the document and remembers the first thing that is wrong.
 class CatalogueReader {
@@ -159,9 +154,8 @@ class CatalogueReader {
 }  // namespace
 
 const CatalogueDevice* Catalogue::find(std::string_view name) const {
-  const std::string wanted = lower(name);
   for (const CatalogueDevice& device : devices) {
-    const auto is_wanted = [&](const std::string& alias) { return lower(alias) == wanted; };
+    const auto is_wanted = [&](const std::string& alias) { return is_same_text(alias, name); };
     if (is_wanted(device.name) || std::ranges::any_of(device.aliases, is_wanted)) return &device;
   }
   return nullptr;
@@ -194,7 +188,7 @@ std::string_view case_of(const CatalogueDevice& device) {
 }
 
 bool is_model_called(std::string_view file_name, std::string_view model) {
-  const std::string name = lower(file_name);
+  const std::string name = to_lower(file_name);
   if (!name.starts_with(model)) return false;
   return name.size() == model.size() ||
          std::isalnum(static_cast<unsigned char>(name[model.size()])) == 0;

@@ -1,7 +1,6 @@
 #include "framemill/plan/service_model.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <set>
@@ -9,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "framemill/base/check.h"
+#include "framemill/base/text_case.h"
 #include "framemill/plan/model_name.h"
 
 namespace framemill {
@@ -26,14 +26,6 @@ constexpr double kSmallRatio = 1.3;
 constexpr double kFarFactor = 4;
 constexpr std::size_t kP50 = 50;
 constexpr std::size_t kP99 = 99;
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return std::tolower(c); });
-  return result;
-}
-
-bool is_same_text(std::string_view a, std::string_view b) { return lower(a) == lower(b); }
 
 bool is_profile_of(const DeviceCandidate& candidate, const DeviceProfile& profile,
                    const Catalogue& catalogue) {
@@ -116,7 +108,7 @@ ModelService service_from_profile(const LoadedProfile& loaded) {
       service.knee_fps = std::max(service.knee_fps, point->frames_per_s);
     }
     // What the host's memory and processor take says nothing of a GPU's.
-    const bool is_of_cpu = lower(profile.device).starts_with("cpu");
+    const bool is_of_cpu = to_lower(profile.device).starts_with("cpu");
     if (!is_of_cpu && !point->device_bytes) continue;
     const auto bytes =
         static_cast<double>(point->device_bytes ? *point->device_bytes : point->host_bytes);
@@ -201,7 +193,7 @@ std::optional<Size> input_in_name(std::string_view name) {
 /// The input that a model of this name has; none where that is not known.
 std::optional<Size> input_of(std::string_view model) {
   const std::optional<Size> named = input_in_name(model);
-  if (named || !lower(model).starts_with("yolo")) return named;
+  if (named || !to_lower(model).starts_with("yolo")) return named;
   return Size{640, 640};  // as all of them are exported where nothing else is asked for
 }
 
@@ -370,7 +362,7 @@ bool is_whole(const CatalogueDevice& entry, const DeviceProfile& profile) {
 bool is_cpu(const DeviceCandidate& candidate, const std::vector<LoadedProfile>& profiles,
             const Catalogue& catalogue) {
   if (const LoadedProfile* const own = find_profile_of(candidate, profiles, catalogue))
-    return lower(own->profile.device).starts_with("cpu");
+    return to_lower(own->profile.device).starts_with("cpu");
   const CatalogueDevice* const entry = catalogue.find(candidate.name);
   if (entry != nullptr) return entry->kind == DeviceKind::kCpu;
   return candidate.cores.has_value();
@@ -411,7 +403,7 @@ Result<ModelService> find_service(const DeviceCandidate& candidate, std::string_
     if (!is_model_named(model, profile.model) ||
         (!precision.empty() && precision != profile.precision))
       continue;
-    const bool is_of_cpu = lower(profile.device).starts_with("cpu");
+    const bool is_of_cpu = to_lower(profile.device).starts_with("cpu");
     if (is_of_cpu && cpu_profile == nullptr) cpu_profile = &loaded;
     if (!is_own) continue;
     ModelService service = service_from_profile(loaded);
