@@ -76,6 +76,39 @@ class SimulateTest(FramemillTest):
             self.assertIn("as planned by", document["devices_reason"])
             self.assertGreaterEqual(min(c["on_time_share"] for c in document["scenarios"][0]["classes"]), .99)
 
+    def test_eta_is_that_of_the_plan(self):
+        for eta in ("0.5", "1"):
+            document = json.loads(self.simulate("--for", "6s", "--scenario", "steady", "--json", "--eta", eta).stdout)
+            planned = run("plan", self.folder / "site.yaml", "--profile", self.folder / "p0.json", "--json", "--eta", eta)
+            self.assertEqual(document["devices"], json.loads(planned.stdout)["candidates"][0]["count"])
+            self.assertEqual(document["eta"], float(eta))
+        self.assertIsNone(json.loads(self.simulate("--for", "6s", "--scenario", "steady", "--json", "--devices", "3").stdout)["eta"])
+
+    def test_a_device_has_the_models_that_the_plan_lays_out_on_it(self):
+        site = WORKLOAD + "  - {name: dock, count: 2, model: n.onnx}\n"
+        profiles = [profile(), profile("n.onnx")]
+        arguments = ("--for", "6s", "--scenario", "steady")
+        document = json.loads(self.simulate(*arguments, "--json", workload=site, profiles=profiles).stdout)
+        planned = json.loads(run("plan", self.folder / "site.yaml", "--profile", self.folder / "p0.json", self.folder / "p1.json", "--json").stdout)
+        layouts = [(layout["count"], [model["model"] for model in layout["models"]]) for layout in planned["candidates"][0]["devices"]]
+        self.assertGreater(len(layouts), 1)
+        self.assertEqual([(layout["count"], [model["model"] for model in layout["models"]]) for layout in document["layouts"]], layouts)
+        self.assertIn("laid out as planned: ", self.simulate(*arguments, workload=site, profiles=profiles).stdout)
+        self.assertEqual(json.loads(self.simulate(*arguments, "--devices", "9", "--json", workload=site, profiles=profiles).stdout)["layouts"], [])
+
+    def test_who_decodes_is_as_planned(self):
+        card = signed({**profile(), "device": "cuda:0", "device_name": "Tesla T4", "environment": {"cores": "4"},
+                       "decode": [{"codec": "hevc", "size": [640, 360], "frames_per_core_s": 50.0}]})
+        site = "cameras: [{name: a, count: 30, rate: 5, fps: 10, codec: hevc, resolution: 640x360, model: m.onnx, decode: %s}]"
+        for decode, cores in (("cpu", 6), ("auto", 0)):
+            done = self.simulate("--for", "6s", "--scenario", "steady", "--devices", "1", "--json", workload=site % decode, profiles=[card])
+            decoding = json.loads(done.stdout)["decoding"]
+            self.assertAlmostEqual(decoding["cores"], cores)
+            self.assertEqual(decoding["card_share"] > 0, decode == "auto")
+            self.assertEqual("6.0 cores of a machine that has 4" in done.stderr, decode == "cpu", done.stderr)
+            table = self.simulate("--for", "6s", "--scenario", "steady", "--devices", "1", workload=site % decode, profiles=[card]).stdout
+            self.assertIn("decoding a machine: ", table)
+
     def test_names_are_those_of_the_plan(self):
         for name in ("m", "M.onnx"):
             self.simulate("--for", "6s", "--scenario", "steady", workload=WORKLOAD.replace("m.onnx", name))
@@ -136,6 +169,9 @@ class SimulateTest(FramemillTest):
             ("too much time", None, None, ["--for", "99h"], "24h"),
             ("no devices", None, None, ["--devices", "0"], "--devices"),
             ("more devices than cameras", None, None, ["--devices", "41"], "give 1 to 40"),
+            *((f"eta {eta}", None, None, ["--eta", eta], "write a share from 0.05 to 1") for eta in ("nan", "0", "1.01", "-1", "inf")),
+            ("eta that is no number", None, None, ["--eta", "much"], "--eta"),
+            ("eta where devices are given", None, None, ["--eta", ".5", "--devices", "2"], "leave out one"),
         ]
         for name, workload, profiles, arguments, words in cases:
             with self.subTest(name):

@@ -112,8 +112,9 @@ int plan_command(const std::vector<std::string>& args) {
   if (std::ranges::find(kFormats, options.format) == kFormats.end())
     return say(kWrongUsage,
                fmt::format("--format {}: there are table, json, md and csv", options.format));
-  if (options.eta && !(*options.eta >= .05 && *options.eta <= 1))  // so that "nan" is none
-    return say(kWrongUsage, fmt::format("--eta {:g}: write a share from 0.05 to 1", *options.eta));
+  if (options.eta)
+    if (const Result<void> share = check_eta(*options.eta); !share)
+      return say(kWrongUsage, share.error().message());
   if (options.workload.empty())
     return say(kWrongUsage,
                "plan: no workload file is given; see docs/reference/workload.md for its keys, and "

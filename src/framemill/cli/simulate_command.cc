@@ -12,6 +12,7 @@
 #include "framemill/config/duration.h"
 #include "framemill/config/nearest_word.h"
 #include "framemill/config/workload.h"
+#include "framemill/plan/capacity.h"
 #include "framemill/plan/catalogue.h"
 #include "framemill/plan/profile_json.h"
 #include "framemill/plan/service_model.h"
@@ -36,6 +37,7 @@ struct Options {
   std::string length = "120s";
   std::string trace;
   std::size_t devices = 0;
+  std::optional<double> eta;
   bool has_bars = false;
   bool is_json = false;
 };
@@ -72,11 +74,21 @@ std::string other_devices(const Workload& workload, const SimulatedSite& site) {
                      fmt::join(names, ", "), site.device_name);
 }
 
+/// How full a device may be says how many there are, so it goes with no number of them.
+Result<void> check_eta_of(const Options& options) {
+  if (!options.eta) return {};
+  if (options.devices > 0)
+    return fail(ErrorCode::kInvalidArgument,
+                "--eta is for the count of devices, which --devices gives: leave out one of them");
+  return check_eta(*options.eta);
+}
+
 Result<SimulateReport> simulate_all(const Options& options, std::ostream& err) {
   const Result<std::vector<Scenario>> scenarios = scenarios_of(options.scenario);
   if (!scenarios) return fail(scenarios.error());
   const Result<Duration> length = length_of(options.length);
   if (!length) return fail(length.error());
+  if (const Result<void> eta = check_eta_of(options); !eta) return fail(eta.error());
   Result<Workload> workload = load_workload(options.workload);
   if (!workload) return fail(workload.error());
   SimulateReport report{.workload = workload->name, .seed = options.seed, .length = *length};
@@ -96,17 +108,23 @@ Result<SimulateReport> simulate_all(const Options& options, std::ostream& err) {
           difference);
     }
   }
-  const Result<SimulatedSite> site =
-      make_site(*workload, report.profiles,
-                options.devices > 0 ? std::optional(options.devices) : std::nullopt, *length,
-                options.seed, report.trace ? report.trace->scenes : nullptr);
+  SiteOptions site_options{.eta = options.eta, .length = *length, .seed = options.seed};
+  if (options.devices > 0) site_options.devices = options.devices;
+  if (report.trace) site_options.trace = report.trace->scenes;
+  const Result<SimulatedSite> site = make_site(*workload, report.profiles, site_options);
   if (!site) return fail(site.error());
   if (const std::string warning = other_devices(*workload, *site); !warning.empty()) {
+    err << fmt::format("framemill simulate: warning: {}\n", warning);
+  }
+  if (const std::string warning = decoding_shortage(*site); !warning.empty()) {
     err << fmt::format("framemill simulate: warning: {}\n", warning);
   }
   report.device_name = site->device_name;
   report.devices = site->devices.size();
   report.devices_reason = site->devices_reason;
+  report.eta = site->eta;
+  report.layouts = site->layouts;
+  report.decoding = site->decoding;
   report.demand_per_s = site->demand_per_s;
   report.capacity_per_s = site->capacity_per_s;
   const auto began_at = std::chrono::steady_clock::now();
@@ -145,9 +163,14 @@ int simulate_command(const std::vector<std::string>& arguments, std::ostream& ou
                  "cold-switch.")
       ->option_text("NAME");
   app.add_option("--devices", options.devices,
-                 "So many devices; default: as many as plan counts, with redundancy and N+1.")
+                 "So many devices, which all run all models; default: those that plan counts, with "
+                 "redundancy and N+1, as it lays them out.")
       ->option_text("N")
       ->check(CLI::PositiveNumber);
+  app.add_option("--eta", options.eta,
+                 "How full plan may make a device, as its own option; `plan.eta` in the file "
+                 "counts more (default 0.85).")
+      ->option_text("SHARE");
   app.add_option("--for", options.length, "Simulated time of each scenario (default 120s).")
       ->option_text("DURATION");
   app.add_option("--seed", options.seed, "Same seed, same output (default 1).")->option_text("N");

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "framemill/core/camera.h"
@@ -12,6 +13,8 @@ namespace framemill {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr std::size_t kGroupsListed = 5;  // of those that share a model, in one line
 
 double over(double part, double whole) { return whole > 0 ? part / whole : 0; }
 double over(std::int64_t part, std::int64_t whole) {
@@ -109,6 +112,50 @@ std::string scenes_note(const std::optional<RecordedScenes>& trace) {
                         trace->records));
 }
 
+std::string list_groups(const std::vector<std::string>& groups) {
+  const auto shown = static_cast<std::ptrdiff_t>(std::min(kGroupsListed, groups.size()));
+  std::string text = fmt::format("{}", fmt::join(groups.begin(), groups.begin() + shown, ", "));
+  if (groups.size() > kGroupsListed)
+    text += fmt::format(" and {} more", groups.size() - kGroupsListed);
+  return text;
+}
+
+/// What runs where, with the groups of cameras behind it.
+std::string describe_layouts(const std::vector<DeviceLayout>& layouts) {
+  std::string text;
+  for (const DeviceLayout& layout : layouts) {
+    std::vector<std::string> models;
+    for (const PlannedModel& model : layout.models)
+      models.push_back(fmt::format("{} for {}", model.model, list_groups(model.groups)));
+    text += fmt::format("laid out as planned: {} x {}\n", layout.count, fmt::join(models, " + "));
+  }
+  return text;
+}
+
+std::string describe_decoding(const CardDecoding& decoding) {
+  std::string text = fmt::format("decoding a machine: {} of a card's decoder, {:.2f}",
+                                 percent(decoding.card), decoding.cores);
+  if (decoding.all_cores) text += fmt::format(" of {:g}", *decoding.all_cores);
+  return text + " cores beside it\n";
+}
+
+Json to_json(const DeviceLayout& layout) {
+  Json models = Json::array();
+  for (const PlannedModel& model : layout.models)
+    models.push_back({{"model", model.model},
+                      {"precision", model.precision},
+                      {"groups", model.groups},
+                      {"qps", rounded(model.qps)}});
+  return {{"count", layout.count}, {"models", std::move(models)}};
+}
+
+Json to_json(const CardDecoding& decoding) {
+  return {{"card_share", rounded(decoding.card)},
+          {"cores", rounded(decoding.cores)},
+          {"all_cores", decoding.all_cores ? Json(*decoding.all_cores) : Json(nullptr)},
+          {"unknown", decoding.unknown}};
+}
+
 /// Columns as wide as their widest cell; the first two to the left, numbers to the right.
 std::string align(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
@@ -134,9 +181,12 @@ std::string align(const std::vector<std::vector<std::string>>& rows) {
 
 std::string simulate_table(const SimulateReport& report) {
   std::string text = fmt::format(
-      "{}: {} x {} ({}), {:.1f} inferences/s asked for, {:.1f}/s possible; {:g} s, seed {}\n\n",
+      "{}: {} x {} ({}), {:.1f} inferences/s asked for, {:.1f}/s possible; {:g} s, seed {}\n",
       report.workload, report.devices, report.device_name, report.devices_reason,
       report.demand_per_s, report.capacity_per_s, to_seconds(report.length), report.seed);
+  text += describe_layouts(report.layouts);
+  if (report.decoding) text += describe_decoding(*report.decoding);
+  text += '\n';
   std::vector<std::vector<std::string>> rows{
       {"scenario", "class", "cameras", "goodput/s", "in time", "inferred", "p50 ms", "p95 ms",
        "p99 ms", "carried", "none", "gap p99.9", "worst gap", "fidelity", "busy", "busiest"}};
@@ -209,6 +259,8 @@ std::string simulate_json(const SimulateReport& report) {
                          {"busiest_occupancy", result.busiest},
                          {"classes", std::move(classes)}});
   }
+  Json layouts = Json::array();
+  for (const DeviceLayout& layout : report.layouts) layouts.push_back(to_json(layout));
   Json document{{"schema", "framemill.simulation/1"},
                 {"workload", report.workload},
                 {"seed", report.seed},
@@ -218,6 +270,9 @@ std::string simulate_json(const SimulateReport& report) {
                 {"device_name", report.device_name},
                 {"devices", report.devices},
                 {"devices_reason", report.devices_reason},
+                {"eta", report.eta ? Json(*report.eta) : Json(nullptr)},
+                {"layouts", std::move(layouts)},
+                {"decoding", report.decoding ? to_json(*report.decoding) : Json(nullptr)},
                 {"demand_per_s", rounded(report.demand_per_s)},
                 {"capacity_per_s", rounded(report.capacity_per_s)},
                 {"scenarios", std::move(scenarios)}};

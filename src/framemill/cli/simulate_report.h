@@ -23,6 +23,9 @@ struct SimulateReport {
   std::string device_name;
   std::size_t devices = 0;
   std::string devices_reason;
+  std::optional<double> eta;             ///< none: the devices were given
+  std::vector<DeviceLayout> layouts;     ///< empty: all devices are alike
+  std::optional<CardDecoding> decoding;  ///< none: the device decodes with its own cores
   double demand_per_s = 0;
   double capacity_per_s = 0;
   std::vector<SimulationResult> results;

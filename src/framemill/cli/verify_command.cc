@@ -13,6 +13,7 @@
 #include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/signal_watch.h"
 #include "framemill/cli/verify_clips.h"
+#include "framemill/cli/verify_decoding.h"
 #include "framemill/cli/verify_machine.h"
 #include "framemill/cli/verify_prediction.h"
 #include "framemill/cli/verify_report.h"
@@ -26,6 +27,7 @@
 #include "framemill/plan/processor_share.h"
 #include "framemill/plan/profile_json.h"
 #include "framemill/plan/simulated_site.h"
+#include "framemill/video/hardware_decoder.h"
 
 namespace framemill {
 namespace {
@@ -128,7 +130,7 @@ Result<SimulatedSite> make_synthetic_site(Workload workload, std::vector<DeviceP
                        .frames_per_core_s = 1 / std::max(1e-9, cost->decode_s)}};
   }
   for (CameraGroup& group : workload.cameras) group.codec = "synthetic";
-  return make_site(workload, profiles, 1, kSimulatedLength, seed);
+  return make_site(workload, profiles, {.devices = 1, .length = kSimulatedLength, .seed = seed});
 }
 
 /// How fast the models are now, over what their profiles say; the mean of all.
@@ -194,6 +196,19 @@ Result<Asked> read_asked(const Options& options) {
   return name_models(*std::move(share), profiles);
 }
 
+std::string why_no_decoder() {
+  const auto opened = HardwareDecoder::open();
+  return opened ? "" : opened.error().message();
+}
+
+/// Synthetic pictures are painted by the processor, whoever would decode; clips are decoded.
+void settle_played_decoding(Asked& asked, const LoadSource& source,
+                            std::vector<std::string>& notes) {
+  if (!source.clips.empty())
+    return settle_decoding(asked.workload, asked.profiles, why_no_decoder, notes);
+  for (CameraGroup& group : asked.workload.cameras) group.decode = "cpu";
+}
+
 /// What is simulated beside what is played.
 Result<SimulatedSite> make_played_site(const Asked& asked, const RunSettings& settings,
                                        const LoadSource& source, std::vector<std::string>& notes) {
@@ -206,7 +221,13 @@ Result<SimulatedSite> make_played_site(const Asked& asked, const RunSettings& se
   const Result<ClipWorkload> played = play_clips(asked.workload, *clips);
   if (!played) return fail(played.error());
   notes.insert(notes.end(), played->differences.begin(), played->differences.end());
-  return make_site(played->workload, asked.profiles, 1, kSimulatedLength, source.seed);
+  Result<SimulatedSite> site =
+      make_site(played->workload, asked.profiles,
+                {.devices = 1, .length = kSimulatedLength, .seed = source.seed});
+  if (!site) return site;
+  if (std::string shortage = decoding_shortage(*site); !shortage.empty())
+    notes.push_back(std::move(shortage));
+  return site;
 }
 
 Result<Prepared> prepare(Options options) {
@@ -217,12 +238,14 @@ Result<Prepared> prepare(Options options) {
                 fmt::format("--for: {} is out of range; give {} to {}", options.length,
                             format_duration(kLengthMin), format_duration(kLengthMax)));
   }
-  const Result<Asked> asked = read_asked(options);
+  Result<Asked> asked = read_asked(options);
   if (!asked) return fail(asked.error());
+  std::vector<std::string> notes;
+  settle_played_decoding(*asked, options.source, notes);
   options.source.run_for = kPlayedWarmUp + *length + kPlayedTail;
   Result<LoadPlan> load = plan_load(asked->workload, options.source);
   if (!load) return fail(load.error());
-  Prepared prepared{.load = *std::move(load)};
+  Prepared prepared{.load = *std::move(load), .notes = std::move(notes)};
   RunSettings& settings = prepared.load.settings;
   if (const Result<void> same = set_models(settings, asked->profiles, prepared.notes); !same) {
     return fail(same.error());

@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "framemill/plan/simulated_site.h"
+#include "framemill/plan/played_group.h"
 
 namespace framemill {
 namespace {
@@ -96,6 +96,7 @@ Result<LoadPlan> plan_load(const Workload& workload, const LoadSource& source) {
       camera.slo = group.slo;
       camera.priority = group.priority;
       camera.policy = policy_of(group);
+      camera.decode = group.decode;
       const auto number = static_cast<std::uint32_t>(settings.cameras.size());
       if (source.clips.empty()) {
         camera.url = synthetic_url(group, source.seed + number);

@@ -97,6 +97,16 @@ TEST_F(PlanLoad, ADutyOfPolicyFullIsPlayedAsAdaptive) {
   EXPECT_DOUBLE_EQ(plan->settings.engine.budget.share.value_or(1), .2);
 }
 
+TEST_F(PlanLoad, WhoDecodesIsWhoTheGroupAsksFor) {
+  CameraGroup docks = group_;
+  docks.name = "docks";
+  docks.decode = "auto";
+  const Result<LoadPlan> plan = plan_load(workload_of({group_, docks}), source_);
+  ASSERT_TRUE(plan) << plan.error().message();
+  EXPECT_EQ(plan->settings.cameras.front().decode, "cpu");
+  EXPECT_EQ(plan->settings.cameras.back().decode, "auto");
+}
+
 TEST_F(PlanLoad, SaysWhatCannotBePlayed) {
   CameraGroup other = group_;
   group_.policy = other.policy = PolicyKind::kAdaptive;

@@ -11,6 +11,7 @@
 
 #include "framemill/base/check.h"
 #include "framemill/config/duration.h"
+#include "framemill/plan/played_group.h"
 #include "framemill/plan/processor_share.h"
 #include "framemill/plan/squishy_packing.h"
 
@@ -47,7 +48,7 @@ struct DecodeLoad {
   std::string codec;
   Size size;
   double frames_per_s = 0;
-  bool is_for_gpu = false;  ///< `run` would give it to NVIDIA's decoder where there is one
+  bool is_for_card = false;  ///< see is_for_card()
 };
 
 /// The workload as sums, so that it can be made larger and smaller.
@@ -64,12 +65,6 @@ double pixels(Size size) { return static_cast<double>(size.width) * size.height;
 double bits_per_pixel(const std::string& codec) {
   if (codec == "mjpeg") return 1.2;
   return codec == "hevc" || codec == "av1" || codec == "vp9" ? .06 : .1;
-}
-
-/// Policy adaptive takes the motion vectors of decoders that export them, which NVIDIA's does not.
-bool is_for_gpu(const CameraGroup& group) {
-  const bool has_vectors = group.codec == "h264" || group.codec == "mpeg4";
-  return group.decode == "auto" && !(group.policy == PolicyKind::kAdaptive && has_vectors);
 }
 
 /// Inferences a second where there are `cameras` times the cameras at `rate` times the rate. A
@@ -112,13 +107,13 @@ Load load_of(const Workload& workload, double cameras, double rate) {
       same->qps += qps;
       same->groups.push_back(group.name);
     }
-    load.decode.push_back({group.codec, group.resolution, count * group.fps, is_for_gpu(group)});
+    load.decode.push_back({group.codec, group.resolution, count * group.fps, is_for_card(group)});
     load.cameras += count;
     load.qps += qps;
     load.sampled_per_s += count * group.rate_hz * rate;
     load.frames_per_s += count * group.fps;
     load.pixels_per_s += count * group.fps * pixels(group.resolution);
-    const double surface = pixels(group.resolution) * kBytesPerPixel * kSurfacesPerCamera;
+    const double surface = picture_bytes_of_camera(group.resolution);
     load.surface_bytes += count * surface;
     load.largest_surface_bytes = std::max(load.largest_surface_bytes, surface);
     const double estimate =
@@ -287,14 +282,14 @@ class Evaluation {
     } else {
       std::vector<DecodeLoad> card;
       std::vector<DecodeLoad> host;
-      const bool is_soc = hardware_.entry != nullptr && hardware_.entry->kind == DeviceKind::kSoc;
+      const bool is_soc = !has_known_decoder(hardware_.entry);
       plan_.is_built_for = !is_soc;
       if (is_soc)
         note(
             "this version is built for x86-64, which Jetsons are not, and their decoder is not the "
             "one that it knows: the processor is taken to decode");
       for (const DecodeLoad& load : load_.decode)
-        (load.is_for_gpu && !is_soc ? card : host).push_back(load);
+        (load.is_for_card && !is_soc ? card : host).push_back(load);
       if (!card.empty()) decode_by_card(term, card);
       if (!host.empty()) decode_by_host(term, host);
     }
@@ -355,9 +350,8 @@ class Evaluation {
     double pixels_per_s = 0;
     Confidence confidence = Confidence::kPublished;
     for (const DecodeLoad& load : loads) {
-      const auto rate =
-          std::ranges::find(hardware_.entry->decode, load.codec, &PublishedDecode::codec);
-      if (rate == hardware_.entry->decode.end())
+      const PublishedDecode* const rate = find_card_decode(hardware_.entry, load.codec);
+      if (rate == nullptr)
         return leave_decoding_out(term, fmt::format("no rate is published for {} on {}", load.codec,
                                                     hardware_.device.name));
       const double load_per_s = load.frames_per_s * pixels(load.size);
@@ -1125,6 +1119,16 @@ class Planner {
 };
 
 }  // namespace
+
+double picture_bytes_of_camera(Size size) {
+  return pixels(size) * kBytesPerPixel * kSurfacesPerCamera;
+}
+
+Result<void> check_eta(double eta) {
+  if (eta >= .05 && eta <= 1) return {};  // so that "nan" is none
+  return fail(ErrorCode::kInvalidArgument,
+              fmt::format("--eta {:g}: write a share from 0.05 to 1", eta));
+}
 
 Result<Plan> plan_capacity(const PlanRequest& request, const Catalogue& catalogue) {
   CHECK(!request.workload.cameras.empty());

@@ -21,10 +21,15 @@ namespace framemill {
 /// dropping; to lose under 1 % it needs slack. .85 is cautious; `framemill simulate` finds the
 /// workload's own.
 inline constexpr double kEtaDefault = .85;
+/// Errors: kInvalidArgument where it is no share from 0.05 to 1.
+[[nodiscard]] Result<void> check_eta(double eta);
 /// What may be used of everything when the others take over for a lost device.
 inline constexpr double kLoadAfterLoss = .95;
 /// Share of a network, bus or disk that may be used.
 inline constexpr double kLinkLimit = .8;
+
+/// The decoded pictures that a camera keeps alive at once, in memory: ten of YUV 4:2:0.
+[[nodiscard]] double picture_bytes_of_camera(Size size);
 
 /// One term of G = max(...).
 struct CapacityTerm {

@@ -2,15 +2,19 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "framemill/base/check.h"
-#include "framemill/plan/capacity.h"
+#include "framemill/plan/camera_deal.h"
 #include "framemill/plan/catalogue.h"
 #include "framemill/plan/lane_table.h"
 #include "framemill/plan/model_name.h"
+#include "framemill/plan/played_group.h"
 #include "framemill/plan/processor_share.h"
 #include "framemill/sched/split_mix.h"
 
@@ -43,12 +47,26 @@ bool is_same_device(const DeviceProfile& a, const DeviceProfile& b) {
   return name_of(a) == name_of(b) && is_processor(a) == is_processor(b) && cores(a) == cores(b);
 }
 
-/// What a sampled frame goes through before the scheduler sees it, as far as it was measured.
-Duration ingest_of(const CameraGroup& group, const DeviceProfile& profile) {
-  const double carry_s =
-      profile.camera && policy_of(group) == PolicyKind::kAdaptive ? profile.camera->carry_s : 0;
-  return from_seconds(decode_core_s(profile.decode, group.codec, group.resolution).value_or(0) +
-                      carry_s);
+/// What a sampled frame of `group` goes through between decoding and the scheduler.
+double carry_s(const CameraGroup& group, const DeviceProfile& profile) {
+  const bool is_carried = policy_of(group) == PolicyKind::kAdaptive;
+  return profile.camera && is_carried ? profile.camera->carry_s : 0;
+}
+
+/// Where the frames of a group are decoded, and what one takes there.
+struct FrameDecoding {
+  bool is_by_card = false;        ///< else by a core of the machine
+  double engines = 1;             ///< that the card has
+  std::optional<double> frame_s;  ///< of one engine, or core; none: not known
+};
+
+FrameDecoding decoding_of(const CameraGroup& group, const DeviceProfile& profile) {
+  const CatalogueDevice* const entry = built_in_catalogue().find(name_of(profile));
+  if (is_processor(profile) || !is_for_card(group) || !has_known_decoder(entry))
+    return {.frame_s = decode_core_s(profile.decode, group.codec, group.resolution)};
+  return {.is_by_card = true,
+          .engines = engines_of(entry),
+          .frame_s = decode_card_s(entry, group.codec, group.resolution)};
 }
 
 /// What one camera of `group` asks of a device of `profile`, whose model alone does `alone_per_s`.
@@ -133,32 +151,41 @@ std::size_t count_cameras(const Workload& workload) {
   return static_cast<std::size_t>(cameras);
 }
 
-/// The device as the workload wants it, but as it was measured: nothing is promised or scaled.
+/// The device as the workload wants it, but as it was measured: nothing is promised or scaled. The
+/// cores around a card are none of its own.
 DeviceCandidate candidate_of(const Workload& workload, const LoadedProfile& measured) {
   for (const DeviceCandidate& wanted : workload.devices) {
     if (find_profile_of(wanted, {measured}, built_in_catalogue()) == nullptr) continue;
     DeviceCandidate candidate = wanted;
     candidate.name = name_of(measured.profile);
     candidate.throughput.reset();
-    candidate.cores.reset();
+    if (is_processor(measured.profile)) candidate.cores.reset();
     candidate.at_most.reset();
     return candidate;
   }
   return {.name = name_of(measured.profile)};
 }
 
-struct DeviceCount {
+std::vector<LoadedProfile> loaded(std::span<const DeviceProfile> profiles) {
+  std::vector<LoadedProfile> all;
+  for (const DeviceProfile& profile : profiles)
+    all.push_back({.profile = profile, .name = profile.model});
+  return all;
+}
+
+/// Devices, and which of them each camera is on.
+struct Deal {
   std::size_t devices = 1;
   std::string reason;
+  std::optional<double> eta;
+  std::vector<DeviceLayout> layouts;  ///< empty: all devices are alike
+  std::vector<std::size_t> device_of_camera;
 };
 
-/// So many devices of `profiles` as `plan` counts.
-Result<DeviceCount> plan_devices(const Workload& workload,
-                                 std::span<const DeviceProfile> profiles) {
-  PlanRequest request{.workload = workload};
-  for (const DeviceProfile& profile : profiles) {
-    request.profiles.push_back({.profile = profile, .name = profile.model});
-  }
+/// So many devices of `profiles` as `plan` counts, as it lays them out.
+Result<Deal> plan_devices(const Workload& workload, std::span<const DeviceProfile> profiles,
+                          std::optional<double> eta) {
+  PlanRequest request{.workload = workload, .profiles = loaded(profiles), .eta = eta};
   request.workload.devices = {candidate_of(workload, request.profiles.front())};
   const Result<Plan> plan = plan_capacity(request, built_in_catalogue());
   if (!plan) {
@@ -166,12 +193,20 @@ Result<DeviceCount> plan_devices(const Workload& workload,
                                   plan.error().message())));
   }
   const CandidatePlan& best = *plan->best();
-  const std::size_t cameras = count_cameras(workload);
-  if (best.count > static_cast<std::int64_t>(cameras)) {
-    return DeviceCount{cameras, fmt::format("one a camera; planned are {}", best.count)};
+  const auto planned = static_cast<std::size_t>(best.count);
+  Deal deal{.devices = std::min(planned, count_cameras(workload)), .eta = plan->eta};
+  if (best.layouts.size() > 1) {
+    deal.layouts = best.layouts;
+    deal.device_of_camera = deal_as_laid_out(workload, deal.layouts);
+    deal.devices = std::ranges::max(deal.device_of_camera) + 1;
+  } else {
+    deal.device_of_camera = deal_in_turn(workload, deal.devices);
   }
-  return DeviceCount{static_cast<std::size_t>(best.count),
-                     fmt::format("as planned by {}", best.binding)};
+  deal.reason =
+      deal.devices == planned
+          ? fmt::format("as planned by {}, eta {:g}", best.binding, plan->eta)
+          : fmt::format("those with a camera; planned are {}, eta {:g}", planned, plan->eta);
+  return deal;
 }
 
 /// Puts a site together.
@@ -180,14 +215,18 @@ class SiteMaker {
   SiteMaker(const Workload& workload, std::span<const DeviceProfile> profiles)
       : workload_(workload), given_(profiles) {}
 
-  Result<SimulatedSite> make(std::optional<std::size_t> devices, Duration length,
-                             std::uint64_t seed, std::shared_ptr<const SceneTrace> trace) {
+  Result<SimulatedSite> make(const SiteOptions& options) {
     if (Result<void> found = find_lanes(); !found) return fail(found.error());
-    const Result<std::size_t> count = count_devices(devices);
-    if (!count) return fail(count.error());
-    site_.devices.resize(*count);
-    if (Result<void> dealt = deal_cameras(trace.get()); !dealt) return fail(dealt.error());
-    set_devices(length, seed, trace);
+    const Result<Deal> deal = make_deal(options);
+    if (!deal) return fail(deal.error());
+    site_.devices.resize(deal->devices);
+    site_.devices_reason = deal->reason;
+    site_.eta = deal->eta;
+    site_.layouts = deal->layouts;
+    const Result<void> dealt = deal_cameras(deal->device_of_camera, options.trace.get());
+    if (!dealt) return fail(dealt.error());
+    set_devices(options);
+    if (!is_processor(site_.profiles.front())) add_card_decoding();
     return std::move(site_);
   }
 
@@ -216,7 +255,9 @@ class SiteMaker {
       if (Result<void> checked = check_slo(group, model); !checked) return checked;
       SimulatedCamera camera = camera_of(group, lane_of_group[i]);
       camera.load = load_of(group, site_.profiles.front(), model.alone_per_s());
-      camera.ingest = ingest_of(group, site_.profiles.front());
+      decoding_of_group_.push_back(decoding_of(group, site_.profiles.front()));
+      camera.ingest = from_seconds(decoding_of_group_.back().frame_s.value_or(0) +
+                                   carry_s(group, site_.profiles.front()));
       camera_of_group_.push_back(camera);
     }
     return {};
@@ -236,22 +277,23 @@ class SiteMaker {
         group.name, other.model, describe(other), first.model, describe(first)));
   }
 
-  Result<std::size_t> count_devices(std::optional<std::size_t> given) {
+  Result<Deal> make_deal(const SiteOptions& options) const {
+    if (!options.devices) return plan_devices(workload_, site_.profiles, options.eta);
+    const std::size_t given = *options.devices;
     const std::size_t cameras = count_cameras(workload_);
-    if (given) {
-      site_.devices_reason = "as given";
-      if (*given >= 1 && *given <= cameras) return *given;
-      return fail(
-          wrong(fmt::format("{} devices for {} cameras: give 1 to {}", *given, cameras, cameras)));
+    if (given >= 1 && given <= cameras) {
+      return Deal{.devices = given,
+                  .reason = "as given",
+                  .device_of_camera = deal_in_turn(workload_, given)};
     }
-    Result<DeviceCount> planned = plan_devices(workload_, site_.profiles);
-    if (!planned) return fail(planned.error());
-    site_.devices_reason = planned->reason;
-    return planned->devices;
+    return fail(
+        wrong(fmt::format("{} devices for {} cameras: give 1 to {}", given, cameras, cameras)));
   }
 
-  Result<void> deal_cameras(const SceneTrace* trace) {
-    std::size_t to = 0;
+  Result<void> deal_cameras(const std::vector<std::size_t>& device_of_camera,
+                            const SceneTrace* trace) {
+    groups_of_device_.resize(site_.devices.size());
+    std::size_t next = 0;
     for (std::size_t i = 0; i < workload_.cameras.size(); ++i) {
       SimulatedCamera camera = camera_of_group_[i];
       std::vector<std::size_t> traced;
@@ -265,36 +307,79 @@ class SiteMaker {
           camera.traced = traced[static_cast<std::size_t>(n) % traced.size()];
           camera.weight = weight_of(*camera.traced, traced, *trace);
         }
-        site_.devices[to++ % site_.devices.size()].cameras.push_back(camera);
+        const std::size_t device = device_of_camera[next++];
+        site_.devices[device].cameras.push_back(camera);
+        ++groups_of_device_[device][i];
       }
     }
     return {};
   }
 
-  /// Of the frames that a budget or a duty limits, those that are inferred.
-  double limited_share() const {
+  /// Cameras by the place of their group.
+  using GroupCounts = std::map<std::size_t, std::int64_t>;
+
+  /// Of the frames that a budget or a duty limits, those that are inferred; none: it limits none.
+  std::optional<double> limited_share(const GroupCounts& counts) const {
     double inferred = 0;
     double limited = 0;
-    for (const CameraGroup& group : workload_.cameras) {
+    for (const auto& [place, count] : counts) {
+      const CameraGroup& group = workload_.cameras[place];
       if (policy_of(group) == PolicyKind::kFull) continue;
-      inferred += inferences_per_s(group);
-      limited += static_cast<double>(group.count) * group.rate_hz;
+      const double sampled = static_cast<double>(count) * group.rate_hz;
+      inferred += sampled * inferred_share(group);
+      limited += sampled;
     }
-    return limited > 0 ? std::clamp(inferred / limited, 1e-6, 1.0) : 1;
+    if (limited <= 0) return std::nullopt;
+    return std::clamp(inferred / limited, 1e-6, 1.0);
   }
 
-  void set_devices(Duration length, std::uint64_t seed,
-                   const std::shared_ptr<const SceneTrace>& trace) {
+  /// Where all devices have the same groups, they have one share, as the workload has it. Laid out
+  /// otherwise, each has that of its own; where it has none, cameras that it may take over bring
+  /// the workload's.
+  void set_shares() {
+    GroupCounts all;
+    for (std::size_t i = 0; i < workload_.cameras.size(); ++i) all[i] = workload_.cameras[i].count;
+    const double common = limited_share(all).value_or(1);
+    for (std::size_t i = 0; i < site_.devices.size(); ++i) {
+      const GroupCounts& own = site_.layouts.empty() ? all : groups_of_device_[i];
+      site_.devices[i].share = limited_share(own).value_or(common);
+    }
+  }
+
+  void set_devices(const SiteOptions& options) {
     LaneTable lanes(site_.profiles);
-    SplitMix seeds(seed);
+    SplitMix seeds(options.seed);
+    set_shares();
     for (SimulatedDevice& device : site_.devices) {
       device.lanes = lanes.at(load_of(device));
-      device.length = length;
+      device.length = options.length;
       device.seed = seeds();
-      device.share = limited_share();
-      device.trace = trace;
+      device.trace = options.trace;
       add_capacity(device);
     }
+  }
+
+  void add_card_decoding() {
+    const std::vector<LoadedProfile> profiles = loaded(site_.profiles);
+    const DeviceCandidate card = candidate_of(workload_, profiles.front());
+    CardDecoding decoding{.all_cores = find_cores(card, profiles, built_in_catalogue())};
+    std::set<std::string> unknown;
+    for (const GroupCounts& counts : groups_of_device_) {
+      double by_card = 0;
+      double by_cores = 0;
+      for (const auto& [place, count] : counts) {
+        const CameraGroup& group = workload_.cameras[place];
+        const FrameDecoding& frame = decoding_of_group_[place];
+        if (!frame.frame_s) unknown.insert(group.codec);
+        (frame.is_by_card ? by_card : by_cores) +=
+            static_cast<double>(count) * group.fps * frame.frame_s.value_or(0) / frame.engines;
+      }
+      const auto cards = static_cast<double>(card.per_node);
+      decoding.card = std::max(decoding.card, cards * by_card);
+      decoding.cores = std::max(decoding.cores, cards * by_cores);
+    }
+    decoding.unknown.assign(unknown.begin(), unknown.end());
+    site_.decoding = std::move(decoding);
   }
 
   /// Slots are shared by the models as they are asked for.
@@ -315,14 +400,11 @@ class SiteMaker {
   const std::span<const DeviceProfile> given_;
   SimulatedSite site_;
   std::vector<SimulatedCamera> camera_of_group_;
+  std::vector<FrameDecoding> decoding_of_group_;
+  std::vector<GroupCounts> groups_of_device_;
 };
 
 }  // namespace
-
-PolicyKind policy_of(const CameraGroup& group) {
-  const bool is_saved = inferred_share(group) < 1;
-  return group.policy == PolicyKind::kFull && is_saved ? PolicyKind::kAdaptive : group.policy;
-}
 
 Result<std::size_t> find_profile(const CameraGroup& group,
                                  std::span<const DeviceProfile> profiles) {
@@ -368,11 +450,29 @@ Workload share_of_device(const Workload& workload, std::size_t devices) {
   return share;
 }
 
+std::string decoding_shortage(const SimulatedSite& site) {
+  if (!site.decoding) return "";
+  const CardDecoding& decoding = *site.decoding;
+  std::vector<std::string> parts;
+  if (decoding.card > 1)
+    parts.push_back(fmt::format("decoding takes {:.0f} % of what the decoder of {} can do",
+                                100 * decoding.card, site.device_name));
+  if (decoding.all_cores && decoding.cores > *decoding.all_cores)
+    parts.push_back(fmt::format("decoding takes {:.1f} cores of a machine that has {:g}",
+                                decoding.cores, *decoding.all_cores));
+  if (!decoding.unknown.empty())
+    parts.push_back(fmt::format("nobody knows how fast {} is decoded there",
+                                fmt::join(decoding.unknown, ", ")));
+  if (parts.empty()) return "";
+  return fmt::format("{}; it is taken to keep up (`framemill plan` counts machines for it)",
+                     fmt::join(parts, "; "));
+}
+
 Result<SimulatedSite> make_site(const Workload& workload, std::span<const DeviceProfile> profiles,
-                                std::optional<std::size_t> devices, Duration length,
-                                std::uint64_t seed, std::shared_ptr<const SceneTrace> trace) {
-  if (Result<void> checked = check_size(workload, length); !checked) return fail(checked.error());
-  return SiteMaker(workload, profiles).make(devices, length, seed, std::move(trace));
+                                const SiteOptions& options) {
+  if (Result<void> checked = check_size(workload, options.length); !checked)
+    return fail(checked.error());
+  return SiteMaker(workload, profiles).make(options);
 }
 
 }  // namespace framemill

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <set>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -77,7 +79,8 @@ Workload workload_of(std::vector<CameraGroup> groups) {
 SimulatedSite site_of(const Workload& workload, const DeviceProfile& profile,
                       std::optional<std::size_t> devices = std::nullopt, Duration length = 30s,
                       std::uint64_t seed = 1) {
-  Result<SimulatedSite> site = make_site(workload, {&profile, 1}, devices, length, seed);
+  Result<SimulatedSite> site =
+      make_site(workload, {&profile, 1}, {.devices = devices, .length = length, .seed = seed});
   EXPECT_TRUE(site.has_value()) << site.error().message();
   return *std::move(site);
 }
@@ -174,7 +177,8 @@ TEST(Simulator, LoadsOfSeveralModelsAddUp) {
   profiles[1].model = "other.onnx";
   CameraGroup first = group_of(1), second = group_of(2);
   second.model = "other.onnx";
-  const Result<SimulatedSite> site = make_site(workload_of({first, second}), profiles, 1, 30s, 1);
+  const Result<SimulatedSite> site =
+      make_site(workload_of({first, second}), profiles, {.devices = 1, .length = 30s});
   ASSERT_TRUE(site);
   EXPECT_NEAR(median_ms(site->devices[0]), 35, 1e-6);
   EXPECT_NEAR(site->demand_per_s, 30, 1e-9);
@@ -376,7 +380,8 @@ TEST(Simulator, OneFloodingCameraCostsTheOthersNothing) {
 TEST(Simulator, SaysWhatIsWrongWithItsInput) {
   const auto problem = [](const Workload& workload, std::vector<DeviceProfile> profiles,
                           std::optional<std::size_t> devices = std::nullopt) {
-    const Result<SimulatedSite> site = make_site(workload, profiles, devices, 60s, 1);
+    const Result<SimulatedSite> site =
+        make_site(workload, profiles, {.devices = devices, .length = 60s});
     return site ? std::string("none") : site.error().message();
   };
   const auto has = [](const std::string& text, const char* part) {
@@ -403,7 +408,8 @@ TEST(Simulator, ModelsAreNamedAsForThePlan) {
     CameraGroup group = group_of(4);
     group.model = name;
     const DeviceProfile profile = cpu_profile();
-    EXPECT_TRUE(make_site(workload_of({group}), {&profile, 1}, 1, 30s, 1)) << name;
+    EXPECT_TRUE(make_site(workload_of({group}), {&profile, 1}, {.devices = 1, .length = 30s}))
+        << name;
   }
 }
 
@@ -415,7 +421,7 @@ TEST(Simulator, ModelsOfDifferentDevicesAreNotOnOne) {
   other.model = "n.onnx";
   const auto problem = [&] {
     const Result<SimulatedSite> site =
-        make_site(workload_of({group_of(4), other}), profiles, 1, 30s, 1);
+        make_site(workload_of({group_of(4), other}), profiles, {.devices = 1, .length = 30s});
     return site ? std::string("none") : site.error().message();
   };
   EXPECT_EQ(problem(), "none");
@@ -462,6 +468,164 @@ TEST(Simulator, ThereAreAsManyDevicesAsPlanned) {
   EXPECT_EQ(static_cast<std::int64_t>(site_of(workload, cpu_profile()).devices.size()), count);
   // One camera cannot be dealt to two.
   EXPECT_EQ(site_of(workload_of({group_of(1)}), cpu_profile()).devices.size(), 1U);
+}
+
+/// The lanes that are used on a device.
+std::set<std::size_t> lanes_of(const SimulatedDevice& device) {
+  std::set<std::size_t> lanes;
+  for (const SimulatedCamera& camera : device.cameras) lanes.insert(camera.lane);
+  return lanes;
+}
+
+// Promise: what plan lays out is what is simulated: a device has the cameras whose model is planned
+// on it, and as many of them as were planned for it.
+TEST(Simulator, DevicesRunWhatThePlanLaysOutOnThem) {
+  std::vector<DeviceProfile> profiles{cpu_profile(), cpu_profile()};
+  profiles[1].model = "n.onnx";
+  CameraGroup yard = group_of(2);
+  yard.name = "yard";
+  yard.model = "n.onnx";
+  Workload workload = workload_of({group_of(40), yard});
+  workload.n_plus_1 = false;
+  const Result<SimulatedSite> site = make_site(workload, profiles, {.length = 12s});
+  ASSERT_TRUE(site) << site.error().message();
+  ASSERT_GT(site->layouts.size(), 1U);
+  const Result<Plan> plan = plan_capacity(
+      {.workload = workload, .profiles = {{.profile = profiles[0]}, {.profile = profiles[1]}}},
+      built_in_catalogue());
+  ASSERT_TRUE(plan) << plan.error().message();
+  EXPECT_EQ(static_cast<std::int64_t>(site->devices.size()), plan->best()->count);
+  std::size_t at = 0;
+  for (const DeviceLayout& layout : site->layouts) {
+    std::set<std::size_t> planned;
+    for (const PlannedModel& model : layout.models) planned.insert(model.model == "n.onnx");
+    for (std::int64_t i = 0; i < layout.count; ++i) {
+      const SimulatedDevice& device = site->devices.at(at++);
+      EXPECT_EQ(lanes_of(device), planned) << at;
+      EXPECT_LE(10 * static_cast<double>(device.cameras.size()), layout.qps + 10) << at;
+    }
+  }
+  EXPECT_EQ(at, site->devices.size());
+  // Also where one is lost, and others take over what they were not planned for.
+  for (const Scenario scenario : kScenarios) {
+    const SimulationResult result = simulate(*site, scenario);
+    EXPECT_EQ(normal(result).sampled, normal(result).outcomes()) << to_string(scenario);
+    EXPECT_EQ(normal(result).cameras + result.total.classes.back().cameras, 42);
+  }
+  // As given they are all alike.
+  const Result<SimulatedSite> alike =
+      make_site(workload, profiles, {.devices = site->devices.size(), .length = 12s});
+  ASSERT_TRUE(alike);
+  EXPECT_TRUE(alike->layouts.empty());
+  EXPECT_EQ(lanes_of(alike->devices[4]), (std::set<std::size_t>{0, 1}));
+}
+
+// A device has the budget of its own cameras; one without any has room for those of others.
+TEST(Simulator, ADevicesShareIsThatOfTheCamerasLaidOutOnIt) {
+  std::vector<DeviceProfile> profiles(3, cpu_profile());
+  profiles[1].model = "n.onnx";
+  profiles[2].model = "o.onnx";
+  std::vector<CameraGroup> groups{group_of(4), group_of(20), group_of(10)};
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    groups[i].name = profiles[i].model;
+    groups[i].model = profiles[i].model;
+  }
+  groups[1].duty = .2;
+  groups[2].duty = .4;
+  Workload workload = workload_of(groups);
+  workload.n_plus_1 = false;
+  workload.redundancy = 1;
+  const Result<SimulatedSite> site = make_site(workload, profiles, {.length = 12s});
+  ASSERT_TRUE(site) << site.error().message();
+  ASSERT_EQ(site->devices.size(), 3U);
+  const std::map<std::set<std::size_t>, double> want{
+      {{0}, 80 / 300.}, {{1}, .2}, {{2}, .4}};  // 20 x 10 x .2 + 10 x 10 x .4 of 300
+  std::map<std::set<std::size_t>, double> shares;
+  for (const SimulatedDevice& device : site->devices) shares[lanes_of(device)] = device.share;
+  ASSERT_EQ(shares.size(), 3U);
+  for (const auto& [lanes, share] : want) EXPECT_NEAR(shares[lanes], share, 1e-12);
+}
+
+TEST(Simulator, EtaIsThatOfThePlan) {
+  Workload workload = workload_of({group_of(40)});
+  const auto devices = [&](std::optional<double> eta) {
+    const DeviceProfile profile = cpu_profile();
+    const Result<SimulatedSite> site =
+        make_site(workload, {&profile, 1}, {.eta = eta, .length = 12s});
+    EXPECT_TRUE(site);
+    EXPECT_EQ(site->eta, workload.eta ? workload.eta : eta.value_or(kEtaDefault));
+    return site->devices.size();
+  };
+  EXPECT_EQ(devices(std::nullopt), devices(.85));
+  EXPECT_EQ(devices(.5), 18U);  // 1.5 x 400 / (66.7 x .5)
+  EXPECT_EQ(devices(1), 9U);
+  workload.eta = 1;
+  EXPECT_EQ(devices(.5), 9U) << "the workload's own counts more";
+}
+
+/// A T4 in a machine of 16 cores, each of which decodes 200 frames of 1080p a second.
+DeviceProfile t4_profile() {
+  DeviceProfile profile = cpu_profile();
+  profile.device = "cuda:0";
+  profile.device_name = "Tesla T4";
+  profile.environment["cores"] = "16";
+  profile.decode = {{.codec = "hevc", .size = {1920, 1080}, .frames_per_core_s = 200},
+                    {.codec = "h264", .size = {1920, 1080}, .frames_per_core_s = 400}};
+  return profile;
+}
+
+// Promise: who decodes is as plan has it. Frames are late by what they take there, and what there
+// is of cores and decoders is that of the plan.
+TEST(Simulator, BesideACardTheProcessorOrTheCardDecodes) {
+  CameraGroup hall = group_of(10), gate = group_of(10);
+  hall.name = "hall";
+  hall.codec = gate.codec = "hevc";
+  gate.decode = "auto";
+  SimulatedSite site = site_of(workload_of({hall, gate}), t4_profile(), 1);
+  EXPECT_EQ(site.devices[0].cameras[0].ingest, 5ms) << "by a core";
+  const double frame_s = 2 * 1920 * 1080 / 4313.4e6;  // one of two engines
+  EXPECT_NEAR(to_seconds(site.devices[0].cameras[10].ingest), frame_s, 1e-6) << "by the card";
+  ASSERT_TRUE(site.decoding);
+  EXPECT_NEAR(site.decoding->cores, 10 * 25 / 200., 1e-9);
+  EXPECT_NEAR(site.decoding->card, 10 * 25 * frame_s / 2, 1e-9);
+  EXPECT_EQ(site.decoding->all_cores, 16);
+  EXPECT_EQ(decoding_shortage(site), "");
+  // The decoders of one card a machine serve all of them.
+  Workload two = workload_of({hall, gate});
+  two.devices = {{.name = "T4", .per_node = 2, .cores = 1}};
+  site = site_of(two, t4_profile(), 1);
+  EXPECT_NEAR(site.decoding->cores, 2 * 10 * 25 / 200., 1e-9);
+  EXPECT_NEAR(site.decoding->card, 10 * 25 * frame_s, 1e-9);
+  EXPECT_NE(decoding_shortage(site).find("2.5 cores of a machine that has 1"), std::string::npos)
+      << decoding_shortage(site);
+  // What adaptive makes of a duty wants motion vectors, which h264 has.
+  gate.codec = "h264";
+  gate.duty = .5;
+  EXPECT_EQ(site_of(workload_of({gate}), t4_profile(), 1).devices[0].cameras[0].ingest, 2500us);
+  // Nobody published how a T4 decodes it.
+  gate.codec = "mjpeg";
+  site = site_of(workload_of({gate}), t4_profile(), 1);
+  EXPECT_EQ(site.devices[0].cameras[0].ingest, 0us);
+  EXPECT_NE(decoding_shortage(site).find("how fast mjpeg is decoded"), std::string::npos);
+  // On a processor all is decoded by its cores, whatever is asked for.
+  DeviceProfile cpu = cpu_profile();
+  cpu.decode = t4_profile().decode;
+  gate.codec = "hevc";
+  site = site_of(workload_of({gate}), cpu, 1);
+  EXPECT_EQ(site.devices[0].cameras[0].ingest, 5ms);
+  EXPECT_FALSE(site.decoding);
+}
+
+// 100 cameras of 25/s at 200 a core are 12.5 cores: four machines of 4 cores, and one may be lost.
+TEST(Simulator, CoresAroundACardAreCountedAsPlanned) {
+  CameraGroup group = group_of(100);
+  group.rate_hz = 1;
+  group.codec = "hevc";
+  Workload workload = workload_of({group});
+  workload.devices = {{.name = "T4", .cores = 4}};
+  EXPECT_EQ(static_cast<std::int64_t>(site_of(workload, t4_profile()).devices.size()),
+            planned(workload, t4_profile()));
+  EXPECT_EQ(site_of(workload, t4_profile()).devices.size(), 5U);
 }
 
 TEST(Simulator, TheExampleOfThePlanGetsItsDevices) {
