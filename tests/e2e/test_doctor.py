@@ -47,6 +47,9 @@ class DoctorTest(FramemillTest):
         self.assertTrue(document["models"][0]["ok"])
         self.assertGreater(document["models"][0]["frames_per_s"], 0)
         self.assertTrue(document["load"]["complete"])
+        self.assertTrue(document["memory"]["complete"])
+        self.assertGreater(document["memory"]["models_bytes"], 1e6)
+        self.assertLess(document["memory"]["total_bytes"], document["memory"]["limit_bytes"])
         self.assertEqual([(plan["device"], plan["needed"]) for plan in document["plan"]], [("CPU", 1)])
         self.assertIsNone(document["hardware_decoder"])
         text = self.doctor(path).stdout

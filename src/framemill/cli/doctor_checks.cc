@@ -12,10 +12,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <malloc.h>
 
 #include "framemill/base/mutex.h"
 #include "framemill/base/url.h"
 #include "framemill/engine/detector_options.h"
+#include "framemill/engine/environment.h"
 #include "framemill/metrics/gpu_meter.h"
 #include "framemill/video/source.h"
 
@@ -140,6 +142,12 @@ double inferred_share(const CameraSettings& camera, const RunSettings& settings,
   return policy == PolicyKind::kAdaptive ? 0 : 1;  // adaptive takes what there is
 }
 
+/// What a model that was let go of has left behind would hide what the next one takes.
+std::int64_t resident_bytes() {
+  malloc_trim(0);
+  return read_process_usage().rss_bytes;
+}
+
 std::optional<double> card_memory(const ModelFacts& facts) {
   const std::vector<GpuReading> cards = GpuMeter().read();
   const GpuReading* const card = find_card(cards, facts.device, facts.device_name);
@@ -170,6 +178,7 @@ std::pair<CheckedModel, std::vector<std::string>> check_model(const ModelSetting
   Result<DetectorOptions> options = detector_options(model, engine);
   if (!options) return failed(options.error());
   options->expected_source = picture_size;
+  const std::int64_t before = resident_bytes();
   const Result<std::unique_ptr<Detector>> detector = Detector::load(*options);
   if (!detector) return failed(detector.error());
   const ModelFacts& facts = (*detector)->facts();
@@ -200,6 +209,9 @@ std::pair<CheckedModel, std::vector<std::string>> check_model(const ModelSetting
     checked.frames_per_s = time->items_per_second;
     checked.service_p95 = time->p95;
   }
+  checked.host_bytes = point != nullptr && point->host_bytes > 0
+                           ? point->host_bytes
+                           : std::max<std::int64_t>(0, resident_bytes() - before);
   return {checked, (*detector)->labels()};
 }
 

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "framemill/cli/doctor_memory.h"
 #include "framemill/cli/doctor_plan.h"
 #include "framemill/config/workload.h"
 
@@ -177,7 +178,7 @@ void look_at_plan(DoctorReport& report, const DevicePlan& plan) {
            "model");
 }
 
-void look_at_load(DoctorReport& report) {
+void look_at_load(DoctorReport& report, bool is_memory_full) {
   std::vector<std::string> full;
   if (look_at_processor(report)) full.emplace_back("CPU");
   for (const auto& [device, share] : report.load.devices) {
@@ -187,7 +188,8 @@ void look_at_load(DoctorReport& report) {
         how_to_infer_less(kLoadLimit / share, share / kLoadLimit, "devices"));
   }
   for (const DevicePlan& plan : report.plans) {
-    // What is full by the simple sum needs no second word.
+    // What is full by the simple sums needs no second word.
+    if (is_memory_full && plan.device == "CPU" && plan.binding == "memory") continue;
     if (std::ranges::find(full, plan.device) == full.end()) look_at_plan(report, plan);
   }
 }
@@ -278,6 +280,7 @@ bool DoctorReport::has_to_be_fixed() const {
 
 void diagnose(DoctorReport& report) {
   report.load = estimate_load(report);
+  report.memory = estimate_memory(report);
   report.plans = plan_devices(report);
   report.findings.clear();
   // In the order in which one trouble hides the next.
@@ -285,7 +288,8 @@ void diagnose(DoctorReport& report) {
   look_at_models(report);
   look_at_cameras(report);
   look_at_slo(report);
-  look_at_load(report);
+  const bool is_memory_full = look_at_memory(report);
+  look_at_load(report, is_memory_full);
   look_at_decoder(report);
   look_at_machine(report);
   std::ranges::stable_sort(report.findings, {}, &Finding::kind);
@@ -344,6 +348,7 @@ std::string format_doctor_report(const DoctorReport& report) {
     for (const auto& [device, share] : report.load.devices)
       fmt::format_to(end, "  {}: inference {:.0f} %; {:.0f} % is a good limit\n", device,
                      share * 100, kLoadLimit * 100);
+    fmt::format_to(end, "  memory: {}\n", describe_memory_need(report.memory));
   }
   for (const DevicePlan& plan : report.plans) {
     if (!plan.problem.empty())
@@ -423,6 +428,15 @@ std::string to_doctor_json(const DoctorReport& report) {
                                                {"devices", report.load.devices},
                                                {"limit", kLoadLimit},
                                                {"complete", report.load.is_known}};
+  const MemoryNeed& memory = report.memory;
+  json["memory"] = report.cameras.empty() ? Json(nullptr)
+                                          : Json{{"cameras_bytes", memory.cameras_bytes},
+                                                 {"models_bytes", memory.models_bytes},
+                                                 {"process_bytes", memory.process_bytes},
+                                                 {"total_bytes", memory.total_bytes()},
+                                                 {"limit_bytes", memory.limit_bytes},
+                                                 {"free_bytes", memory.free_bytes},
+                                                 {"complete", memory.is_known}};
   json["plan"] = Json::array();
   for (const DevicePlan& plan : report.plans) {
     const bool is_possible = plan.problem.empty();

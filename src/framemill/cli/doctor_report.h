@@ -30,6 +30,7 @@ struct CheckedModel {
   std::size_t device_count = 1;               ///< that it runs on, taken as equals of the first
   std::size_t streams = 1;                    ///< batches in flight
   std::optional<double> device_memory_bytes;  ///< that a card has
+  std::int64_t host_bytes = 0;  ///< of the machine's memory on one device; 0: not measured
   std::shared_ptr<const DeviceProfile> profile;  ///< that its speed is from; null: it was tried
   std::string profile_note;  ///< why not, or where the profile's machine is another; may be empty
   [[nodiscard]] bool is_on_cpu() const { return device == "CPU"; }
@@ -60,6 +61,20 @@ struct LoadEstimate {
   std::map<std::string, double> devices;  ///< as `inference`, of the models elsewhere, by device
   bool is_known = false;                  ///< false where a model or camera could not be looked at
   [[nodiscard]] double processor() const { return inference + decoding; }
+};
+
+/// What a run of the configuration would take of the machine's memory.
+struct MemoryNeed {
+  std::int64_t cameras_bytes = 0;
+  std::int64_t models_bytes = 0;
+  std::int64_t process_bytes = 0;  ///< of framemill without any
+  std::int64_t limit_bytes = 0;    ///< that may be used: a share of all, as plan counts it
+  std::int64_t free_bytes = 0;     ///< now
+  bool is_of_container = false;    ///< whose limit is the lower one
+  bool is_known = true;            ///< false where a camera or model could not be looked at
+  [[nodiscard]] std::int64_t total_bytes() const {
+    return cameras_bytes + models_bytes + process_bytes;
+  }
 };
 
 /// What `framemill plan` counts for the cameras whose model runs on one device of this machine.
@@ -98,6 +113,7 @@ struct DoctorReport {
 
   // Filled by diagnose().
   LoadEstimate load;
+  MemoryNeed memory;
   std::vector<DevicePlan> plans;  ///< by device
   std::vector<Finding> findings;  ///< what to do first comes first
   [[nodiscard]] bool has_to_be_fixed() const;
