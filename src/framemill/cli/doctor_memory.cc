@@ -98,7 +98,8 @@ bool look_at_memory(DoctorReport& report) {
          how_to_take_less(report)});
     return true;
   }
-  if (need.total_bytes() > need.free_bytes)
+  // Where next to nothing is free, that is said anyway, and has to be fixed.
+  if (need.total_bytes() > need.free_bytes && need.free_bytes >= kMemoryLow)
     report.findings.push_back(
         {Finding::Kind::kAdvice,
          fmt::format("{}, and {} are free now", wanted, describe(need.free_bytes)),

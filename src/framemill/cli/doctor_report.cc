@@ -18,7 +18,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::int64_t kMemoryLow = 500'000'000;  // a model with two streams and a few cameras
 constexpr double kBusyShare = .5;
 constexpr std::size_t kCamerasListed = 5;  // of those with the same trouble, in one finding
 
@@ -189,7 +188,8 @@ void look_at_load(DoctorReport& report, bool is_memory_full) {
   }
   for (const DevicePlan& plan : report.plans) {
     // What is full by the simple sums needs no second word.
-    if (is_memory_full && plan.device == "CPU" && plan.binding == "memory") continue;
+    const bool is_refused = !plan.problem.empty() || plan.binding == "memory";
+    if (is_memory_full && plan.device == "CPU" && is_refused) continue;
     if (std::ranges::find(full, plan.device) == full.end()) look_at_plan(report, plan);
   }
 }

@@ -119,6 +119,8 @@ struct DoctorReport {
   [[nodiscard]] bool has_to_be_fixed() const;
 };
 
+/// Less free memory than that is too little for a model with two streams and a few cameras.
+inline constexpr std::int64_t kMemoryLow = 500'000'000;
 /// Past this share of the processor, or of a device, bursts make answers late.
 inline constexpr double kLoadLimit = .85;
 
