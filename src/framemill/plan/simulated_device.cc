@@ -25,6 +25,14 @@ namespace {
 constexpr TimePoint kStart{};
 constexpr Duration kAuditPeriod = std::chrono::milliseconds(250);
 
+/// Batches in flight at once: the most that a model keeps of which the device has cameras.
+std::size_t batches_max_of(const SimulatedDevice& device) {
+  std::size_t most = 1;
+  for (const SimulatedCamera& camera : device.cameras)
+    most = std::max(most, device.lanes[camera.lane].batches_max());
+  return most;
+}
+
 class Random {
  public:
   explicit Random(std::uint64_t seed) : bits_(seed) {}
@@ -56,8 +64,7 @@ class DeviceSimulation {
         audits_({.share = device.audit_share,
                  .first_share_inferred = device.share,
                  .seed = device.seed}) {
-    slots_ = 1;
-    for (const ServiceDraws& lane : device.lanes) slots_ = std::max(slots_, lane.batches_max());
+    slots_ = batches_max_of(device);
     figures_.inferences_of_lane.resize(device.lanes.size());
     const auto seconds = static_cast<std::size_t>(to_seconds(device.length)) + 1;
     const auto make_room = [seconds](ClassFigures& figures) {
@@ -688,8 +695,8 @@ LiveDispatchOptions dispatch_options(const SimulatedDevice& device) {
     options.cameras.push_back(camera.dispatch);
     options.inference.cameras.push_back({camera.dispatch.policy, camera.dispatch.priority});
   }
+  options.batches_max = batches_max_of(device);
   for (const ServiceDraws& lane : device.lanes) {
-    options.batches_max = std::max(options.batches_max, lane.batches_max());
     options.lane_knees.push_back(lane.knee_frames());
     options.lane_times.push_back(lane.learned_times());
   }

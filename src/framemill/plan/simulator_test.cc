@@ -482,6 +482,7 @@ std::set<std::size_t> lanes_of(const SimulatedDevice& device) {
 TEST(Simulator, DevicesRunWhatThePlanLaysOutOnThem) {
   std::vector<DeviceProfile> profiles{cpu_profile(), cpu_profile()};
   profiles[1].model = "n.onnx";
+  profiles[1].run_streams = 3;
   CameraGroup yard = group_of(2);
   yard.name = "yard";
   yard.model = "n.onnx";
@@ -502,6 +503,7 @@ TEST(Simulator, DevicesRunWhatThePlanLaysOutOnThem) {
     for (std::int64_t i = 0; i < layout.count; ++i) {
       const SimulatedDevice& device = site->devices.at(at++);
       EXPECT_EQ(lanes_of(device), planned) << at;
+      EXPECT_EQ(dispatch_options(device).batches_max, planned.contains(1) ? 3 : 2) << at;
       EXPECT_LE(10 * static_cast<double>(device.cameras.size()), layout.qps + 10) << at;
     }
   }
