@@ -27,13 +27,17 @@ std::vector<std::uint32_t> groups_of(const std::vector<AuditDesk::Camera>& camer
 AuditDesk::AuditDesk(const std::vector<Camera>& cameras, const AuditOptions& options,
                      const std::optional<FidelityControllerOptions>& target)
     : target_(target ? target->target : 0), plan_(options), book_(groups_of(cameras)) {
-  for (const Camera& camera : cameras) cameras_.append(camera);
+  for (const Camera& camera : cameras) {
+    cameras_.append(camera);
+    plan_.add_camera(camera.policy);
+  }
   if (target) controller_.emplace(*target);
 }
 
 void AuditDesk::add_camera(const Camera& camera) {
   const MutexLock lock(mu_);
   book_.add_camera(camera.group);
+  plan_.add_camera(camera.policy);
   cameras_.append(camera);
 }
 
@@ -72,7 +76,7 @@ bool AuditDesk::draw_inferred(LaneIndex lane, InferenceJob job, TimePoint now) {
 }
 
 bool AuditDesk::draw(LaneIndex lane, InferenceJob&& job, TimePoint now) {
-  if (!cameras_[job.camera].is_audited || job.picture == nullptr) return false;
+  if (job.picture == nullptr) return false;
   const MutexLock lock(mu_);
   if (is_closed_) return false;
   const Key key{job.camera, job.seq};
@@ -86,8 +90,8 @@ bool AuditDesk::draw(LaneIndex lane, InferenceJob&& job, TimePoint now) {
 }
 
 void AuditDesk::count_answer(const Answer& answer) {
-  if (!cameras_[answer.camera].is_audited) return;
   const MutexLock lock(mu_);
+  if (!plan_.is_audited(answer.camera)) return;
   const Key key{answer.camera, answer.stamp.seq};
   if (waiting_.contains(key) && answer.origin == Origin::kNone) {
     waiting_.erase(key);
@@ -110,9 +114,8 @@ void AuditDesk::count_answer(const Answer& answer) {
 }
 
 void AuditDesk::count_inference(CameraIndex camera) {
-  if (!cameras_[camera].is_audited) return;
   const MutexLock lock(mu_);
-  plan_.count_inference();
+  plan_.count_inference(camera);
 }
 
 void AuditDesk::tick(TimePoint now) {

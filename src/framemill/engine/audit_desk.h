@@ -12,6 +12,7 @@
 #include "framemill/base/growing_list.h"
 #include "framemill/base/mutex.h"
 #include "framemill/core/answer.h"
+#include "framemill/core/policy.h"
 #include "framemill/engine/answer_ledger.h"
 #include "framemill/engine/detector_pool.h"
 #include "framemill/sched/audit_plan.h"
@@ -38,9 +39,9 @@ struct FidelityTargetReport {
 class AuditDesk {
  public:
   struct Camera {
-    AnswerLedger* ledger = nullptr;  ///< outlives the desk
-    bool is_audited = false;         ///< policy adaptive
-    std::uint32_t group = 0;         ///< whose figure it shows while its own audits are few
+    AnswerLedger* ledger = nullptr;         ///< outlives the desk
+    PolicyKind policy = PolicyKind::kFull;  ///< adaptive ones are audited, see AuditPlan
+    std::uint32_t group = 0;                ///< whose figure it shows while its own audits are few
   };
   AuditDesk(const std::vector<Camera>& cameras, const AuditOptions& options,
             const std::optional<FidelityControllerOptions>& target = std::nullopt);
@@ -63,8 +64,7 @@ class AuditDesk {
   /// What was published; called for each answer of each camera. Only from then on its audit may
   /// run: before, there is nothing to hold what it finds against.
   void count_answer(const Answer& answer) EXCLUDES(mu_);
-  /// An inference on a frame of `camera`, that is no audit, has started: audits are a share of
-  /// those of the cameras that are audited.
+  /// An inference on a frame of `camera`, that is no audit, has started; see AuditPlan.
   void count_inference(CameraIndex camera) EXCLUDES(mu_);
   /// Drops audits that have waited too long, and renews the draw's probability four times a second.
   void tick(TimePoint now) EXCLUDES(mu_);

@@ -30,8 +30,7 @@ class AuditDeskTest : public testing::Test {
       options.slo = 200ms;
       ledgers_.push_back(std::make_unique<AnswerLedger>(
           options, clock_, [this](Answer&& answer) { desk_->count_answer(answer); }));
-      cameras.push_back(
-          {.ledger = ledgers_.back().get(), .is_audited = policy == PolicyKind::kAdaptive});
+      cameras.push_back({.ledger = ledgers_.back().get(), .policy = policy});
     }
     desk_ = std::make_unique<AuditDesk>(cameras, options_of_audits);
   }

@@ -136,7 +136,7 @@ Result<void> Engine::State::make_cameras() {
     Result<std::unique_ptr<Camera>> made = make_camera(camera, {});
     if (!made) return fail(made.error());
     audited.push_back({.ledger = (*made)->ledger,
-                       .is_audited = (*made)->policy == PolicyKind::kAdaptive,
+                       .policy = (*made)->policy,
                        .group = static_cast<std::uint32_t>((*made)->model)});
     const MutexLock lock(mu);
     cameras.push_back(std::move(*made));
@@ -327,7 +327,7 @@ Result<void> Engine::State::add(const CameraSettings& settings_of_camera) {
   if (!made) return fail(made.error());
   Camera& camera = **made;
   audits->add_camera({.ledger = camera.ledger,
-                      .is_audited = camera.policy == PolicyKind::kAdaptive,
+                      .policy = camera.policy,
                       .group = static_cast<std::uint32_t>(camera.model)});
   scheduler->add_camera(scheduled(camera));
   watch(camera);
@@ -355,7 +355,7 @@ Result<void> Engine::State::change(const CameraSettings& settings_of_camera) {
   Camera& camera = **made;
   camera.is_paused = old->session->is_paused();  // whoever paused it did so for a reason
   audits->add_camera({.ledger = camera.ledger,
-                      .is_audited = camera.policy == PolicyKind::kAdaptive,
+                      .policy = camera.policy,
                       .group = static_cast<std::uint32_t>(camera.model)});
   scheduler->add_camera(scheduled(camera));
   watch(camera);

@@ -81,7 +81,7 @@ class World {
   AuditDesk& audit(AuditOptions options = {.share = .5, .first_share_inferred = .5}) {
     std::vector<AuditDesk::Camera> cameras;
     for (const auto& ledger : ledgers_)
-      cameras.push_back({.ledger = ledger.get(), .is_audited = true});
+      cameras.push_back({.ledger = ledger.get(), .policy = PolicyKind::kAdaptive});
     desk_ = std::make_unique<AuditDesk>(cameras, options);
     options_.audits = desk_.get();
     return *desk_;

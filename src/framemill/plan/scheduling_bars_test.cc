@@ -256,6 +256,26 @@ TEST(SchedulingBars, AShortSloDoesNotStarveTheOtherModel) {
   EXPECT_GE(goodput_fps(figures, 1s, device.length), .96 * kGpuFps);
 }
 
+TEST(SchedulingBars, AuditsAreAShareOfWhatAdaptiveCamerasInfer) {
+  // As in the engine (AuditPlan): what cameras of other policies infer buys no audits.
+  SimulatedDevice device;
+  device.lanes = {gpu_draws(.1)};
+  device.is_serial = true;
+  device.length = 60s;
+  device.share = .2;
+  for (std::size_t i = 0; i < 30; ++i) {
+    const bool is_full = i < 20;
+    device.cameras.push_back(
+        {.dispatch = {is_full ? PolicyKind::kFull : PolicyKind::kAdaptive,
+                      is_full ? Priority::kNormal : Priority::kBackground, 200ms, kPeriod, 0}});
+  }
+  const DeviceFigures figures = run(device);
+  const auto inferred = static_cast<double>(of(figures, Priority::kBackground).inferred);
+  EXPECT_GT(inferred, 600);
+  EXPECT_NEAR(static_cast<double>(figures.audits), .05 / .95 * inferred, .25 * inferred / 19)
+      << "of " << inferred;
+}
+
 TEST(SchedulingBars, SameSeedSameOutcome) {
   for (const auto& [name, device, capacity] : at_load(2, 200ms)) {
     const auto decisions = [&, &world = device] {

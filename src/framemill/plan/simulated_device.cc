@@ -75,6 +75,7 @@ class DeviceSimulation {
     make_room(uncounted_);
     for (const SimulatedCamera& camera : device.cameras) {
       has_adaptive_ |= camera.dispatch.policy == PolicyKind::kAdaptive;
+      audits_.add_camera(camera.dispatch.policy);
     }
   }
 
@@ -401,9 +402,7 @@ class DeviceSimulation {
     ++(policy == PolicyKind::kAdaptive ? figures.propagated : figures.reused);
     figures.fidelity_sum +=
         1 - device_.cameras[index].weight * (1 - carried_fidelity(sums.loss - state.key.loss));
-    if (policy == PolicyKind::kAdaptive && device_.audit_share > 0) {
-      (void)audits_.consider(index, seq, now_);
-    }
+    (void)audits_.consider(index, seq, now_);
     if (state.unsettled > 0) {
       state.behind_.push_back(captured);
     } else {
@@ -609,7 +608,7 @@ class DeviceSimulation {
       state.sent_captured = state.waiting_captured;
       state.sent_loss = state.waiting_sums.loss;
       ++state.unsettled;
-      audits_.count_inference();
+      audits_.count_inference(sent.camera);
     }
   }
 

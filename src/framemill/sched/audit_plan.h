@@ -8,11 +8,13 @@
 
 #include "framemill/base/clock.h"
 #include "framemill/core/camera.h"
+#include "framemill/core/policy.h"
 
 namespace framemill {
 
 struct AuditOptions {
-  double share = .05;  ///< of all inferences, audits included; 0..0.5, 0: no audits
+  /// Of all inferences of the audited cameras, audits included; 0..0.5, 0: no audits.
+  double share = .05;
   Duration wait_max = std::chrono::seconds(2);   ///< a drawn audit starts by then or is lost
   Duration due_after = std::chrono::seconds(1);  ///< then it goes before need
   std::size_t waiting_max = 64;                  ///< each of them keeps a picture; >= 1
@@ -32,12 +34,14 @@ struct WaitingAudit {
 };
 
 /// Draws at random which inexact answers (propagated, reused, or inferred by a cheaper rung) are
-/// audited, and keeps them until they run.
+/// audited, and keeps them until they run. Only cameras of policy adaptive are audited, and only
+/// their inferences count: what those of other policies infer says nothing of how many audits the
+/// answers of these need.
 ///
 /// No bias: whether an answer is drawn depends on a hash of (seed, camera, seq) and on a
 /// probability which is the same for all cameras and constant through a period, so neither on need
 /// nor on how busy the device is. The probability follows the load from period to period, such that
-/// audits make up `share` of all inferences in the long run; `weight` makes up for that, so that
+/// audits make up `share` of those inferences in the long run; `weight` makes up for that, so that
 /// frames of a rush (few draws) count as much as those of a calm hour. What is drawn is not dropped
 /// because others are in a hurry: past `due_after` it has precedence over need
 /// (InferenceCause::kDueAudit). Only where it can't start within `wait_max`, or the queue is full,
@@ -53,9 +57,13 @@ class AuditPlan {
 
   explicit AuditPlan(const AuditOptions& options);
 
-  /// An inference which is no audit has started, of a camera whose answers are audited.
-  void count_inference() { ++period_.inferences; }
-  /// An inexact answer was published. Each once.
+  /// One more camera; its index is the number of those before it.
+  void add_camera(PolicyKind policy) { is_audited_.push_back(policy == PolicyKind::kAdaptive); }
+  [[nodiscard]] bool is_audited(CameraIndex camera) const { return is_audited_[camera]; }
+
+  /// An inference of `camera` which is no audit has started.
+  void count_inference(CameraIndex camera) { period_.inferences += is_audited_[camera] ? 1 : 0; }
+  /// An inexact answer of `camera` was published. Each once.
   [[nodiscard]] Verdict consider(CameraIndex camera, std::int64_t seq, TimePoint now);
   /// A drawn audit is held back, since its answer is not published yet, until release(); without
   /// effect on one that does not wait.
@@ -94,7 +102,8 @@ class AuditPlan {
   const AuditOptions options_;
   const double audits_per_inference_;  // of those which are no audits
   double probability_;
-  Rates period_;  // counts of this one
+  std::vector<bool> is_audited_;  // by camera
+  Rates period_;                  // counts of this one
   std::int64_t period_drawn_ = 0;
   Rates recent_;        // smoothed over periods
   double known_ = 0;    // smoothed likewise: the weight of what has been seen, up to 1

@@ -10,6 +10,8 @@
 
 #include <gtest/gtest.h>
 
+#include "framemill/core/policy.h"
+
 namespace framemill {
 namespace {
 
@@ -18,10 +20,43 @@ using Verdict = AuditPlan::Verdict;
 
 constexpr TimePoint kStart{};
 
+/// Of so many cameras, all audited.
+AuditPlan plan_of(std::size_t cameras, const AuditOptions& options = {}) {
+  AuditPlan plan(options);
+  for (std::size_t i = 0; i < cameras; ++i) plan.add_camera(PolicyKind::kAdaptive);
+  return plan;
+}
+
+TEST(AuditPlan, CamerasOfOtherPoliciesNeitherCountNorAreDrawn) {
+  AuditPlan plan({.share = .05});
+  for (const PolicyKind policy : {PolicyKind::kFull, PolicyKind::kHold, PolicyKind::kSimilarity}) {
+    plan.add_camera(policy);
+  }
+  plan.add_camera(PolicyKind::kAdaptive);
+  constexpr CameraIndex kAdaptive = 3;
+  int inferred = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    for (CameraIndex camera = 0; camera < kAdaptive; ++camera) {
+      EXPECT_FALSE(plan.is_audited(camera));
+      plan.count_inference(camera);
+      EXPECT_EQ(plan.consider(camera, i, kStart), Verdict::kNotDrawn);
+    }
+    if (i % 5 == 0) {
+      plan.count_inference(kAdaptive);
+      ++inferred;
+    } else if (plan.consider(kAdaptive, i, kStart) == Verdict::kDrawn) {
+      EXPECT_EQ(plan.take().camera, kAdaptive);
+    }
+    if (i % 10 == 0) plan.begin_period();
+  }
+  EXPECT_TRUE(plan.is_audited(kAdaptive));
+  EXPECT_NEAR(static_cast<double>(plan.drawn()), .05 / .95 * inferred, 25);
+}
+
 TEST(AuditPlan, ShareZeroDrawsNothing) {
-  AuditPlan plan({.share = 0});
+  AuditPlan plan = plan_of(1, {.share = 0});
   for (int i = 0; i < 10'000; ++i) {
-    plan.count_inference();
+    plan.count_inference(0);
     EXPECT_EQ(plan.consider(0, i, kStart), Verdict::kNotDrawn);
     if (i % 100 == 0) plan.begin_period();
   }
@@ -30,7 +65,7 @@ TEST(AuditPlan, ShareZeroDrawsNothing) {
 }
 
 TEST(AuditPlan, WaitsInOrderAndIsDueThenLost) {
-  AuditPlan plan({.share = .5, .first_share_inferred = 1});  // draws everything
+  AuditPlan plan = plan_of(6, {.share = .5, .first_share_inferred = 1});  // draws everything
   EXPECT_FALSE(plan.next_expiry());
   EXPECT_EQ(plan.consider(3, 7, kStart), Verdict::kDrawn);
   EXPECT_EQ(plan.consider(4, 9, kStart + 500ms), Verdict::kDrawn);
@@ -52,7 +87,7 @@ TEST(AuditPlan, WaitsInOrderAndIsDueThenLost) {
 }
 
 TEST(AuditPlan, WhatIsHeldBackLetsOthersGoAheadAndIsLostLikeThem) {
-  AuditPlan plan({.share = .5, .first_share_inferred = 1});
+  AuditPlan plan = plan_of(6, {.share = .5, .first_share_inferred = 1});
   for (const CameraIndex camera : {3U, 4U, 5U})
     EXPECT_EQ(plan.consider(camera, 7, kStart), Verdict::kDrawn);
   plan.hold(3, 7);
@@ -76,7 +111,7 @@ TEST(AuditPlan, WhatIsHeldBackLetsOthersGoAheadAndIsLostLikeThem) {
 }
 
 TEST(AuditPlan, AFullQueueLosesAndSaysSo) {
-  AuditPlan plan({.share = .5, .waiting_max = 3, .first_share_inferred = 1});
+  AuditPlan plan = plan_of(1, {.share = .5, .waiting_max = 3, .first_share_inferred = 1});
   for (int i = 0; i < 3; ++i) EXPECT_EQ(plan.consider(0, i, kStart), Verdict::kDrawn);
   EXPECT_EQ(plan.consider(0, 3, kStart), Verdict::kLost);
   EXPECT_EQ(plan.drawn(), 4);
@@ -98,7 +133,7 @@ Trial run(const AuditOptions& options, int periods, Share share_of, std::uint32_
   constexpr int kCameras = 20;
   constexpr int kRounds = 10;
   std::mt19937 rng(seed);
-  AuditPlan plan(options);
+  AuditPlan plan = plan_of(kCameras, options);
   Trial result;
   std::int64_t inferences = 0;
   double weights = 0, values = 0, inexact = 0, true_values = 0;
@@ -107,7 +142,7 @@ Trial run(const AuditOptions& options, int periods, Share share_of, std::uint32_
     for (int round = 0; round < kRounds; ++round) {
       for (CameraIndex camera = 0; camera < kCameras; ++camera) {
         if (std::uniform_real_distribution<double>(0, 1)(rng) < share) {
-          plan.count_inference();
+          plan.count_inference(camera);
           ++inferences;
           continue;
         }
@@ -151,10 +186,10 @@ TEST(AuditPlan, AuditsAreTheShareOfTheInferences) {
 }
 
 TEST(AuditPlan, ARushDoesNotFloodTheQueue) {
-  AuditPlan plan({});
+  AuditPlan plan = plan_of(1);
   std::int64_t seq = 0;
   const auto run_period = [&](int inferred, int inexact) {
-    for (int i = 0; i < inferred; ++i) plan.count_inference();
+    for (int i = 0; i < inferred; ++i) plan.count_inference(0);
     for (int i = 0; i < inexact; ++i) (void)plan.consider(0, seq++, kStart);
     while (plan.front() != nullptr) (void)plan.take();
     plan.begin_period();
@@ -202,7 +237,7 @@ TEST(AuditPlan, NoCameraAndNoPlaceInTimeIsPreferred) {
 TEST(AuditPlan, OrderWithinAPeriodDoesNotMatter) {
   std::mt19937 rng(7);
   std::set<std::pair<CameraIndex, std::int64_t>> drawn[2];
-  AuditPlan plans[2] = {AuditPlan({}), AuditPlan({})};
+  AuditPlan plans[2] = {plan_of(30), plan_of(30)};
   for (int period = 0; period < 200; ++period) {
     std::vector<std::pair<CameraIndex, std::int64_t>> frames;
     for (CameraIndex camera = 0; camera < 30; ++camera)
@@ -212,7 +247,7 @@ TEST(AuditPlan, OrderWithinAPeriodDoesNotMatter) {
       AuditPlan& plan = plans[which];
       for (const auto& [camera, seq] : frames) {
         if ((camera + static_cast<unsigned>(seq)) % 5 == 0)
-          plan.count_inference();
+          plan.count_inference(camera);
         else if (plan.consider(camera, seq, kStart) == Verdict::kDrawn)
           drawn[which].emplace(camera, seq);
       }
