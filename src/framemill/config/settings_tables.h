@@ -299,7 +299,8 @@ inline constexpr std::array kEngineSettings{
                             .field = &EngineSettings::budget,
                             .default_text = "no limit",
                             .help = "At most this share of the sampled frames (0.2), or this many "
-                                    "inferences a second (30/s)."},
+                                    "inferences a second (30/s): of media time at pace fast, else "
+                                    "of the clock."},
     Setting<EngineSettings>{.key = "fidelity",
                             .field = &EngineSettings::fidelity,
                             .min = 0.5,

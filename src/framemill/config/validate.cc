@@ -284,9 +284,11 @@ class Checker {
     std::vector<BudgetedCamera> adaptive;
     double sampled_hz = 0;
     double adaptive_hz = 0;
+    bool is_guessed = false;
     for (const CameraSettings& camera : settings_.cameras) {
       const double rate_hz = sampled_rate_hz(camera);
       sampled_hz += rate_hz;
+      is_guessed |= camera.every > 0;
       if (policy_of(camera, settings_) != PolicyKind::kAdaptive) continue;
       adaptive_hz += rate_hz;
       adaptive.push_back({rate_hz, camera.priority == Priority::kCritical});
@@ -296,10 +298,12 @@ class Checker {
     const double per_second =
         std::ceil(least_budget_per_second(adaptive) * sampled_hz / adaptive_hz * 10 - 1e-6) / 10;
     add("engine", SettingPlace::kNoIndex, "budget",
-        fmt::format("is too small for the critical cameras alone, which are always inferred; give "
-                    "at least {}, or make fewer cameras critical",
-                    budget.per_second ? fmt::format("{:.1f}/s", per_second)
-                                      : fmt::format("{}", least_budget_share(adaptive))));
+        fmt::format(
+            "is too small for the critical cameras alone, which are always inferred; give "
+            "at least {}, or make fewer cameras critical{}",
+            budget.per_second ? fmt::format("{:.1f}/s", per_second)
+                              : fmt::format("{}", least_budget_share(adaptive)),
+            is_guessed ? " (with `every: N` a camera counts as 25/N frames a second here)" : ""));
   }
 
   void check_outputs() {

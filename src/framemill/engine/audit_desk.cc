@@ -228,6 +228,13 @@ void AuditDesk::set_share_bounds(double share_min, double share_max) {
   if (controller_) controller_->set_bounds(share_min, share_max);
 }
 
+std::optional<double> AuditDesk::set_share_max(double share_max) {
+  const MutexLock lock(mu_);
+  if (!controller_) return std::nullopt;
+  controller_->set_share_max(share_max);
+  return controller_->share();
+}
+
 void AuditDesk::close() {
   std::vector<Key> left;
   {

@@ -98,6 +98,10 @@ class AuditDesk {
   /// As FidelityController::set_bounds(); without effect where no fidelity is to be held.
   void set_share_bounds(double share_min, double share_max) EXCLUDES(mu_);
 
+  /// As FidelityController::set_share_max(); returns the share to infer from now on, or nothing
+  /// where no fidelity is to be held.
+  std::optional<double> set_share_max(double share_max) EXCLUDES(mu_);
+
   /// The share that would hold the fidelity, whatever the budget; empty without one to hold.
   [[nodiscard]] std::optional<double> share_wanted() const EXCLUDES(mu_);
 

@@ -325,6 +325,7 @@ void Engine::start() {
   }
   const std::optional<FidelityTargetReport> target = s.audits->target();
   options.inference_share = s.share;
+  options.budget_per_second = engine.budget.per_second;
   if (target) options.adaptive_share = target->share;
 
   if (s.pace == Pace::kLive) {  // nothing is due at pace fast

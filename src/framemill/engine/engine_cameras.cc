@@ -179,6 +179,7 @@ ScheduledCamera Engine::State::scheduled(const Camera& camera) const {
   scheduled.policy = camera.policy;
   scheduled.slo = camera.settings.slo;
   scheduled.weight = settings.models[camera.model].weight;
+  scheduled.rate_hz = sampled_rate_hz(camera.settings);
   if (camera.settings.every == 0) scheduled.period = from_seconds(1.0 / camera.settings.rate_hz);
   return scheduled;
 }

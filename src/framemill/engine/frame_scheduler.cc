@@ -2,6 +2,17 @@
 
 namespace framemill {
 
+void add_camera(BudgetPace& pace, const ScheduledCamera& camera) {
+  pace.add_camera(camera.rate_hz, camera.period == Duration::zero());
+}
+
+std::optional<BudgetPace> budget_pace(const FrameSchedulerOptions& options) {
+  if (!options.budget_per_second) return std::nullopt;
+  BudgetPace pace(*options.budget_per_second);
+  for (const ScheduledCamera& camera : options.cameras) add_camera(pace, camera);
+  return pace;
+}
+
 InferencePolicyOptions policy_options(const FrameSchedulerOptions& options) {
   InferencePolicyOptions policy;
   for (const ScheduledCamera& camera : options.cameras) {

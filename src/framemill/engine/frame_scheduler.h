@@ -13,6 +13,7 @@
 #include "framemill/engine/answer_ledger.h"
 #include "framemill/engine/audit_desk.h"
 #include "framemill/engine/device_pool.h"
+#include "framemill/sched/budget_pace.h"
 #include "framemill/sched/dispatch_trace.h"
 #include "framemill/sched/inference_policy.h"
 #include "framemill/sched/live_dispatch.h"
@@ -29,15 +30,19 @@ struct ScheduledCamera {
   Priority priority = Priority::kNormal;
   PolicyKind policy = PolicyKind::kFull;
   Duration slo{0};
-  Duration period{0};  ///< expected between sampled frames; 0: unknown
-  double weight = 1;   ///< of its model, see DispatchCamera
+  Duration period{0};   ///< expected between sampled frames; 0: unknown
+  double rate_hz = 10;  ///< sampled frames a second, for a budget a second; a guess if not known
+  double weight = 1;    ///< of its model, see DispatchCamera
 };
 
 struct FrameSchedulerOptions {
   std::vector<ScheduledCamera> cameras;  ///< by CameraIndex
   double inference_share = 1.0;          ///< from the budget, see InferencePolicy
   std::optional<double> adaptive_share;  ///< of the adaptive cameras to begin with, where another
-  double similarity_min = .95;           ///< policy similarity
+  /// The budget as inferences a second: the shares then follow the rates of the cameras without a
+  /// `period`, see BudgetPace.
+  std::optional<double> budget_per_second;
+  double similarity_min = .95;  ///< policy similarity
   std::size_t knee_frames = 1;  ///< frames to a batch, as far as the lane's model takes them
   bool is_batch_by_utilisation = false;  ///< pace live: `knee_frames` is where it starts
   bool is_slot_reserved = false;         ///< pace live: see LiveDispatchOptions
@@ -100,6 +105,11 @@ class FrameScheduler {
   /// What the budget comes to, since cameras came or went; see FrameSchedulerOptions.
   virtual void set_shares(double /*inference_share*/, std::optional<double> /*adaptive_share*/) {}
 };
+
+/// Adds `camera` to what a budget a second is shared among.
+void add_camera(BudgetPace& pace, const ScheduledCamera& camera);
+/// Nothing without a budget a second.
+[[nodiscard]] std::optional<BudgetPace> budget_pace(const FrameSchedulerOptions& options);
 
 /// What the policy has to know of `options`.
 [[nodiscard]] InferencePolicyOptions policy_options(const FrameSchedulerOptions& options);

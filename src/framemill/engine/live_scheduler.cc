@@ -76,6 +76,7 @@ LiveScheduler::LiveScheduler(FrameSchedulerOptions options, DevicePool& pool, co
       pool_(pool),
       clock_(clock),
       dispatch_(make_dispatch(options_, pool, clock_.now())),
+      budget_(budget_pace(options_)),
       mailboxes_(options_.cameras.size()),
       size_of_model_(options_.ladders.size()) {
   for (const ScheduledCamera& camera : options_.cameras) cameras_.append(camera);
@@ -113,6 +114,7 @@ void LiveScheduler::offer(CameraIndex camera, Frame&& frame) {
   std::optional<Held> unserved;
   {
     const MutexLock lock(mu_);
+    follow_rate(camera, arrived.captured_at);
     if (dispatch_.has_ladder()) {
       size_of_model_[scheduled.model] = size;
       const std::uint32_t rung = dispatch_.rung_of(camera);
@@ -174,6 +176,7 @@ void LiveScheduler::add_camera(const ScheduledCamera& camera) {
   {
     const MutexLock lock(mu_);
     cameras_.append(camera);
+    if (budget_) framemill::add_camera(*budget_, camera);
     mailboxes_.emplace_back();
     dispatch_.add_camera(
         {camera.policy, camera.priority, camera.slo, camera.period, camera.model, camera.weight});
@@ -188,6 +191,7 @@ void LiveScheduler::remove_camera(CameraIndex camera) {
     const MutexLock lock(mu_);
     if (const auto seq = dispatch_.withdraw(camera)) waiting = take(camera, *seq);
     dispatch_.remove_camera(camera);
+    if (budget_) budget_->remove_camera(camera);
     mailboxes_[camera].is_removed = true;
     ++news_;
   }
@@ -202,6 +206,10 @@ bool LiveScheduler::is_idle(CameraIndex camera) const {
 
 void LiveScheduler::set_shares(double inference_share, std::optional<double> adaptive_share) {
   const MutexLock lock(mu_);
+  if (budget_) {  // knows the rates better
+    inference_share = budget_->share();
+    if (adaptive_share) adaptive_share = options_.audits->set_share_max(inference_share);
+  }
   dispatch_.set_share(inference_share);
   dispatch_.set_adaptive_share(adaptive_share.value_or(inference_share));
   ++news_;
@@ -300,6 +308,17 @@ void LiveScheduler::add_lanes(LaneIndex lane) {
     dispatch_.add_lane(pool_.batch_max(i),
                        pool_.device_count() > 1 ? pool_.hosts_of_lane(i) : kAllDevices);
   }
+}
+
+void LiveScheduler::follow_rate(CameraIndex camera, TimePoint captured_at) {
+  if (!budget_) return;
+  const std::optional<double> share = budget_->count_frame(camera, captured_at);
+  if (!share) return;
+  // A trace does not have it; under hold the replay would be another.
+  if (options_.trace == nullptr) dispatch_.set_share(*share);
+  std::optional<double> held;
+  if (options_.audits != nullptr) held = options_.audits->set_share_max(*share);
+  dispatch_.set_adaptive_share(held.value_or(*share));
 }
 
 void LiveScheduler::update_share(TimePoint now) {

@@ -83,6 +83,8 @@ class LiveScheduler final : public FrameScheduler {
   void add_lanes(LaneIndex lane) REQUIRES(mu_);
   /// Adaptive cameras: has the share follow the fidelity that is to be held.
   void update_share(TimePoint now) REQUIRES(mu_);
+  /// Has the shares follow the rates of the cameras, where the budget is one a second.
+  void follow_rate(CameraIndex camera, TimePoint captured_at) REQUIRES(mu_);
   /// Says when others get nothing because the budget does not carry the critical cameras.
   void watch_budget(TimePoint now) REQUIRES(mu_);
   /// Moves cameras to other rungs, when a window of the ladder has ended.
@@ -96,6 +98,7 @@ class LiveScheduler final : public FrameScheduler {
   mutable Mutex mu_;
   CondVar changed_;
   TracedDispatch dispatch_ GUARDED_BY(mu_);
+  std::optional<BudgetPace> budget_ GUARDED_BY(mu_);  ///< of a budget a second
   std::vector<Mailbox> mailboxes_ GUARDED_BY(mu_);
   std::uint64_t devices_seen_ GUARDED_BY(mu_) = 0;   ///< DevicePool::version()
   std::vector<Size> size_of_model_ GUARDED_BY(mu_);  ///< of the newest picture

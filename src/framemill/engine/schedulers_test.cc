@@ -289,6 +289,8 @@ struct TickRun {
   PolicyKind policy = PolicyKind::kAdaptive;
   std::size_t cameras = 4;
   double share = 1;
+  std::optional<double> per_second{};  ///< the budget, of cameras of which no rate is known
+  double rate_hz = 10;                 ///< that their sources bring
   Duration answer_delay{0};
   Duration slo = 200ms;
   Duration tick = 100ms;
@@ -315,6 +317,10 @@ struct Ran {
 Ran run_ticks(const TickRun& run) {
   World world(run.cameras, run.policy, run.backend, run.slo, false);
   world.options_.inference_share = run.share;
+  world.options_.budget_per_second = run.per_second;
+  if (run.per_second) {
+    for (ScheduledCamera& camera : world.options_.cameras) camera.rate_hz = 25;  // a guess
+  }
   world.options_.answer_delay = run.answer_delay;
   world.options_.tick = run.tick;
   for (const auto& ledger : world.ledgers_) ledger->set_ring_frames(run.ring_frames);
@@ -325,7 +331,7 @@ Ran run_ticks(const TickRun& run) {
       for (int i = 0; i < run.frames; ++i) {
         if (run.is_failing && i == 10) world.control_->fail_all = true;
         const bool is_cut = std::ranges::find(run.cuts, std::pair(camera, i)) != run.cuts.end();
-        scheduler.offer(camera, world.next_frame(camera, .1 * i, is_cut));
+        scheduler.offer(camera, world.next_frame(camera, i / run.rate_hz, is_cut));
       }
       scheduler.end_camera(camera);
     });
@@ -375,6 +381,25 @@ TEST(TickSchedulerAdaptive, NoWindowExceedsTheBudget) {
       EXPECT_EQ(
           World::of(ran.total, Outcome::kInferred) + World::of(ran.total, Outcome::kPropagated),
           lines.size());
+    }
+  }
+}
+
+TEST(TickSchedulerAdaptive, ABudgetASecondIsOfMediaTimeWhateverTheSourcesBring) {
+  constexpr double kBudget = 4;  // inferences a second, of four cameras that answer each frame
+  for (const PolicyKind policy : {PolicyKind::kAdaptive, PolicyKind::kHold}) {
+    for (const double rate : {5.0, 10.0, 30.0, 60.0}) {
+      const TickRun run{.policy = policy,
+                        .share = kBudget / 100,  // by the guess
+                        .per_second = kBudget,
+                        .rate_hz = rate,
+                        .frames = static_cast<int>(rate * 10)};
+      const Ran ran = run_ticks(run);
+      const auto inferred = static_cast<double>(World::inferences(ran.total));
+      // The first frame of each camera comes on top, and what a burst or a few frames are worth.
+      EXPECT_LE(inferred, kBudget * 10 + 4 + 2) << to_string(policy) << " at " << rate << "/s";
+      EXPECT_GE(inferred, .85 * kBudget * 10) << to_string(policy) << " at " << rate << "/s";
+      EXPECT_EQ(run_ticks(run).lines, ran.lines) << "and the same each time";
     }
   }
 }
@@ -694,6 +719,33 @@ TEST(LiveSchedulerAdaptive, TheBudgetHoldsAndCriticalCamerasAreInferredAllTheSam
   EXPECT_EQ(World::of(world.ledgers_[2]->counts(), Outcome::kInferred), kFrames);
   EXPECT_LE(World::inferences(total), .3 * 6 * kFrames + 1 + 6 + 1);
   EXPECT_GE(World::of(total, InferencePurpose::kForced), kFrames);
+}
+
+TEST(LiveSchedulerAdaptive, ABudgetASecondIsOfTheCaptureClockWhateverTheSourcesBring) {
+  constexpr double kBudget = 2;
+  constexpr std::size_t kCameras = 4;
+  for (const double rate : {2.0, 50.0}) {  // 25 are the guess
+    World world(kCameras, PolicyKind::kAdaptive, {.parallel_requests = 2}, 60s);
+    world.options_.inference_share = kBudget / (25 * kCameras);
+    world.options_.budget_per_second = kBudget;
+    for (ScheduledCamera& camera : world.options_.cameras) camera.rate_hz = 25;
+    LiveScheduler scheduler(world.options_, *world.pool_, world.clock_);
+    const TimePoint begin = world.clock_.now();
+    const int frames = static_cast<int>(rate * 12);
+    for (int i = 0; i < frames; ++i) {
+      for (CameraIndex camera = 0; camera < kCameras; ++camera) {
+        Frame frame = world.next_frame(camera, i / rate);
+        frame.stamp.captured_mono = begin + from_seconds(i / rate);
+        scheduler.offer(camera, std::move(frame));
+      }
+    }
+    scheduler.stop(10s);
+    const auto inferred = static_cast<double>(World::inferences(world.total()));
+    EXPECT_LE(inferred, kBudget * 12 + kCameras + 2) << rate;
+    if (rate < 25) {
+      EXPECT_GE(inferred, .7 * kBudget * 12) << rate;
+    }
+  }
 }
 
 TEST(LiveSchedulerAdaptive, ARunEndsThoughItsLastFrameIsACutWithoutAToken) {

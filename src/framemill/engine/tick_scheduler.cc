@@ -24,6 +24,7 @@ TickScheduler::TickScheduler(FrameSchedulerOptions options, DevicePool& pool)
     : options_(std::move(options)),
       pool_(pool),
       policy_(policy_options(options_)),
+      budget_(budget_pace(options_)),
       is_cut_owed_(options_.cameras.size()),
       owed_seq_(options_.cameras.size(), -1),
       queues_(options_.cameras.size()),
@@ -213,7 +214,23 @@ void TickScheduler::owe_again(CameraIndex camera, std::int64_t seq) {
   if (owed_seq_[camera] == seq) is_cut_owed_[camera] = true;
 }
 
+void TickScheduler::follow_rates(std::span<const Waiting> frames) {
+  if (!budget_) return;
+  std::optional<double> share;
+  for (const Waiting& waiting : frames) {
+    const auto changed =
+        budget_->count_frame(waiting.camera, at_media_time(waiting.frame.stamp.pts_s));
+    if (changed) share = changed;
+  }
+  if (!share) return;
+  policy_.set_share(*share);
+  std::optional<double> held;
+  if (options_.audits != nullptr) held = options_.audits->set_share_max(*share);
+  policy_.set_adaptive_share(held.value_or(*share));
+}
+
 void TickScheduler::decide(std::span<Waiting> frames, double media_s) {
+  follow_rates(frames);
   sampled_.clear();
   for (const Waiting& waiting : frames) {
     const ScheduledCamera& camera = options_.cameras[waiting.camera];

@@ -65,6 +65,8 @@ class TickScheduler final : public FrameScheduler {
   void run() EXCLUDES(mu_);
   /// Waits until all frames of a tick are present and takes them, in order; empty: done or stopped.
   std::vector<Waiting> take_tick() EXCLUDES(mu_);
+  /// Has the shares follow the rates of the cameras, where the budget is one a second.
+  void follow_rates(std::span<const Waiting> frames);
   /// Part of a tick in which each camera has one frame at most: chooses, sends, settles the rest.
   void decide(std::span<Waiting> frames, double media_s) EXCLUDES(mu_);
   void send(std::vector<Waiting>& frames) EXCLUDES(mu_);
@@ -93,6 +95,7 @@ class TickScheduler final : public FrameScheduler {
   const FrameSchedulerOptions options_;
   DevicePool& pool_;
   InferencePolicy policy_;              // used by thread_ only
+  std::optional<BudgetPace> budget_;    // of a budget a second; likewise
   std::vector<bool> is_cut_owed_;       // by camera: no frame of its new scene was sent; likewise
   std::vector<std::int64_t> owed_seq_;  // by camera: of those that were sent, the last; likewise
   std::vector<SampledFrame> sampled_;   // working memory of decide()

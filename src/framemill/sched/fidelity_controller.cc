@@ -48,6 +48,16 @@ void FidelityController::set_bounds(double share_min, double share_max) {
   share_ = std::clamp(share_, share_min, share_max);
 }
 
+void FidelityController::set_share_max(double share_max) {
+  CHECK(share_max > 0 && share_max <= 1);
+  options_.share_max = share_max;
+  share_ = std::clamp(share_, share_min(), share_max);
+}
+
+double FidelityController::share_min() const {
+  return std::min(options_.share_min, options_.share_max);
+}
+
 void FidelityController::count_exact(std::int64_t sure) {
   window_.count_exact(sure);
   ++window_inferred_;
@@ -96,9 +106,9 @@ double FidelityController::update(std::optional<double> share_managed) {
   if (share_managed && *share_managed < kAtTheMost * share_) ++seconds_short_;
   if (is_window_complete()) close_window();
 
-  const double wanted = std::clamp(share_wanted(), options_.share_min, options_.share_max);
+  const double wanted = std::clamp(share_wanted(), share_min(), options_.share_max);
   // The bounds themselves are reached, however near the share already is.
-  const bool is_bound = wanted == options_.share_min || wanted == options_.share_max;
+  const bool is_bound = wanted == share_min() || wanted == options_.share_max;
   if (is_bound || std::abs(wanted - share_) > kDeadBand * share_)
     share_ = std::clamp(wanted, share_ * kStepDown, share_ * kStepUp);
 

@@ -46,6 +46,9 @@ class FidelityController {
 
   /// The budget changes, since cameras came or went: 0 < share_min <= share_max <= 1.
   void set_bounds(double share_min, double share_max);
+  /// What the budget allows is another, since frames come faster or slower than thought; a share
+  /// that has to be inferred at the least gives way. 0 < share_max <= 1.
+  void set_share_max(double share_max);
 
   // The sampled frames and audits, as for FidelityMeter. `is_inferred`: by a cheaper rung.
   void count_exact(std::int64_t sure);
@@ -79,7 +82,9 @@ class FidelityController {
   void judge(const FidelityFigure& figure);
   [[nodiscard]] double speed_seen() const;  // k from inferences alone
 
-  FidelityControllerOptions options_;  // the bounds may change
+  [[nodiscard]] double share_min() const;
+
+  FidelityControllerOptions options_;  // the bounds may change; the least may be above the most
   double share_;
   State state_ = State::kLearning;
 

@@ -243,5 +243,17 @@ TEST(FidelityController, StaysInItsBounds) {  // property
   }
 }
 
+TEST(FidelityController, TheMostMayFallBelowTheLeastAndRiseAgain) {
+  FidelityController controller({.target = .999, .share_min = .3, .share_max = .5});
+  EXPECT_DOUBLE_EQ(controller.share(), .5);
+  controller.set_share_max(.1);  // frames come faster than thought
+  EXPECT_DOUBLE_EQ(controller.share(), .1);
+  EXPECT_DOUBLE_EQ(controller.update(), .1);
+  controller.set_share_max(.8);
+  EXPECT_DOUBLE_EQ(controller.share(), .3);
+  for (int i = 0; i < 20; ++i) (void)controller.update();
+  EXPECT_DOUBLE_EQ(controller.share(), .8);
+}
+
 }  // namespace
 }  // namespace framemill
