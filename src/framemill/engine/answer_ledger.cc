@@ -22,6 +22,18 @@ bool is_inside(const std::vector<std::array<float, 2>>& polygon, float x, float 
   return inside;
 }
 
+double luma_variance(const Thumbnail& thumbnail) {
+  std::int64_t sum = 0;
+  std::int64_t squares = 0;
+  for (const std::uint8_t luma : thumbnail.luma) {
+    sum += luma;
+    squares += std::int64_t{luma} * luma;
+  }
+  const auto count = static_cast<double>(std::max<std::size_t>(1, thumbnail.luma.size()));
+  const double mean = static_cast<double>(sum) / count;
+  return static_cast<double>(squares) / count - mean * mean;
+}
+
 ObjectStateOptions state_options(const LedgerOptions& options, std::size_t ring_frames) {
   if (options.policy != PolicyKind::kAdaptive) {
     return {.motion = options.motion, .ring_frames = 1, .score_memory = 0};
@@ -126,6 +138,13 @@ double AnswerLedger::similarity(std::int64_t seq) const {
   const Entry& entry = frames_->entries[static_cast<std::size_t>(seq - first_seq_)];
   if (last_sent_ == nullptr || entry.motion == nullptr) return 0;
   return 1 - mean_absolute_difference(last_sent_->luma.front(), entry.motion->luma.front()) / 255;
+}
+
+double AnswerLedger::complexity(std::int64_t seq) const {
+  const MutexLock lock(mu_);
+  CHECK(is_open(seq));
+  const Entry& entry = frames_->entries[static_cast<std::size_t>(seq - first_seq_)];
+  return entry.motion == nullptr ? 0 : luma_variance(entry.motion->luma.front()) / 255;
 }
 
 void AnswerLedger::note_sent(std::int64_t seq) {

@@ -94,6 +94,9 @@ class AnswerLedger {
   /// 1 - mean absolute difference of luma / 255 between frame `seq`, not settled yet, and the last
   /// one given to note_sent(); 0 where there is none.
   [[nodiscard]] double similarity(std::int64_t seq) const EXCLUDES(mu_);
+  /// Variance of luma / 255 of frame `seq`, not settled yet, at the size of its thumbnail; 0
+  /// without one.
+  [[nodiscard]] double complexity(std::int64_t seq) const EXCLUDES(mu_);
   /// Frame `seq`, not settled yet, goes to a model.
   void note_sent(std::int64_t seq) EXCLUDES(mu_);
 

@@ -528,6 +528,29 @@ TEST_F(AdaptiveLedgerTest, SimilarityIsToTheLastFrameThatWasSent) {
   EXPECT_EQ(ledger_->similarity(4), 0);
 }
 
+TEST_F(AdaptiveLedgerTest, ComplexityIsTheVarianceOfLuma) {
+  make({.policy = PolicyKind::kSimilarity});
+  Frame wall;
+  wall.stamp.captured_mono = clock_.now();
+  wall.picture = make_grey_picture({64, 64}, 90);
+  ledger_->enter(wall, make_motion_frame(*wall.picture, nullptr));
+  EXPECT_EQ(ledger_->complexity(0), 0);
+  ledger_->settle_none(0, DropReason::kLate);
+  // The left half at 90, the right one at 190: each is 50 from the mean.
+  wall.stamp.seq = wall.stamp.frame_index = 1;
+  auto motion = std::make_shared<MotionFrame>(*make_motion_frame(*wall.picture, nullptr));
+  Thumbnail& luma = motion->luma.front();
+  const auto width = static_cast<std::size_t>(luma.size.width);
+  for (std::size_t i = 0; i < luma.luma.size(); ++i)
+    luma.luma[i] = i % width < width / 2 ? 90 : 190;
+  ledger_->enter(wall, motion);
+  EXPECT_NEAR(ledger_->complexity(1), 50 * 50 / 255.0, 1e-9);
+  ledger_->settle_none(1, DropReason::kLate);
+  wall.stamp.seq = wall.stamp.frame_index = 2;
+  ledger_->enter(wall);
+  EXPECT_EQ(ledger_->complexity(2), 0) << "of which there is no thumbnail";
+}
+
 TEST_F(AdaptiveLedgerTest, AnAuditSaysHowGoodTheAnswerWas) {
   make_adaptive();
   enter(true);

@@ -110,6 +110,7 @@ void LiveScheduler::offer(CameraIndex camera, Frame&& frame) {
       arrived.sampled.doubt = outlook->doubt;
   } else if (scheduled.policy == PolicyKind::kSimilarity) {
     arrived.sampled.similarity = scheduled.ledger->similarity(stamp.seq);
+    arrived.sampled.complexity = scheduled.ledger->complexity(stamp.seq);
   }
   std::optional<Held> unserved;
   {

@@ -27,14 +27,15 @@ const std::shared_ptr<const Picture>& grey_picture() {
   return picture;
 }
 
-/// Cameras, ledgers and a pool over a FakeBackend; records the answers. Cameras of policy adaptive
-/// see moving scenes, the others a grey wall.
+/// Cameras, ledgers and a pool over a FakeBackend; records the answers. Cameras of the policies
+/// adaptive and similarity see moving scenes, the others a grey wall.
 class World {
  public:
   World(std::size_t cameras, PolicyKind policy, FakeBackendOptions backend,
         Duration slo = std::chrono::seconds(10), bool is_live = true)
       : control_(std::make_shared<FakeBackendControl>()) {
-    backend.input = policy == PolicyKind::kAdaptive ? Size{160, 96} : Size{64, 64};
+    const bool is_scene = policy == PolicyKind::kAdaptive || policy == PolicyKind::kSimilarity;
+    backend.input = is_scene ? Size{160, 96} : Size{64, 64};
     Result<std::unique_ptr<Detector>> detector =
         Detector::create(create_fake_backend(backend, control_), {});
     CHECK(detector.has_value());
@@ -67,7 +68,8 @@ class World {
     frame.stamp.captured_mono = clock_.now();
     frame.is_stream_start = frame.stamp.seq == 0;
     frame.is_scene_start = frame.is_stream_start || is_cut;
-    if (is_adaptive(camera)) {
+    const bool is_seen = options_.cameras[camera].policy == PolicyKind::kSimilarity;
+    if (is_adaptive(camera) || is_seen) {
       frame.picture = scenes_[camera].paint(2 * frame.stamp.seq);
       ledgers_[camera]->enter(frame, make_motion_frame(*frame.picture, nullptr));
     } else {
@@ -162,6 +164,27 @@ TEST(TickScheduler, HoldInfersEachNthOfACameraWhateverTheOthersDo) {
   for (const auto& ledger : world.ledgers_) {
     EXPECT_EQ(World::of(ledger->counts(), Outcome::kInferred), 25);
     EXPECT_EQ(World::of(ledger->counts(), Outcome::kReused), 75);
+  }
+}
+
+TEST(TickScheduler, ComplexFramesOfPolicySimilarityAreNotBatched) {
+  for (const PolicyKind policy : {PolicyKind::kSimilarity, PolicyKind::kAdaptive}) {
+    World world(4, policy, {.batch_max = 4}, 1s, false);
+    world.options_.knee_frames = 4;
+    world.options_.similarity_min = 1;  // all are inferred
+    TickScheduler scheduler(world.options_, *world.pool_);
+    std::vector<std::thread> cameras;
+    for (CameraIndex camera = 0; camera < 4; ++camera) {
+      cameras.emplace_back([&, camera] {
+        for (int i = 0; i < 10; ++i) scheduler.offer(camera, world.next_frame(camera, i * .1));
+        scheduler.end_camera(camera);
+      });
+    }
+    for (std::thread& camera : cameras) camera.join();
+    scheduler.wait_until_done();
+    EXPECT_EQ(World::of(world.total(), Outcome::kInferred), 40);
+    EXPECT_EQ(world.control_->started, policy == PolicyKind::kSimilarity ? 40 : 10)
+        << to_string(policy);
   }
 }
 

@@ -240,6 +240,7 @@ void TickScheduler::decide(std::span<Waiting> frames, double media_s) {
     sampled.is_scene_start = waiting.frame.is_scene_start || is_cut_owed_[waiting.camera];
     if (camera.policy == PolicyKind::kSimilarity) {
       sampled.similarity = camera.ledger->similarity(waiting.frame.stamp.seq);
+      sampled.complexity = camera.ledger->complexity(waiting.frame.stamp.seq);
     } else if (camera.policy == PolicyKind::kAdaptive) {
       const std::optional<FrameOutlook> outlook = camera.ledger->look(waiting.frame.stamp.seq);
       sampled.is_choosable = outlook.has_value();
@@ -281,6 +282,7 @@ void TickScheduler::decide(std::span<Waiting> frames, double media_s) {
     }
     frames[i].is_owed = sampled_[i].is_scene_start;
     if (frames[i].is_owed) owed_seq_[frames[i].camera] = frames[i].frame.stamp.seq;
+    frames[i].is_alone = policy_.is_alone(sampled_[i]);
     camera.ledger->note_sent(frames[i].frame.stamp.seq);
     to_infer.push_back(std::move(frames[i]));
   }
@@ -301,6 +303,8 @@ void TickScheduler::send(std::vector<Waiting>& frames) {
     const std::size_t jobs_max = std::min(options_.knee_frames, pool_.batch_max(lane));
     for (std::size_t i = first; i < frames.size() && jobs.size() < jobs_max; ++i) {
       if (is_sent[i] || frames[i].lane != lane) continue;
+      const bool is_alone = frames[i].is_alone;
+      if (is_alone && i != first) continue;
       is_sent[i] = true;
       --left;
       Waiting& waiting = frames[i];
@@ -315,6 +319,7 @@ void TickScheduler::send(std::vector<Waiting>& frames) {
                         .lane = lane,
                         .job = jobs.back()});
       }
+      if (is_alone) break;
     }
     if (submit(lane, jobs, sent)) continue;
     for (const InferenceJob& job : jobs) {

@@ -44,7 +44,8 @@ class TickScheduler final : public FrameScheduler {
     LaneIndex lane = 0;
     Frame frame;
     InferencePurpose purpose = InferencePurpose::kPrimary;
-    bool is_owed = false;  ///< as in use()
+    bool is_owed = false;   ///< as in use()
+    bool is_alone = false;  ///< in its batch, see InferencePolicy
   };
   struct CameraQueue {
     std::deque<Waiting> frames;

@@ -72,6 +72,10 @@ class RecordWriter {
       out_ += R"(,"similarity":)";
       append_number(out_, sampled.similarity);
     }
+    if (sampled.complexity != 0) {
+      out_ += R"(,"complexity":)";
+      append_number(out_, sampled.complexity);
+    }
     if (frame.edge_density) {
       out_ += R"(,"edges":)";
       append_number(out_, *frame.edge_density);

@@ -250,6 +250,7 @@ class RecordReader {
     sampled.is_stream_start = line_.flag("start");
     sampled.is_scene_start = line_.flag("scene");
     sampled.similarity = line_.measured_or_none("similarity").value_or(0);
+    sampled.complexity = line_.measured_or_none("complexity").value_or(0);
     record.frame.edge_density = line_.measured_or_none("edges");
     if (line_.has("doubt")) sampled.doubt = doubt_of(line_);
     record.need = line_.number_or_none("need").value_or(0);

@@ -98,6 +98,7 @@ std::vector<DispatchRecord> record_run(const LiveDispatchOptions& options, std::
         frame.sampled.doubt = doubt();
       } else {
         frame.sampled.similarity = static_cast<double>(rng() % 100) / 100;
+        frame.sampled.complexity = chance(.5) ? 5 : 0;
       }
       (void)dispatch.arrive(frame, now);
     } else if (!in_flight.empty()) {

@@ -31,6 +31,7 @@ struct SampledFrame {
   bool is_stream_start = false;
   bool is_scene_start = false;
   double similarity = 0;  ///< policy similarity: with the last inferred picture, 0..1
+  double complexity = 0;  ///< policy similarity: variance of its luma / 255
   /// Policy adaptive: false where it cannot be chosen now, because an earlier frame of its camera
   /// is still at the model.
   bool is_choosable = true;
@@ -42,7 +43,7 @@ struct SampledFrame {
 /// camera's state, for all policies, at any pace, in the engine and in the simulator.
 /// - full: all of them.
 /// - hold: a fixed share of each camera's frames, evenly, and each scene start.
-/// - similarity: those unlike the last inferred one.
+/// - similarity: those unlike the last inferred one; complex ones in batches of their own.
 /// - adaptive: first frames, critical cameras and scene starts always; else those of the highest
 ///   need x priority, as far as the budget allows; a camera that has waited longer than 1.2 mean
 ///   intervals (1 / share frames) counts (wait / 1.2)^4 times as much. The budget is a token bucket
@@ -55,6 +56,8 @@ class InferencePolicy {
     kCarry,    ///< is answered from the state
     kCompete,  ///< may go to a model: of the highest need, and if has_budget()
   };
+
+  static constexpr double kComplexAbove = .7;  ///< see is_alone()
 
   explicit InferencePolicy(InferencePolicyOptions options);
 
@@ -81,6 +84,13 @@ class InferencePolicy {
     if (options_.cameras[frame.camera].priority == Priority::kCritical)
       return InferenceCause::kCritical;
     return frame.is_scene_start ? InferenceCause::kSceneCut : InferenceCause::kNeed;
+  }
+  /// Whether `frame`, which is inferred, shares its batch with no other: the usual recipe handles
+  /// complex pictures alone. Its threshold, kept as it is, calls every real picture complex (their
+  /// variance / 255 lies between 4 and 24), so that nothing is batched.
+  [[nodiscard]] bool is_alone(const SampledFrame& frame) const {
+    return options_.cameras[frame.camera].policy == PolicyKind::kSimilarity &&
+           frame.complexity > kComplexAbove;
   }
   /// What `frame` of policy adaptive gains from an inference, >= 0; the choice multiplies it by the
   /// weight of the priority.

@@ -140,6 +140,17 @@ TEST(InferencePolicy, SimilarityInfersWhatDiffersFromTheLastInferredPicture) {
   }
 }
 
+TEST(InferencePolicy, ComplexFramesOfSimilarityAreHandledAlone) {
+  const InferencePolicy policy(
+      cameras_of({{PolicyKind::kSimilarity}, {PolicyKind::kFull}, {PolicyKind::kAdaptive}}, 1));
+  EXPECT_TRUE(policy.is_alone({.camera = 0, .complexity = .71}));
+  EXPECT_TRUE(policy.is_alone({.camera = 0, .complexity = 9})) << "as real pictures are";
+  EXPECT_FALSE(policy.is_alone({.camera = 0, .complexity = .7}));
+  EXPECT_FALSE(policy.is_alone({.camera = 0, .complexity = 0})) << "nothing is known of it";
+  EXPECT_FALSE(policy.is_alone({.camera = 1, .complexity = 9}));
+  EXPECT_FALSE(policy.is_alone({.camera = 2, .complexity = 9}));
+}
+
 TEST(InferencePolicy, OnlyAdaptiveFramesCompete) {
   InferencePolicy policy(cameras_of({{PolicyKind::kAdaptive},
                                      {PolicyKind::kFull},

@@ -329,6 +329,8 @@ void LiveDispatch::send_chosen(TimePoint now, DispatchDecision& decision) {
     const CameraIndex index = waiting_[i].camera;
     Mailbox& mailbox = mailboxes_[index];
     const Waiting& waiting = *mailbox.waiting;
+    const bool is_alone = inference_policy_.is_alone(waiting.sampled);
+    if (is_alone && !decision.batch.empty()) continue;  // waits for the next look
     bool is_forced = false;
     if (is_adaptive(index)) {
       const InferenceCause cause = inference_policy_.cause_of(waiting.sampled);
@@ -348,6 +350,7 @@ void LiveDispatch::send_chosen(TimePoint now, DispatchDecision& decision) {
     mailbox.sent.push_back(waiting);
     mailbox.waiting.reset();
     update_held(index);
+    if (is_alone) break;
   }
   if (decision.batch.empty()) return;
   if (ladder_) {

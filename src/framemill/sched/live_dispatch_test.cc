@@ -363,6 +363,35 @@ TEST(LiveDispatch, ADueAuditWaitsForWhatIsForced) {
   }
 }
 
+TEST(LiveDispatch, ComplexFramesOfPolicySimilarityHaveABatchOfTheirOwn) {
+  constexpr std::size_t kCameras = 6;
+  LiveDispatchOptions options = options_of(kCameras, PolicyKind::kSimilarity);
+  options.knee_frames = kCameras;
+  options.batches_max = kCameras;
+  LiveDispatch dispatch(std::move(options), at(0ms));
+  dispatch.add_lane(32);
+  const auto is_complex = [](CameraIndex camera) { return camera == 1 || camera == 4; };
+  for (CameraIndex camera = 0; camera < kCameras; ++camera) {
+    ArrivedFrame frame = frame_of(camera, 0, at(0ms));
+    frame.sampled.complexity = is_complex(camera) ? 9 : .1;
+    EXPECT_EQ(dispatch.arrive(frame, at(0ms)), std::nullopt);
+  }
+  std::vector<std::size_t> sizes;
+  DispatchDecision decision;
+  do {
+    dispatch.decide(at(6ms), std::nullopt, decision);
+    for (const SentFrame& frame : decision.batch) {
+      EXPECT_EQ(is_complex(frame.camera), is_complex(decision.batch.front().camera));
+      if (is_complex(frame.camera)) {
+        EXPECT_EQ(decision.batch.size(), 1U);
+      }
+    }
+    sizes.push_back(decision.batch.size());
+  } while (!decision.batch.empty());
+  std::ranges::sort(sizes);
+  EXPECT_EQ(sizes, (std::vector<std::size_t>{0, 1, 1, 4}));
+}
+
 TEST(LiveDispatch, EveryFrameIsNamedExactlyOnce) {
   std::mt19937 rng(11);
   for (int round = 0; round < 60; ++round) {
