@@ -203,6 +203,49 @@ void LadderPolicy::use_spare(const Window& window, TimePoint now, double occupan
   }
 }
 
+void LadderPolicy::follow_scenes(TimePoint now, std::span<const CameraDemand> demand) {
+  for (CameraIndex i = 0; i < cameras_.size(); ++i) {
+    Camera& camera = cameras_[i];
+    if (camera.scene_since && camera.scene == demand[i].scene) continue;
+    camera.scene = demand[i].scene;
+    camera.scene_since = now;
+  }
+}
+
+void LadderPolicy::exchange(const Window& window, TimePoint now, double capacity,
+                            std::vector<std::size_t>& rungs) const {
+  std::optional<Move> best;
+  std::vector<Move> others;
+  for (CameraIndex i = 0; i < rungs.size(); ++i) {
+    const Camera& camera = cameras_[i];
+    if (now - *camera.scene_since < options_.scene_hold) continue;
+    if (camera.changed_at && now - *camera.changed_at < options_.exchange_dwell) continue;
+    if (const std::optional<Move> down = best_down(window, i, rungs[i])) others.push_back(*down);
+    if (camera.scene == SceneKind::kSimple) continue;  // nobody makes room for it
+    const std::optional<Move> up = best_up(window, i, rungs[i]);
+    if (up && (!best || up->worth > best->worth)) best = up;
+  }
+  if (!best) return;
+  std::ranges::sort(others, [](const Move& a, const Move& b) {
+    return std::tuple(a.worth, -a.load, a.camera) < std::tuple(b.worth, -b.load, b.camera);
+  });
+  const double load = occupancy_ * capacity;
+  const double bound = std::max(load, options_.spare_below * capacity) * (1 + 1e-9);
+  double after = load + best->load;
+  double lost = 0;
+  std::vector<std::size_t> exchanged = rungs;
+  exchanged[best->camera] = best->to;
+  for (const Move& move : others) {
+    if (after <= bound) break;
+    if (cameras_[move.camera].scene >= cameras_[best->camera].scene) continue;
+    exchanged[move.camera] = move.to;
+    after -= move.load;
+    lost += move.worth * move.load;
+  }
+  const bool is_worth_it = options_.exchange_gain * lost <= best->worth * best->load;
+  if (after <= bound && lost > 0 && is_worth_it) rungs = std::move(exchanged);
+}
+
 void LadderPolicy::apply(TimePoint now, std::span<const std::size_t> rungs,
                          std::vector<RungChange>& changes) {
   for (CameraIndex i = 0; i < rungs.size(); ++i) {
@@ -227,6 +270,7 @@ void LadderPolicy::decide(TimePoint now, std::span<const CameraDemand> demand,
     CHECK(cost[i].size() == options_.ladders[i].quality.size());
   changes.clear();
   const Window window{demand, cost};
+  follow_scenes(now, demand);
   std::vector<std::size_t> rungs;
   for (const Camera& camera : cameras_) rungs.push_back(camera.rung);
   occupancy_ = occupancy_of(window, rungs, capacity);
@@ -247,6 +291,10 @@ void LadderPolicy::decide(TimePoint now, std::span<const CameraDemand> demand,
     apply(now, rungs, changes);
   } else {
     spare_ = 0;
+  }
+  if (changes.empty() && overloaded_ == 0) {
+    exchange(window, now, capacity, rungs);
+    apply(now, rungs, changes);
   }
   if (!changes.empty()) occupancy_ = occupancy_of(window, rungs, capacity);
 }

@@ -55,6 +55,12 @@ struct LadderOptions {
   double relieved_below = .9;                ///< what cheaper rungs are to bring it to
   double spare_below = .85;                  ///< what it may reach through better rungs
   Duration dwell = std::chrono::seconds(5);  ///< from any change of a camera to a better rung
+  // Exchanges at a load that asks for no change: a camera's scene has been of its kind for so long,
+  Duration scene_hold = std::chrono::seconds(10);
+  /// its rung is so old,
+  Duration exchange_dwell = std::chrono::seconds(30);
+  /// and what one camera gains is so many times what others lose.
+  double exchange_gain = 1.5;
   double quality_min = 0;  ///< rungs of less quality are not used; the top one always may be
 };
 
@@ -81,13 +87,17 @@ struct RungChange {
 /// - Occupancy below .85 for ten windows in a row: the better rungs that keep it there, those first
 ///   that gain the most per cost; the highest occupancy of these windows counts. Only cameras whose
 ///   last change is 5 s old. Silent cameras keep their rung.
-/// - The loss of a simple scene counts half, that of a complex one twice.
-/// What lies between .85 and 1 changes nothing. A switch is a matter of the next frame only: frames
-/// under way keep their rung.
-/// Quality is learned from audits: a rung's counts over all cameras of the ladder are blended with
-/// the configured quality (worth kPriorDetections), a camera's own with that; a rung never counts
-/// as better than the one above it. Deterministic. Not thread-safe; O(n rungs^2 log n) in windows
-/// that change something, else O(n).
+/// - The loss of a simple scene counts half, that of a complex one twice: with capacity to spare
+///   all are on the best rung, whatever they show, and under load simple scenes go first.
+/// - Where the load asks for no change, rungs are exchanged once scenes have changed: one camera a
+///   window goes to a better rung while others of simpler scenes make room for it on cheaper ones,
+///   where that gains half as much again as it loses. So what was exchanged is not exchanged back
+///   before scenes have changed the other way.
+/// What lies between .85 and 1 changes nothing else. A switch is a matter of the next frame only:
+/// frames under way keep their rung. Quality is learned from audits: a rung's counts over all
+/// cameras of the ladder are blended with the configured quality (worth kPriorDetections), a
+/// camera's own with that; a rung never counts as better than the one above it. Deterministic. Not
+/// thread-safe; O(n rungs^2 log n) in windows that change something, else O(n).
 class LadderPolicy {
  public:
   static constexpr double kPriorDetections = 100;
@@ -118,6 +128,8 @@ class LadderPolicy {
   struct Camera {
     std::size_t rung = 0;
     std::optional<TimePoint> changed_at;
+    SceneKind scene = SceneKind::kUsual;
+    std::optional<TimePoint> scene_since;
     std::vector<AgreementCounts> audits;  // by rung
   };
   struct Move {
@@ -144,6 +156,9 @@ class LadderPolicy {
                std::vector<std::size_t>& rungs);
   void use_spare(const Window& window, TimePoint now, double occupancy, double capacity,
                  std::vector<std::size_t>& rungs) const;
+  void exchange(const Window& window, TimePoint now, double capacity,
+                std::vector<std::size_t>& rungs) const;
+  void follow_scenes(TimePoint now, std::span<const CameraDemand> demand);
   void apply(TimePoint now, std::span<const std::size_t> rungs, std::vector<RungChange>& changes);
 
   LadderOptions options_;  // cameras may be added
