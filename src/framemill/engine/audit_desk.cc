@@ -174,7 +174,7 @@ std::optional<AgreementCounts> AuditDesk::settle(InferenceJob&& job,
   CHECK(running != running_.end());
   if (counts) {
     book_.add_audit(job.camera, *counts, running->second);
-    if (controller_) controller_->add_audit(*counts, running->second);
+    if (controller_) controller_->add_audit(*counts, running->second, job.rung > 0);
   } else if (!detections) {
     count_lost(job.camera);
   }

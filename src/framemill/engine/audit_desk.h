@@ -27,7 +27,7 @@ struct FidelityTargetReport {
   FidelityController::State state = FidelityController::State::kLearning;
   FidelityFigure figure;    ///< of the last complete window of audits
   double share = 0;         ///< of the sampled frames, as they are inferred now
-  double share_wanted = 0;  ///< what would hold it, whatever the budget
+  double share_wanted = 0;  ///< what would hold it by the best rung, whatever the budget
   std::string explanation;  ///< for people
 };
 
