@@ -227,6 +227,29 @@ TEST(LadderAndFidelity, AfterARushBothAreBackWhereTheyWere) {
   }
 }
 
+TEST(LadderAndFidelity, RungsThatLoseTooMuchAreSaidThoughTheShareIsManaged) {
+  // As where critical cameras fill the device: the others' share is small, and still made by a
+  // cheaper rung.
+  FidelityController controller({.target = .98});
+  const AgreementCounts same{.found = 10, .wanted = 10, .sure_right = 10, .sure_given = 10};
+  const AgreementCounts worse{.found = 9, .wanted = 10, .sure_right = 9, .sure_given = 10};
+  for (int second = 0; second < 300; ++second) {
+    for (int i = 0; i < 20; ++i) {
+      controller.learn(same, 5);
+      controller.count_inexact(true);
+      for (int carried = 0; carried < 4; ++carried) controller.count_inexact();
+    }
+    controller.add_audit(worse, 1, true);
+    controller.add_audit(worse);
+    controller.update();
+  }
+  EXPECT_LT(controller.share(), .5) << "no amount of inference would help";
+  EXPECT_NEAR(controller.rung_loss(), .1, .02);
+  EXPECT_EQ(controller.state(), State::kNoCapacity);
+  EXPECT_NE(controller.explanation().find("by the best rung"), std::string::npos)
+      << controller.explanation();
+}
+
 TEST(LadderAndFidelity, MoreInferenceMakesUpForCheaperRungsWhereItCan) {
   // 1.15 of the device at the best rung: some cameras go one down, and lose .01 each.
   Scenes scenes{.target = .95, .speed = .0065, .quality = {1, .99, .98}};

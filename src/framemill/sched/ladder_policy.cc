@@ -16,6 +16,9 @@ constexpr double kHistoryGain = 1.0 / 256;
 constexpr std::int64_t kReadingsMin = 20;
 constexpr double kSimpleLoss = .5;
 constexpr double kComplexLoss = 2;
+constexpr double kSceneGain = .05;  // of a window in the smoothed score of a scene
+constexpr double kSceneFrom = .5;   // score from which on a camera is of a kind ...
+constexpr double kSceneTo = .25;    // ... and down to which it stays so
 
 /// As if `prior` had been seen on `detections` more.
 double blended(double part, double whole, double prior, double detections) {
@@ -103,9 +106,9 @@ double LadderPolicy::load_of(const Window& window, CameraIndex camera, std::size
          to_seconds(window.cost[options_.cameras[camera].ladder][rung]);
 }
 
-double LadderPolicy::loss_weight(const Window& window, CameraIndex camera) const {
+double LadderPolicy::loss_weight(CameraIndex camera) const {
   const double weight = priority_weight(options_.cameras[camera].priority);
-  switch (window.demand[camera].scene) {
+  switch (cameras_[camera].scene) {
     case SceneKind::kSimple:
       return kSimpleLoss * weight;
     case SceneKind::kComplex:
@@ -130,7 +133,7 @@ std::optional<LadderPolicy::Move> LadderPolicy::best_down(const Window& window, 
   for (std::size_t to = from + 1; to < cameras_[camera].audits.size(); ++to) {
     const double saved = load_of(window, camera, from) - load_of(window, camera, to);
     if (!(saved > 0) || !is_usable(window, camera, to)) continue;
-    const double lost = loss_weight(window, camera) * window.demand[camera].inferences_per_second *
+    const double lost = loss_weight(camera) * window.demand[camera].inferences_per_second *
                         (quality(camera, from) - quality(camera, to));
     const Move move{.camera = camera, .to = to, .load = saved, .worth = lost / saved};
     if (!best || move.worth < best->worth) best = move;
@@ -146,8 +149,7 @@ std::optional<LadderPolicy::Move> LadderPolicy::best_up(const Window& window, Ca
   for (std::size_t to = 0; to < from; ++to) {
     if (!is_usable(window, camera, to)) continue;
     const double added = load_of(window, camera, to) - load_of(window, camera, from);
-    const double gained = loss_weight(window, camera) *
-                          window.demand[camera].inferences_per_second *
+    const double gained = loss_weight(camera) * window.demand[camera].inferences_per_second *
                           (quality(camera, to) - quality(camera, from));
     // A rung that costs no more is free.
     const Move move{
@@ -206,8 +208,15 @@ void LadderPolicy::use_spare(const Window& window, TimePoint now, double occupan
 void LadderPolicy::follow_scenes(TimePoint now, std::span<const CameraDemand> demand) {
   for (CameraIndex i = 0; i < cameras_.size(); ++i) {
     Camera& camera = cameras_[i];
-    if (camera.scene_since && camera.scene == demand[i].scene) continue;
-    camera.scene = demand[i].scene;
+    const double score = static_cast<double>(demand[i].scene) - 1;
+    const bool is_first = !camera.scene_since;
+    camera.scene_score += (is_first ? 1 : kSceneGain) * (score - camera.scene_score);
+    SceneKind scene = camera.scene;
+    if (std::abs(camera.scene_score) < kSceneTo) scene = SceneKind::kUsual;
+    if (camera.scene_score <= -kSceneFrom) scene = SceneKind::kSimple;
+    if (camera.scene_score >= kSceneFrom) scene = SceneKind::kComplex;
+    if (!is_first && scene == camera.scene) continue;
+    camera.scene = scene;
     camera.scene_since = now;
   }
 }

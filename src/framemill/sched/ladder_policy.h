@@ -55,8 +55,8 @@ struct LadderOptions {
   double relieved_below = .9;                ///< what cheaper rungs are to bring it to
   double spare_below = .85;                  ///< what it may reach through better rungs
   Duration dwell = std::chrono::seconds(5);  ///< from any change of a camera to a better rung
-  // Exchanges at a load that asks for no change: a camera's scene has been of its kind for so long,
-  Duration scene_hold = std::chrono::seconds(10);
+  // Exchanges at a load that asks for no change: a camera counts as of its kind for so long,
+  Duration scene_hold = std::chrono::seconds(5);
   /// its rung is so old,
   Duration exchange_dwell = std::chrono::seconds(30);
   /// and what one camera gains is so many times what others lose.
@@ -88,7 +88,9 @@ struct RungChange {
 ///   that gain the most per cost; the highest occupancy of these windows counts. Only cameras whose
 ///   last change is 5 s old. Silent cameras keep their rung.
 /// - The loss of a simple scene counts half, that of a complex one twice: with capacity to spare
-///   all are on the best rung, whatever they show, and under load simple scenes go first.
+///   all are on the best rung, whatever they show, and under load simple scenes go first. A camera
+///   counts as simple or complex once its scene has mostly been so for some seconds: that of a
+///   still picture is noise about its mean, and of any kind by turns.
 /// - Where the load asks for no change, rungs are exchanged once scenes have changed: one camera a
 ///   window goes to a better rung while others of simpler scenes make room for it on cheaper ones,
 ///   where that gains half as much again as it loses. So what was exchanged is not exchanged back
@@ -128,6 +130,7 @@ class LadderPolicy {
   struct Camera {
     std::size_t rung = 0;
     std::optional<TimePoint> changed_at;
+    double scene_score = 0;  // smoothed: -1 simple .. 1 complex
     SceneKind scene = SceneKind::kUsual;
     std::optional<TimePoint> scene_since;
     std::vector<AgreementCounts> audits;  // by rung
@@ -147,7 +150,7 @@ class LadderPolicy {
                                     double capacity) const;
   [[nodiscard]] bool is_usable(const Window& window, CameraIndex camera, std::size_t rung) const;
   [[nodiscard]] double load_of(const Window& window, CameraIndex camera, std::size_t rung) const;
-  [[nodiscard]] double loss_weight(const Window& window, CameraIndex camera) const;
+  [[nodiscard]] double loss_weight(CameraIndex camera) const;
   [[nodiscard]] std::optional<Move> best_down(const Window& window, CameraIndex camera,
                                               std::size_t from) const;
   [[nodiscard]] std::optional<Move> best_up(const Window& window, CameraIndex camera,

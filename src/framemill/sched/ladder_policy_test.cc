@@ -105,6 +105,29 @@ TEST(LadderPolicy, TenSpareWindowsThenBetter) {
   for (CameraIndex i = 0; i < 16; ++i) EXPECT_EQ(ladders.policy.rung_of(i), 0U);
 }
 
+TEST(LadderPolicy, TheWindowsCountWithoutADwell) {
+  LadderOptions options = options_for(16);
+  options.dwell = 0s;
+  Ladders ladders(options);
+  ladders.windows(2);
+  ladders.demand_all(5);
+  EXPECT_TRUE(ladders.windows(9).empty());
+  EXPECT_EQ(ladders.window().size(), 12U);
+}
+
+TEST(LadderPolicy, TheFullestOfTheSpareWindowsCounts) {
+  Ladders ladders(options_for(16));
+  ladders.windows(2);
+  ladders.demand_all(7.9);  // .71, and .95 at the top
+  EXPECT_TRUE(ladders.windows(9).empty());
+  ladders.demand_all(3);  // a moment's calm
+  const std::vector<RungChange> changes = ladders.window();
+  EXPECT_FALSE(changes.empty());
+  ladders.demand_all(7.9);
+  EXPECT_TRUE(ladders.window().empty());
+  EXPECT_LT(ladders.policy.occupancy(), .85);
+}
+
 TEST(LadderPolicy, AFullWindowBeginsTheCountAnew) {
   Ladders ladders(options_for(16));
   ladders.windows(2);
@@ -134,6 +157,8 @@ TEST(LadderPolicy, BetterRungsFillNoMoreThanTheirBound) {
   EXPECT_FALSE(changes.empty());
   EXPECT_LT(ladders.policy.occupancy(), .85);
   EXPECT_GE(ladders.policy.occupancy(), .85 - 2 * 4 * .010 / 2);
+  // One rung gains .12 for 5 ms, two gain .15 for 10 ms: many cameras go up by one.
+  for (const RungChange& change : changes) EXPECT_EQ(change.to, 1U);
   EXPECT_TRUE(ladders.windows(200).empty());
 }
 
@@ -174,6 +199,15 @@ TEST(LadderPolicy, LeastFidelityLostPerCostSaved) {
   ladders.capacity = .6;  // .7 wanted
   const std::vector<RungChange> changes = ladders.windows(2);
   EXPECT_EQ(changes, (std::vector<RungChange>{{2, 0, 1}, {3, 0, 1}}));
+}
+
+TEST(LadderPolicy, AStepThatLosesLessPerCostIsTakenOverTheNextOne) {
+  LadderOptions options = options_for(16);
+  options.ladders[0].quality = {1, .9, .88};  // .1 for 5 ms, or .12 for 10 ms
+  Ladders ladders(options);
+  const std::vector<RungChange> changes = ladders.windows(2);
+  EXPECT_EQ(changes.size(), 6U);
+  for (const RungChange& change : changes) EXPECT_EQ(change.to, 2U);
 }
 
 TEST(LadderPolicy, RungsBelowTheLeastQualityOrWithoutCostAreNotUsed) {
@@ -263,19 +297,18 @@ TEST(LadderPolicy, ScenesThatChangeExchangeRungsAtASteadyLoad) {
   const CameraIndex high = on_rung(ladders, 0).front();
   const double load = ladders.policy.occupancy();
   ladders.demand[low].scene = SceneKind::kComplex;  // its loss counts twice, that of others once
-  EXPECT_TRUE(ladders.windows(20).empty()) << "10 s, which it has to last";
-  EXPECT_EQ(ladders.window(),
-            (std::vector<RungChange>{{std::min(low, high), low<high, low> high},
-                                     {std::max(low, high), low > high, low < high}}));
-  EXPECT_EQ(ladders.policy.rung_of(low), 0U);
-  EXPECT_EQ(ladders.policy.rung_of(high), 1U);
+  EXPECT_TRUE(ladders.windows(20).empty()) << "it has to last";
+  const std::vector<RungChange> changes = ladders.windows(5);  // about 12 s
+  ASSERT_EQ(changes.size(), 2U);
+  EXPECT_EQ(std::ranges::count(changes, RungChange{low, 1, 0}), 1);
+  EXPECT_EQ(std::ranges::count(changes, RungChange{high, 0, 1}), 1);
   EXPECT_NEAR(ladders.policy.occupancy(), load, 1e-9);
   EXPECT_TRUE(ladders.windows(300).empty()) << "once";
   ladders.demand[low].scene = SceneKind::kUsual;
   EXPECT_TRUE(ladders.windows(300).empty()) << "all the same now: nothing to gain";
   ladders.demand[low].scene = SceneKind::kSimple;  // half
   EXPECT_TRUE(ladders.windows(20).empty());
-  EXPECT_EQ(ladders.window().size(), 2U);
+  EXPECT_EQ(ladders.windows(5).size(), 2U);
   EXPECT_EQ(ladders.policy.rung_of(low), 1U);
 }
 
@@ -288,13 +321,26 @@ TEST(LadderPolicy, ExchangedRungsRestForHalfAMinute) {
   EXPECT_EQ(ladders.window().size(), 2U);
 }
 
+TEST(LadderPolicy, WhatAuditsSayOfCamerasAlikeExchangesNothing) {
+  // They are few for a camera: what one learns of its rung is mostly chance.
+  Ladders ladders = settled();
+  const AgreementCounts bad{.found = 70, .wanted = 100, .sure_right = 70, .sure_given = 100};
+  for (int i = 0; i < 3; ++i) ladders.policy.learn(on_rung(ladders, 1).front(), 1, bad);
+  EXPECT_TRUE(ladders.windows(300).empty());
+}
+
 TEST(LadderPolicy, AWaveringSceneExchangesNothing) {
   Ladders ladders = settled();
-  for (int i = 0; i < 100; ++i) {
+  std::mt19937 rng(77);
+  for (int i = 0; i < 400; ++i) {  // each kind for some seconds, and by turns
     for (std::size_t camera = 0; camera < 16; ++camera)
       ladders.demand[camera].scene =
-          static_cast<SceneKind>((static_cast<std::size_t>(i) + camera) % 3);
-    EXPECT_TRUE(ladders.windows(19).empty()) << i;  // 9.5 s each
+          static_cast<SceneKind>((static_cast<std::size_t>(i / 5) + camera) % 3);
+    EXPECT_TRUE(ladders.window().empty()) << i;
+  }
+  for (int i = 0; i < 2000; ++i) {  // at random, as a still picture's
+    for (CameraDemand& demand : ladders.demand) demand.scene = static_cast<SceneKind>(rng() % 3);
+    EXPECT_TRUE(ladders.window().empty()) << i;
   }
 }
 
