@@ -202,12 +202,13 @@ TEST(LadderPolicy, LeastFidelityLostPerCostSaved) {
 }
 
 TEST(LadderPolicy, AStepThatLosesLessPerCostIsTakenOverTheNextOne) {
-  LadderOptions options = options_for(16);
-  options.ladders[0].quality = {1, .9, .88};  // .1 for 5 ms, or .12 for 10 ms
+  // Camera 0 loses .1 for 5 ms, or .12 for 10 ms; camera 1 .075 for 5 ms: in between.
+  LadderOptions options{.ladders = {{.quality = {1, .9, .88}}, {.quality = {1, .925}}},
+                        .cameras = {{.ladder = 0}, {.ladder = 1}}};
   Ladders ladders(options);
-  const std::vector<RungChange> changes = ladders.windows(2);
-  EXPECT_EQ(changes.size(), 6U);
-  for (const RungChange& change : changes) EXPECT_EQ(change.to, 2U);
+  ladders.cost = {{15ms, 10ms, 5ms}, {15ms, 10ms}};
+  ladders.capacity = .25;  // .3 wanted
+  EXPECT_EQ(ladders.windows(2), (std::vector<RungChange>{{0, 0, 2}}));
 }
 
 TEST(LadderPolicy, RungsBelowTheLeastQualityOrWithoutCostAreNotUsed) {
@@ -324,8 +325,11 @@ TEST(LadderPolicy, ExchangedRungsRestForHalfAMinute) {
 TEST(LadderPolicy, WhatAuditsSayOfCamerasAlikeExchangesNothing) {
   // They are few for a camera: what one learns of its rung is mostly chance.
   Ladders ladders = settled();
-  const AgreementCounts bad{.found = 70, .wanted = 100, .sure_right = 70, .sure_given = 100};
-  for (int i = 0; i < 3; ++i) ladders.policy.learn(on_rung(ladders, 1).front(), 1, bad);
+  const AgreementCounts all{.found = 300, .wanted = 300, .sure_right = 300, .sure_given = 300};
+  const AgreementCounts bad{.found = 40, .wanted = 50, .sure_right = 40, .sure_given = 50};
+  const std::vector<CameraIndex> low = on_rung(ladders, 1);
+  for (const CameraIndex camera : low)
+    ladders.policy.learn(camera, 1, camera == low.front() ? bad : all);
   EXPECT_TRUE(ladders.windows(300).empty());
 }
 
