@@ -189,7 +189,7 @@ TEST_F(TraceTest, WhatIsWrittenIsWhatIsRead) {
   FrameArrived plain{.at = began + 17ms};
   plain.frame.captured_at = began - 3ms;
   FrameArrived full = plain;
-  full.frame = {{4, true, true, number(), true, doubt}, 77, began + 1ns, 2, number()};
+  full.frame = {{4, true, true, number(), number(), true, doubt}, 77, began + 1ns, 2, number()};
   full.need = number() * 1e-9;
   full.returned = 76;
   Decided look{.at = began + 18ms};
