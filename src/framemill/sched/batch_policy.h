@@ -20,7 +20,8 @@ struct WaitingFrame {
   Priority priority = Priority::kNormal;
   TimePoint arrived_at;  ///< in the mailbox
   TimePoint deadline;    ///< captured_at + slo
-  /// Capture time of the camera's last frame given to a backend, or of its first frame;
+  /// Since when the camera counts as not served: the capture time of its last frame given to a
+  /// backend, or of its first frame, less what its former gaps add (LiveDispatch).
   /// TimePoint::min(): never served, the most stale there is.
   TimePoint served_until;
   /// Expected wrong detections without inference; 1 under full. 0: only when nothing else waits.

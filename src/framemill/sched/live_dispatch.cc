@@ -41,6 +41,13 @@ constexpr double kSlotSigmas = 3;
 /// Of ServiceTimes: from mean to 95th percentile is 1.6 sigma.
 constexpr double kSigmasToP95 = 1.6;
 constexpr std::size_t kWordBits = 64;
+/// Were a camera as stale as its last frame alone, then, where a little more comes than can be
+/// served, those whose frames come behind a bunch of others would lose each second one for ever,
+/// and the others none. So it is staler by the mean of its gaps, of which the last counts half, the
+/// one before a quarter and so on. That doubles the staleness of all, so shares by weight stay as
+/// they are. After a long gap the memory is no longer than this.
+constexpr int kGapMemory = 2;
+constexpr Duration kMemoryMax = std::chrono::seconds(10);
 
 std::optional<LadderPolicy> make_ladder(const LiveDispatchOptions& options) {
   const auto has_rungs = [](std::size_t rungs) { return rungs > 1; };
@@ -214,6 +221,7 @@ std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, Time
   if (frame.sampled.is_stream_start) {
     mailbox.stream_seq = frame.seq;
     mailbox.is_known = false;
+    mailbox.sent_until.reset();  // an outage is no gap
   }
   SampledFrame sampled = frame.sampled;
   sampled.is_scene_start = mailbox.is_inference_owed;
@@ -301,7 +309,7 @@ void LiveDispatch::gather(TimePoint now, DispatchDecision& decision) {
     candidate.priority = camera.priority;
     candidate.arrived_at = frame.arrived_at;
     candidate.deadline = frame.captured_at + camera.slo;
-    candidate.served_until = *mailbox.served_until;
+    candidate.served_until = stale_since(mailbox, now);
     candidate.need = camera.weight;
     candidate.is_late_useful = camera.policy == PolicyKind::kFull;
     if (!is_adaptively_chosen) return;
@@ -310,7 +318,7 @@ void LiveDispatch::gather(TimePoint now, DispatchDecision& decision) {
       candidate.deadline = std::max(candidate.deadline, now + kStartPatience);
     if (is_full) return;  // nobody asks for its need
     // The policy multiplies by staleness; what is expected to be wrong counts as it is.
-    const double staleness_s = std::max(1e-3, to_seconds(now - *mailbox.served_until));
+    const double staleness_s = std::max(1e-3, to_seconds(now - candidate.served_until));
     candidate.need = camera.weight * frame.need / staleness_s;
   });
   // Who comes next matters only to a batch that could leave now and may wait for company.
@@ -343,7 +351,7 @@ void LiveDispatch::send_chosen(TimePoint now, DispatchDecision& decision) {
     }
     decision.lane = waiting.lane;
     decision.batch.push_back({index, waiting.seq, waiting.rung, is_forced});
-    mailbox.served_until = waiting.captured_at;
+    note_served(mailbox, waiting.captured_at);
     mailbox.is_inference_owed = false;
     mailbox.is_start_owed = false;
     ++mailbox.in_flight;
@@ -358,6 +366,19 @@ void LiveDispatch::send_chosen(TimePoint now, DispatchDecision& decision) {
     sent_of_lane_[decision.lane] += decision.batch.size();
   }
   begin_batch(now, decision.device, decision.lane, decision.batch.size());
+}
+
+void LiveDispatch::note_served(Mailbox& mailbox, TimePoint captured_at) {
+  if (mailbox.sent_until) {
+    const Duration last = std::clamp(captured_at - *mailbox.sent_until, Duration(0), kMemoryMax);
+    mailbox.gap = mailbox.gap ? *mailbox.gap + (last - *mailbox.gap) / kGapMemory : last;
+  }
+  mailbox.served_until = captured_at;
+  mailbox.sent_until = captured_at;
+}
+
+TimePoint LiveDispatch::stale_since(const Mailbox& mailbox, TimePoint now) {
+  return *mailbox.served_until - mailbox.gap.value_or(now - *mailbox.served_until);
 }
 
 bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const {

@@ -228,7 +228,10 @@ class LiveDispatch {
     std::size_t in_flight = 0;
     std::vector<Waiting> sent;  ///< of those, should they come back
     std::optional<Awaited> awaited;
+    /// Capture time of the frame sent last; of the first frame before any was sent.
     std::optional<TimePoint> served_until;
+    std::optional<TimePoint> sent_until;  ///< the same, in this stream; empty: none
+    std::optional<Duration> gap;          ///< between frames that were sent, smoothed
     LaneIndex lane = 0;
     std::optional<TimePoint> arrived_at;  ///< its last frame
     Duration period{0};                   ///< as configured or learned; 0: not known yet
@@ -275,6 +278,9 @@ class LiveDispatch {
   /// What the batch policy chooses from; fills waiting_ and expected_.
   void gather(TimePoint now, DispatchDecision& decision);
   void send_chosen(TimePoint now, DispatchDecision& decision);
+  static void note_served(Mailbox& mailbox, TimePoint captured_at);
+  /// Since when a camera counts as not served; see kGapMemory.
+  [[nodiscard]] static TimePoint stale_since(const Mailbox& mailbox, TimePoint now);
   /// What the answer of a frame takes at least, once it is sent: short of that it is given up.
   /// Nearly always; for critical cameras, worth one more try, as in choose_batch() at best.
   [[nodiscard]] Duration least_time(CameraIndex camera, LaneIndex lane) const;

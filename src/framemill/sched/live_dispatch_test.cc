@@ -296,7 +296,7 @@ std::array<int, 2> served_with_weights(double first, double second) {
     for (CameraIndex camera = 0; camera < 2 * kEach; ++camera) {
       ArrivedFrame frame = frame_of(camera, seq, at(now));
       frame.lane = camera / kEach;
-      tested.dispatch.arrive(frame, at(now));
+      static_cast<void>(tested.dispatch.arrive(frame, at(now)));
     }
     const DispatchDecision decision = tested.decide(now);
     EXPECT_EQ(decision.batch.size(), 1U);
@@ -515,6 +515,52 @@ TEST(LiveDispatch, EveryFrameIsNamedExactlyOnce) {
     }
     EXPECT_TRUE(std::ranges::all_of(answered, [](const auto& a) { return a.second == 1; }));
     EXPECT_EQ(arrived, static_cast<std::int64_t>(answered.size()) + open) << "round " << round;
+  }
+}
+
+/// Inferences of each of 20 cameras with a frame every 100 ms in 60 s, one device that takes
+/// `service` for a frame, and phases drawn from `seed`: in bunches, as those of real cameras are.
+std::vector<double> inferences_of_cameras(Duration service, std::uint32_t seed) {
+  constexpr std::size_t kCameras = 20;
+  LiveDispatchOptions options = options_of(kCameras, PolicyKind::kFull);
+  options.lane_times.front().seed(1, service);
+  Tested tested(std::move(options));
+  std::mt19937 rng(seed);
+  std::vector<Duration> next(kCameras);
+  for (Duration& at : next) at = std::chrono::microseconds(rng() % 100'000);
+  std::vector<std::int64_t> seq(kCameras, 0);
+  std::vector<double> inferences(kCameras, 0);
+  std::optional<std::pair<Duration, CameraIndex>> busy;
+  while (true) {
+    const auto first = std::min_element(next.begin(), next.end());
+    const bool is_end = busy && busy->first <= *first;
+    const Duration now = is_end ? busy->first : *first;
+    if (now >= 60s) return inferences;
+    if (is_end) {
+      tested.complete(busy->second, now);
+      busy.reset();
+    } else {
+      const auto camera = static_cast<CameraIndex>(first - next.begin());
+      static_cast<void>(tested.arrive(camera, seq[camera]++, now));
+      *first += 100ms;
+    }
+    if (busy) continue;
+    const DispatchDecision decision = tested.decide(now);
+    if (decision.batch.empty()) continue;
+    ++inferences[decision.batch.front().camera];
+    busy.emplace(now + service, decision.batch.front().camera);
+  }
+}
+
+TEST(LiveDispatch, CamerasShareAlikeUnderAnyOverload) {
+  for (const Duration service : {5500us, 6400us, 7500us, 10000us, 15000us}) {
+    for (std::uint32_t seed = 1; seed <= 10; ++seed) {
+      const std::vector<double> inferences = inferences_of_cameras(service, seed);
+      const double mean = std::accumulate(inferences.begin(), inferences.end(), 0.0) / 20;
+      EXPECT_GE(mean, .99 * to_seconds(60s) / to_seconds(service) / 20);
+      EXPECT_GE(*std::min_element(inferences.begin(), inferences.end()), .9 * mean)
+          << to_ms(service) << " ms, phases " << seed;
+    }
   }
 }
 
