@@ -98,7 +98,7 @@ TEST(EvalJson, SaysWhatWasFound) {
 }
 
 TEST(EvalJson, SurvivesTextsThatAreNoUtf8) {
-  EXPECT_NO_THROW(static_cast<void>(Json::parse(to_eval_json(make_report("\xff\"<b>\n")))));
+  EXPECT_TRUE(Json::accept(to_eval_json(make_report("\xff\"<b>\n"))));
 }
 
 TEST(EvalTable, FitsATerminalAndNamesTheReasons) {

@@ -58,7 +58,9 @@ class AnswerHistoryTest : public testing::Test {
       EXPECT_LE(found->rows.size(), query.limit);
       for (const AnswerRow& row : found->rows) {
         EXPECT_TRUE(seen.insert({row.camera, row.seq}).second) << row.camera << " " << row.seq;
-        if (!rows.empty()) EXPECT_LE(row.at_ms, rows.back().at_ms);
+        if (!rows.empty()) {
+          EXPECT_LE(row.at_ms, rows.back().at_ms);
+        }
         rows.push_back(row);
       }
       if (found->next_cursor.empty()) return rows;
