@@ -7,7 +7,9 @@ cd "$(dirname "$0")/.."
 preset=release
 case "${1:-}" in release | dev | asan | tsan) preset=$1; shift ;; esac
 scripts/setup.sh
-cmake --preset "$preset" >/dev/null
+options=()
+[ "$preset" = release ] && options=(-DFRAMEMILL_WERROR=ON)  # sanitizers bring warnings of their own
+cmake --preset "$preset" "${options[@]}" >/dev/null
 cmake --build --preset "$preset"
 # A test that gets lost is a failure, too: CTest itself is content with none.
 count=$(ctest --preset "$preset" --show-only | sed -n 's/^Total Tests: //p')
