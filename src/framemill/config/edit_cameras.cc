@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "framemill/base/text_case.h"
 #include "framemill/base/url.h"
 #include "framemill/config/setting_json.h"
 #include "framemill/config/setting_value.h"
@@ -44,9 +45,7 @@ bool is_plain_text(std::string_view text) {
   };
   if (text.empty() || text.front() == '-' || text.front() == '.') return false;
   if (!std::ranges::all_of(text, is_word) || parse_number(text)) return false;
-  std::string lower(text);
-  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return std::ranges::find(kWords, lower) == std::end(kWords);
+  return std::ranges::find(kWords, to_lower(text)) == std::end(kWords);
 }
 
 std::string in_quotes(std::string_view text) {

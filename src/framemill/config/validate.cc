@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "framemill/base/text_case.h"
 #include "framemill/base/url.h"
 #include "framemill/config/camera_ids.h"
 #include "framemill/config/nearest_word.h"
@@ -542,8 +543,8 @@ Result<void> check_source_url(std::string_view url) {
 
 Result<void> check_model_path(std::string_view path) {
   if (path.empty()) return wrong("is missing; name the model's .onnx or .xml file");
-  std::string ending(path.substr(path.size() - std::min<std::size_t>(path.size(), 5)));
-  std::ranges::transform(ending, ending.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string ending =
+      to_lower(path.substr(path.size() - std::min<std::size_t>(path.size(), 5)));
   if (ending.ends_with(".onnx") || ending.ends_with(".xml")) return {};
   return wrong(quote(path) + " is not a model framemill loads; name an .onnx or .xml file");
 }

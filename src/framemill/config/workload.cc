@@ -314,6 +314,12 @@ double inferences_per_s(const CameraGroup& group) {
   return static_cast<double>(group.count) * group.rate_hz * inferred_share(group);
 }
 
+std::size_t count_cameras(const Workload& workload) {
+  std::int64_t cameras = 0;
+  for (const CameraGroup& group : workload.cameras) cameras += group.count;
+  return static_cast<std::size_t>(cameras);
+}
+
 Result<Workload> parse_workload(std::string_view text, const std::string& name) {
   const Result<YamlNode> root = parse_yaml(text, name);
   if (!root) return fail(root.error());

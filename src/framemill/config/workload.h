@@ -83,6 +83,9 @@ struct Workload {
   double years = 5;                    ///< for which energy is counted
 };
 
+/// Of all groups.
+[[nodiscard]] std::size_t count_cameras(const Workload& workload);
+
 /// Reads a workload. Strict as parse_settings(): unknown keys, keys that stand twice, wrong types
 /// and values out of range are errors; up to 20 are reported together, each as
 /// "<name>:<line>: <place>: <what>; <remedy>". Sums over all groups are checked, too, so that what

@@ -76,7 +76,7 @@ bool AuditDesk::draw_inferred(LaneIndex lane, InferenceJob job, TimePoint now) {
 }
 
 bool AuditDesk::draw(LaneIndex lane, InferenceJob&& job, TimePoint now) {
-  if (job.picture == nullptr) return false;
+  if (!is_audited(job.camera) || job.picture == nullptr) return false;
   const MutexLock lock(mu_);
   if (is_closed_) return false;
   const Key key{job.camera, job.seq};
@@ -90,8 +90,8 @@ bool AuditDesk::draw(LaneIndex lane, InferenceJob&& job, TimePoint now) {
 }
 
 void AuditDesk::count_answer(const Answer& answer) {
+  if (!is_audited(answer.camera)) return;
   const MutexLock lock(mu_);
-  if (!plan_.is_audited(answer.camera)) return;
   const Key key{answer.camera, answer.stamp.seq};
   if (waiting_.contains(key) && answer.origin == Origin::kNone) {
     waiting_.erase(key);
@@ -114,6 +114,7 @@ void AuditDesk::count_answer(const Answer& answer) {
 }
 
 void AuditDesk::count_inference(CameraIndex camera) {
+  if (!is_audited(camera)) return;
   const MutexLock lock(mu_);
   plan_.count_inference(camera);
 }

@@ -124,6 +124,11 @@ class AuditDesk {
   bool draw(LaneIndex lane, InferenceJob&& job, TimePoint now) EXCLUDES(mu_);
   void count_lost(CameraIndex camera) REQUIRES(mu_);
 
+  /// Without a lock: most answers of most sites are of cameras that are not.
+  [[nodiscard]] bool is_audited(CameraIndex camera) const {
+    return AuditPlan::is_audited(cameras_[camera].policy);
+  }
+
   GrowingList<Camera> cameras_;  // synchronizes itself
   const double target_;          ///< the fidelity to hold, if any
   mutable Mutex mu_;

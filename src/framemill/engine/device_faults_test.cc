@@ -282,9 +282,8 @@ INSTANTIATE_TEST_SUITE_P(, LoneDeviceFaults,
                          });
 
 TEST(DeviceSlowdown, ASlowDeviceGetsLessToDoAndItsShareAgain) {
-  // 80/s are wanted. A well device gives some 90/s; one that takes 50 ms a frame 20/s. Of two well
-  // ones one is asked first and gets more, by the cameras' phases .5 to .86; which, is chance.
-  Site site(PolicyKind::kFull, 2, {.fixed = 10ms});
+  // 80/s are wanted, which takes both: a well device gives some 60/s, one that takes 80 ms 12/s.
+  Site site(PolicyKind::kFull, 2, {.fixed = 16ms});
   ASSERT_LT(site.time_until_works(0), kPatience);
   const auto share_of_first = [&](Duration window) {
     const std::int64_t first = site.control(0).finished;
@@ -293,13 +292,11 @@ TEST(DeviceSlowdown, ASlowDeviceGetsLessToDoAndItsShareAgain) {
     const auto of_first = static_cast<double>(site.control(0).finished - first);
     return of_first / (of_first + static_cast<double>(site.control(1).finished - second));
   };
-  const double before = share_of_first(1s);
-  const double well = std::min(before, 1 - before);
   site.control(0).slowdown = 5;
   std::this_thread::sleep_for(500ms);  // to learn it
-  EXPECT_LT(share_of_first(1s), .3);
+  EXPECT_LT(share_of_first(1s), .25);
   site.control(0).slowdown = 1;
-  EXPECT_LT(site.time_until([&] { return share_of_first(500ms) > .8 * well; }), kRecovery);
+  EXPECT_LT(site.time_until([&] { return share_of_first(500ms) > .4; }), kRecovery);
   const RunReport report = site.finish();
   EXPECT_TRUE(report.devices[0].is_serving) << "slow is not broken";
   EXPECT_EQ(report.devices[0].outages, 0);

@@ -13,6 +13,11 @@ std::optional<BudgetPace> budget_pace(const FrameSchedulerOptions& options) {
   return pace;
 }
 
+double adaptive_share_of(const FrameSchedulerOptions& options, double share) {
+  if (options.audits == nullptr) return share;
+  return options.audits->set_share_max(share).value_or(share);
+}
+
 InferencePolicyOptions policy_options(const FrameSchedulerOptions& options) {
   InferencePolicyOptions policy;
   for (const ScheduledCamera& camera : options.cameras) {

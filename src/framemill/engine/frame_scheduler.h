@@ -111,6 +111,10 @@ void add_camera(BudgetPace& pace, const ScheduledCamera& camera);
 /// Nothing without a budget a second.
 [[nodiscard]] std::optional<BudgetPace> budget_pace(const FrameSchedulerOptions& options);
 
+/// What adaptive cameras infer of a budget of `share`: that which holds the fidelity, where one is
+/// to be held, else all of it.
+[[nodiscard]] double adaptive_share_of(const FrameSchedulerOptions& options, double share);
+
 /// What the policy has to know of `options`.
 [[nodiscard]] InferencePolicyOptions policy_options(const FrameSchedulerOptions& options);
 

@@ -209,7 +209,7 @@ void LiveScheduler::set_shares(double inference_share, std::optional<double> ada
   const MutexLock lock(mu_);
   if (budget_) {  // knows the rates better
     inference_share = budget_->share();
-    if (adaptive_share) adaptive_share = options_.audits->set_share_max(inference_share);
+    adaptive_share = adaptive_share_of(options_, inference_share);
   }
   dispatch_.set_share(inference_share);
   dispatch_.set_adaptive_share(adaptive_share.value_or(inference_share));
@@ -317,9 +317,7 @@ void LiveScheduler::follow_rate(CameraIndex camera, TimePoint captured_at) {
   if (!share) return;
   // A trace does not have it; under hold the replay would be another.
   if (options_.trace == nullptr) dispatch_.set_share(*share);
-  std::optional<double> held;
-  if (options_.audits != nullptr) held = options_.audits->set_share_max(*share);
-  dispatch_.set_adaptive_share(held.value_or(*share));
+  dispatch_.set_adaptive_share(adaptive_share_of(options_, *share));
 }
 
 void LiveScheduler::update_share(TimePoint now) {

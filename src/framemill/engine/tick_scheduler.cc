@@ -224,9 +224,7 @@ void TickScheduler::follow_rates(std::span<const Waiting> frames) {
   }
   if (!share) return;
   policy_.set_share(*share);
-  std::optional<double> held;
-  if (options_.audits != nullptr) held = options_.audits->set_share_max(*share);
-  policy_.set_adaptive_share(held.value_or(*share));
+  policy_.set_adaptive_share(adaptive_share_of(options_, *share));
 }
 
 void TickScheduler::decide(std::span<Waiting> frames, double media_s) {

@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -10,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "framemill/base/check.h"
+#include "framemill/base/text_case.h"
 #include "framemill/infer/backend.h"
 #ifdef FRAMEMILL_ONNXRUNTIME
 #include "framemill/infer/onnxruntime/onnxruntime_backend.h"
@@ -50,12 +50,7 @@ constexpr OtherFormat kOtherFormats[] = {
     {".torchscript", "is a TorchScript model; export the network to ONNX"},
 };
 
-std::string extension_of(const fs::path& path) {
-  std::string extension = path.extension().string();
-  std::ranges::transform(extension, extension.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return extension;
-}
+std::string extension_of(const fs::path& path) { return to_lower(path.extension().string()); }
 
 /// ONNX is a protobuf message whose fields are numbers below 32 of two wire types. Runtimes try
 /// every format they know on what is not, with a page of messages.

@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
 #include <utility>
 
 #include <fmt/format.h>
+
+#include "framemill/base/text_case.h"
 
 namespace framemill {
 namespace {
@@ -18,13 +19,6 @@ constexpr std::array kNames{
     std::pair<std::string_view, OnnxProvider>{"tensorrt", OnnxProvider::kTensorRt},
     std::pair<std::string_view, OnnxProvider>{"rtx", OnnxProvider::kTensorRtRtx},
 };
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
 
 /// The device that `text` (lower case) names as `name`, or `name` + `separator` + an index.
 bool read_indexed(std::string_view text, std::string_view name, char separator, int& index) {
@@ -42,12 +36,12 @@ bool read_indexed(std::string_view text, std::string_view name, char separator, 
 }  // namespace
 
 bool is_onnxruntime_device(std::string_view text) {
-  const std::string device = lower(text.substr(0, text.find(':')));
+  const std::string device = to_lower(text.substr(0, text.find(':')));
   return std::ranges::any_of(kNames, [&device](const auto& name) { return name.first == device; });
 }
 
 Result<OnnxDevice> parse_onnx_device(std::string_view text) {
-  const std::string device = lower(text);
+  const std::string device = to_lower(text);
   if (device.empty() || device == "auto" || device == "cpu") return OnnxDevice{};
   int index = 0;
   for (const auto& [name, provider] : kNames)

@@ -12,12 +12,6 @@
 namespace framemill {
 namespace {
 
-std::size_t count_cameras(const Workload& workload) {
-  std::int64_t cameras = 0;
-  for (const CameraGroup& group : workload.cameras) cameras += group.count;
-  return static_cast<std::size_t>(cameras);
-}
-
 /// A device's part of what the groups of one model and SLO ask for.
 struct Slot {
   std::size_t device = 0;

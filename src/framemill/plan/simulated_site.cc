@@ -145,12 +145,6 @@ Result<void> check_size(const Workload& workload, Duration length) {
       cameras, frames, to_seconds(length), kSimulatedCamerasMax, kSimulatedFramesMax)));
 }
 
-std::size_t count_cameras(const Workload& workload) {
-  std::int64_t cameras = 0;
-  for (const CameraGroup& group : workload.cameras) cameras += group.count;
-  return static_cast<std::size_t>(cameras);
-}
-
 /// The device as the workload wants it, but as it was measured: nothing is promised or scaled. The
 /// cores around a card are none of its own.
 DeviceCandidate candidate_of(const Workload& workload, const LoadedProfile& measured) {

@@ -44,7 +44,7 @@ AuditPlan::AuditPlan(const AuditOptions& options)
 }
 
 AuditPlan::Verdict AuditPlan::consider(CameraIndex camera, std::int64_t seq, TimePoint now) {
-  if (!is_audited_[camera]) return Verdict::kNotDrawn;
+  if (!is_audited(camera)) return Verdict::kNotDrawn;
   ++period_.inexact;
   if (options_.share == 0 || chance_of(options_.seed, camera, seq) >= probability_)
     return Verdict::kNotDrawn;

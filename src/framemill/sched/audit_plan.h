@@ -57,12 +57,15 @@ class AuditPlan {
 
   explicit AuditPlan(const AuditOptions& options);
 
+  [[nodiscard]] static bool is_audited(PolicyKind policy) {
+    return policy == PolicyKind::kAdaptive;
+  }
   /// One more camera; its index is the number of those before it.
-  void add_camera(PolicyKind policy) { is_audited_.push_back(policy == PolicyKind::kAdaptive); }
+  void add_camera(PolicyKind policy) { is_audited_.push_back(is_audited(policy)); }
   [[nodiscard]] bool is_audited(CameraIndex camera) const { return is_audited_[camera]; }
 
   /// An inference of `camera` which is no audit has started.
-  void count_inference(CameraIndex camera) { period_.inferences += is_audited_[camera] ? 1 : 0; }
+  void count_inference(CameraIndex camera) { period_.inferences += is_audited(camera) ? 1 : 0; }
   /// An inexact answer of `camera` was published. Each once.
   [[nodiscard]] Verdict consider(CameraIndex camera, std::int64_t seq, TimePoint now);
   /// A drawn audit is held back, since its answer is not published yet, until release(); without

@@ -33,7 +33,9 @@ struct FidelityControllerOptions {
 /// can, and at most until r has taken three quarters of what may be lost; share_wanted(), which the
 /// ladder takes for what is asked of the device, leaves it out. Else each would feed the other:
 /// cheaper rungs lower the fidelity, so more inference is wanted, so the device counts as fuller,
-/// so rungs become cheaper, and never better again. Hysteresis: the share stays while the one
+/// so rungs become cheaper, and never better again.
+///
+/// Hysteresis: the share stays while the one
 /// wanted is within 10 % of it; else it goes there, by at most a quarter up or a twentieth down
 /// each second, since too little shows in the answers and too much only in the bill. Deterministic
 /// in the order of calls. Not thread-safe. O(1), each kWindowAudits audits ~1 ms.

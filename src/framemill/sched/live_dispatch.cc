@@ -221,7 +221,7 @@ std::optional<std::int64_t> LiveDispatch::arrive(const ArrivedFrame& frame, Time
   if (frame.sampled.is_stream_start) {
     mailbox.stream_seq = frame.seq;
     mailbox.is_known = false;
-    mailbox.sent_until.reset();  // an outage is no gap
+    mailbox.has_sent = false;  // an outage is no gap
   }
   SampledFrame sampled = frame.sampled;
   sampled.is_scene_start = mailbox.is_inference_owed;
@@ -369,12 +369,13 @@ void LiveDispatch::send_chosen(TimePoint now, DispatchDecision& decision) {
 }
 
 void LiveDispatch::note_served(Mailbox& mailbox, TimePoint captured_at) {
-  if (mailbox.sent_until) {
-    const Duration last = std::clamp(captured_at - *mailbox.sent_until, Duration(0), kMemoryMax);
-    mailbox.gap = mailbox.gap ? *mailbox.gap + (last - *mailbox.gap) / kGapMemory : last;
+  const Duration last = captured_at - *mailbox.served_until;
+  if (mailbox.has_sent && last > Duration::zero()) {  // 0: sent once more, after its batch failed
+    const Duration bounded = std::min(last, kMemoryMax);
+    mailbox.gap = mailbox.gap ? *mailbox.gap + (bounded - *mailbox.gap) / kGapMemory : bounded;
   }
   mailbox.served_until = captured_at;
-  mailbox.sent_until = captured_at;
+  mailbox.has_sent = true;
 }
 
 TimePoint LiveDispatch::stale_since(const Mailbox& mailbox, TimePoint now) {

@@ -230,8 +230,8 @@ class LiveDispatch {
     std::optional<Awaited> awaited;
     /// Capture time of the frame sent last; of the first frame before any was sent.
     std::optional<TimePoint> served_until;
-    std::optional<TimePoint> sent_until;  ///< the same, in this stream; empty: none
-    std::optional<Duration> gap;          ///< between frames that were sent, smoothed
+    bool has_sent = false;        ///< that was a frame sent, of this stream
+    std::optional<Duration> gap;  ///< between frames that were sent, smoothed
     LaneIndex lane = 0;
     std::optional<TimePoint> arrived_at;  ///< its last frame
     Duration period{0};                   ///< as configured or learned; 0: not known yet

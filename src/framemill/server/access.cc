@@ -2,21 +2,16 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdint>
 #include <utility>
+
+#include "framemill/base/text_case.h"
 
 namespace framemill {
 namespace {
 
 constexpr std::string_view kScheme = "bearer ";
 constexpr std::string_view kBearerProtocol = "bearer.";
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(), [](unsigned char c) { return std::tolower(c); });
-  return result;
-}
 
 /// "name:8460" and "[::1]:8460" without their port.
 std::string_view without_port(std::string_view host) {
@@ -86,7 +81,7 @@ std::string decode_base64url(std::string_view text) {
 Access::Access(std::vector<AccessToken> tokens, std::vector<std::string> hosts)
     : tokens_(std::move(tokens)), hosts_([&hosts] {
         std::vector<std::string> lowered;
-        for (const std::string& host : hosts) lowered.push_back(lower(host));
+        for (const std::string& host : hosts) lowered.push_back(to_lower(host));
         return lowered;
       }()) {}
 
@@ -100,7 +95,7 @@ Principal Access::who_has(std::string_view secret) const {
 
 Principal Access::who_is(std::string_view authorization) const {
   if (tokens_.empty()) return {"local", Role::kAdmin};
-  if (lower(authorization.substr(0, kScheme.size())) != kScheme) return {};
+  if (to_lower(authorization.substr(0, kScheme.size())) != kScheme) return {};
   return who_has(authorization.substr(kScheme.size()));
 }
 
@@ -121,7 +116,7 @@ Principal Access::who_is_by_protocols(std::string_view protocols) const {
 bool Access::is_host_allowed(std::string_view host) const {
   if (!tokens_.empty()) return true;
   static constexpr std::array<std::string_view, 3> kLoopback{"localhost", "127.0.0.1", "[::1]"};
-  const std::string name = lower(without_port(host));
+  const std::string name = to_lower(without_port(host));
   return std::ranges::find(kLoopback, name) != kLoopback.end() ||
          std::ranges::find(hosts_, name) != hosts_.end();
 }
@@ -130,8 +125,8 @@ bool Access::is_origin_allowed(std::string_view origin, std::string_view host) c
   if (origin.empty()) return true;
   const std::size_t scheme = origin.find("://");
   if (scheme == std::string_view::npos) return false;  // "null": a sandboxed page, a file
-  const std::string of_page = lower(origin.substr(scheme + 3));
-  if (of_page == lower(host)) return true;
+  const std::string of_page = to_lower(origin.substr(scheme + 3));
+  if (of_page == to_lower(host)) return true;
   // Behind a proxy the server sees another Host than the page was loaded from.
   return std::ranges::find(hosts_, without_port(of_page)) != hosts_.end();
 }

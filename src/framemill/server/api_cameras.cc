@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "framemill/base/text_case.h"
 #include "framemill/config/load_settings.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/server/api.h"
@@ -29,10 +30,6 @@ HttpResponse Api::list_cameras(const Call& call) {
   const std::size_t limit = query.limit();
   const auto begin = static_cast<std::size_t>(query.cursor().value_or(0));
   if (query.error()) return error_response(*query.error(), "the query");
-  const auto lower = [](std::string text) {
-    for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-    return text;
-  };
   const std::shared_ptr<const RunFigures> figures = parts_.meter.figures();
   const std::vector<CameraReport>& cameras = figures->report.cameras;
   const std::vector<CameraSettings> settings = call.engine->camera_settings();
@@ -44,7 +41,7 @@ HttpResponse Api::list_cameras(const Call& call) {
     const CameraReport& camera = cameras[i];
     const auto own = std::ranges::find(settings, camera.id, &CameraSettings::id);
     if (own == settings.end()) continue;  // removed since the figures were taken
-    if (part && lower(camera.id).find(lower(*part)) == std::string::npos) continue;
+    if (part && to_lower(camera.id).find(to_lower(*part)) == std::string::npos) continue;
     if (state && to_string(camera.status.state) != *state) continue;
     const std::size_t place = total++;
     if (place < begin) continue;
