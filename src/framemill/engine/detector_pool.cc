@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <iterator>
 #include <optional>
 #include <utility>
 
@@ -155,6 +156,23 @@ Result<void> DetectorPool::warm_up(LaneIndex lane_index, std::size_t batch, std:
   const MutexLock lock(mu_);
   for (auto& request : requests) lanes_[lane_index]->idle.push_back(std::move(request));
   return outcome;
+}
+
+void DetectorPool::unload_larger(LaneIndex lane_index, std::size_t batch) {
+  std::vector<std::shared_ptr<DetectorRequest>> unloaded;
+  const Detector* detector = nullptr;
+  {
+    const MutexLock lock(mu_);
+    Lane& lane = *lanes_[lane_index];
+    detector = detectors_[lane.model].get();
+    const auto larger = std::ranges::partition(
+        lane.idle, [batch](const auto& request) { return request->batch() <= batch; });
+    std::ranges::move(larger, std::back_inserter(unloaded));
+    lane.idle.erase(larger.begin(), larger.end());
+  }
+  if (unloaded.empty()) return;
+  unloaded.clear();
+  detector->forget_unused();
 }
 
 bool DetectorPool::is_ready(LaneIndex lane, std::size_t batch) const {

@@ -77,6 +77,10 @@ class DetectorPool {
   /// Errors: those of Detector::create_request.
   Result<void> warm_up(LaneIndex lane, std::size_t batch, std::size_t count) EXCLUDES(mu_);
 
+  /// Lets go of the idle requests for more pictures than `batch`, and of what the device keeps for
+  /// them. They are made anew where such a batch comes after all.
+  void unload_larger(LaneIndex lane, std::size_t batch) EXCLUDES(mu_);
+
   /// Whether a batch of so many pictures has its request, so that nothing has to be compiled for
   /// it.
   [[nodiscard]] bool is_ready(LaneIndex lane, std::size_t batch) const EXCLUDES(mu_);

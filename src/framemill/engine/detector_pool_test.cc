@@ -158,7 +158,7 @@ class DetectorPoolTest : public testing::Test {
  protected:
   DetectorPoolTest() {
     auto backend = std::make_unique<KeepingBackend>(
-        create_fake_backend({.input = {64, 64}}, control_), alive_);
+        create_fake_backend({.input = {64, 64}, .batch_max = 4}, control_), alive_);
     Result<std::unique_ptr<Detector>> detector = Detector::create(std::move(backend), {});
     CHECK(detector.has_value());
     std::vector<std::shared_ptr<const Detector>> detectors;
@@ -209,6 +209,21 @@ TEST_F(DetectorPoolTest, MakesAsManyRequestsReadyAsAreAskedFor) {
   EXPECT_EQ(*alive_, 5);
   ASSERT_TRUE(pool_->warm_up(lane, 1, 3));  // that are there
   EXPECT_EQ(*alive_, 5);
+}
+
+TEST_F(DetectorPoolTest, LetsGoOfLargerBatchesAndMakesThemAnewWhereTheyComeAfterAll) {
+  const LaneIndex lane = pool_->lane_for(0, {32, 32});
+  ASSERT_TRUE(pool_->warm_up(lane, 1, 2));
+  ASSERT_TRUE(pool_->warm_up(lane, 2, 2));
+  ASSERT_TRUE(pool_->warm_up(lane, 4, 2));
+  EXPECT_EQ(*alive_, 6);
+  pool_->unload_larger(lane, 2);
+  EXPECT_EQ(*alive_, 4);
+  EXPECT_TRUE(pool_->is_ready(lane, 1));
+  EXPECT_TRUE(pool_->is_ready(lane, 2));
+  EXPECT_FALSE(pool_->is_ready(lane, 4));
+  ASSERT_TRUE(pool_->warm_up(lane, 4, 1));
+  EXPECT_TRUE(pool_->is_ready(lane, 4));
 }
 
 TEST_F(DetectorPoolTest, WorksAgainAfterAFailure) {

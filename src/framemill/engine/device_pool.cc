@@ -186,6 +186,17 @@ Result<void> DevicePool::warm_up(DeviceIndex index, LaneIndex lane, std::size_t 
   return pool->warm_up(own, batch, count);
 }
 
+void DevicePool::unload_larger(DeviceIndex index, LaneIndex lane, std::size_t batch) {
+  std::shared_ptr<DetectorPool> pool;
+  LaneIndex own = 0;
+  {
+    const MutexLock lock(mu_);
+    pool = devices_[index].pool;
+    own = devices_[index].lanes[lane];
+  }
+  pool->unload_larger(own, batch);
+}
+
 // ---- batches
 
 Duration DevicePool::expected(const Device& device, LaneIndex lane, std::size_t frames) const {

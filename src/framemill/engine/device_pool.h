@@ -105,6 +105,8 @@ class DevicePool {
   /// See DetectorPool.
   Result<void> warm_up(DeviceIndex device, LaneIndex lane, std::size_t batch, std::size_t count)
       EXCLUDES(mu_);
+  /// See DetectorPool.
+  void unload_larger(DeviceIndex device, LaneIndex lane, std::size_t batch) EXCLUDES(mu_);
 
   /// Runs `jobs` (at least one, of one lane that the device has) as one batch. `done` is called
   /// once: from a thread of the pool, or from this call where the device is out, or the lane is and

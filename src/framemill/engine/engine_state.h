@@ -146,7 +146,8 @@ struct Engine::State {
   /// Service time of batches of `batch` on a device: adds it to `times`, returns the least seen.
   Result<Duration> measure(DeviceIndex device, LaneIndex lane, std::size_t batch,
                            ServiceTimes& times);
-  /// Tries ever larger batches, see knee_frames(), for about kKneePatience.
+  /// Tries ever larger batches, see KneeSearch, for about kKneePatience; those above the knee are
+  /// unloaded again.
   Result<std::size_t> measure_knee(DeviceIndex device, LaneIndex lane, ServiceTimes& times);
   /// Warms all rungs of all models up, and leaves out those that are not cheaper.
   void prepare_models(FrameSchedulerOptions& options);

@@ -78,29 +78,21 @@ Result<Duration> Engine::State::measure(DeviceIndex device, LaneIndex lane, std:
 Result<std::size_t> Engine::State::measure_knee(DeviceIndex device, LaneIndex lane,
                                                 ServiceTimes& times) {
   const TimePoint give_up_at = clock.now() + kKneePatience;
-  std::vector<Duration> time_of_bucket;
-  for (const std::size_t bucket : kBatchBuckets) {
-    if (bucket > 1 &&
-        (bucket > pool->batch_max(lane) || clock.now() >= give_up_at || is_stop_wanted()))
-      break;
-    const Result<Duration> time = measure(device, lane, bucket, times);
-    if (!time && bucket == 1) return fail(time.error());
+  KneeSearch search(pool->batch_max(lane));
+  for (std::size_t largest = 1; const std::optional<std::size_t> batch = search.next();) {
+    const bool is_needed = *batch == 1 && largest == 1;
+    if (!is_needed && (clock.now() >= give_up_at || is_stop_wanted())) break;
+    const Result<Duration> time = measure(device, lane, *batch, times);
+    if (!time && is_needed) return fail(time.error());
     if (!time) {  // such as too little memory
-      spdlog::warn("batches of {} cannot be run: {}", bucket, time.error().message());
+      spdlog::warn("batches of {} cannot be run: {}", *batch, time.error().message());
       break;
     }
-    time_of_bucket.push_back(*time);
-    if (bucket > 1 && knee_frames(time_of_bucket) == bucket) {
-      // Other work on the machine may have made the smaller one look slow: once more, and the best
-      // times count.
-      for (std::size_t i = time_of_bucket.size() - 2; i < time_of_bucket.size(); ++i) {
-        const Result<Duration> again = measure(device, lane, kBatchBuckets[i], times);
-        if (again) time_of_bucket[i] = std::min(time_of_bucket[i], *again);
-      }
-    }
-    if (knee_frames(time_of_bucket) != bucket) break;
+    largest = std::max(largest, *batch);
+    search.record(*time);
   }
-  return knee_frames(time_of_bucket);
+  pool->unload_larger(device, lane, search.knee());
+  return search.knee();
 }
 
 void Engine::State::prepare_models(FrameSchedulerOptions& options) {

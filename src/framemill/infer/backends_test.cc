@@ -211,6 +211,19 @@ TEST_P(EachRuntime, ComputesAnyLayoutBatchAndSize) {
   }
 }
 
+TEST_P(EachRuntime, ForgettingLeavesWhatIsInUseAndMakesTheRestAnew) {
+  const auto backend = load(tiny("any_size"));
+  ASSERT_TRUE(backend) << backend.error().message();
+  const auto kept = (*backend)->create_request(1, {64, 64});
+  ASSERT_TRUE(kept) << kept.error().message();
+  const std::vector<float> pair = scores_of(**backend, 2, {64, 64});
+  (*backend)->forget_unused();
+  std::promise<bool> ran;
+  (*kept)->start([&ran](const Result<void>& status) { ran.set_value(status.has_value()); });
+  EXPECT_TRUE(ran.get_future().get());
+  EXPECT_EQ(scores_of(**backend, 2, {64, 64}), pair);
+}
+
 TEST_P(EachRuntime, ARequestMayBeStartedAgainWhileItsCallbackReturns) {
   const auto backend = load(tiny("plain"));
   ASSERT_TRUE(backend);

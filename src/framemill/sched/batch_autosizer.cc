@@ -8,19 +8,31 @@
 #include "framemill/base/check.h"
 
 namespace framemill {
+namespace {
+
+/// Measurements in which a doubling has to gain.
+constexpr std::size_t kGainsWanted = 2;
+
+/// Throughput of the bucket at `index` over that of the one before is worth its doubling.
+bool is_worth_doubling(Duration before, Duration after, std::size_t index) {
+  const double frames_ratio =
+      static_cast<double>(kBatchBuckets[index]) / static_cast<double>(kBatchBuckets[index - 1]);
+  const double throughput_ratio =
+      frames_ratio * static_cast<double>(before.count()) / static_cast<double>(after.count());
+  // A gain of exactly 5 % counts, whatever the rounding to nanoseconds says.
+  return throughput_ratio >= 1 + kKneeGainMin - 1e-9;
+}
+
+}  // namespace
 
 std::size_t knee_frames(std::span<const Duration> time_of_bucket) {
   std::size_t knee = 1;
   const std::size_t count = std::min(time_of_bucket.size(), kBatchBuckets.size());
   for (std::size_t i = 1; i < count; ++i) {
-    const auto before = static_cast<double>(time_of_bucket[i - 1].count());
-    const auto after = static_cast<double>(time_of_bucket[i].count());
-    if (!(before > 0 && after > 0)) break;
-    const double frames_ratio =
-        static_cast<double>(kBatchBuckets[i]) / static_cast<double>(kBatchBuckets[i - 1]);
-    const double throughput_ratio = frames_ratio * before / after;
-    // A gain of exactly 5 % counts, whatever the rounding to nanoseconds says.
-    if (throughput_ratio < 1 + kKneeGainMin - 1e-9) break;
+    const Duration before = time_of_bucket[i - 1];
+    const Duration after = time_of_bucket[i];
+    if (before <= Duration::zero() || after <= Duration::zero()) break;
+    if (!is_worth_doubling(before, after, i)) break;
     knee = kBatchBuckets[i];
   }
   return knee;
@@ -31,6 +43,31 @@ std::size_t knee_frames(const ServiceTimes& times) {
   std::ranges::transform(kBatchBuckets, means.begin(),
                          [&times](std::size_t bucket) { return times.mean(bucket); });
   return knee_frames(means);
+}
+
+KneeSearch::KneeSearch(std::size_t frames_max) : frames_max_(frames_max) { CHECK(frames_max >= 1); }
+
+std::optional<std::size_t> KneeSearch::next() const {
+  if (is_over_) return std::nullopt;
+  if (time_of_knee_ == Duration::zero()) return kBatchBuckets[knee_];
+  const std::size_t larger = knee_ + 1;
+  if (larger == kBatchBuckets.size() || kBatchBuckets[larger] > frames_max_) return std::nullopt;
+  return kBatchBuckets[larger];
+}
+
+void KneeSearch::record(Duration time) {
+  CHECK(next() && time > Duration::zero());
+  if (time_of_knee_ == Duration::zero()) {
+    time_of_knee_ = time;
+  } else if (!is_worth_doubling(time_of_knee_, time, knee_ + 1)) {
+    is_over_ = true;
+  } else if (++gains_ == kGainsWanted) {
+    ++knee_;
+    gains_ = 0;
+    time_of_knee_ = time;
+  } else {
+    time_of_knee_ = Duration::zero();
+  }
 }
 
 UtilisationSizer::UtilisationSizer(const UtilisationRule& rule, std::size_t start)

@@ -23,6 +23,31 @@ inline constexpr double kKneeGainMin = .05;
 /// show no gain: the knee is never above the largest bucket tried.
 [[nodiscard]] std::size_t knee_frames(const ServiceTimes& times);
 
+/// Finds the knee on a machine that does other work as well: a doubling counts only where it gains
+/// in each of two measurements of both sizes, taken in turn (1 2, 1 2, 4, 2 4, ...), since one
+/// alone shows a gain by chance, and each larger batch costs memory and latency. Ask next(),
+/// measure, record(), until next() has none. Not thread-safe; O(1).
+class KneeSearch {
+ public:
+  /// `frames_max` >= 1: the largest batch to try.
+  explicit KneeSearch(std::size_t frames_max);
+  /// The batch whose time is wanted; none: the knee is found.
+  [[nodiscard]] std::optional<std::size_t> next() const;
+  /// What a batch of *next() took; > 0.
+  void record(Duration time);
+  /// Nothing more is measured (no time, no memory): what has not gained twice does not count.
+  void stop() { is_over_ = true; }
+  /// So far; one of kBatchBuckets.
+  [[nodiscard]] std::size_t knee() const { return kBatchBuckets[knee_]; }
+
+ private:
+  const std::size_t frames_max_;
+  std::size_t knee_ = 0;      // index in kBatchBuckets
+  Duration time_of_knee_{0};  // the latest; 0: wanted next
+  std::size_t gains_ = 0;     // of the next doubling, so far
+  bool is_over_ = false;
+};
+
 /// The usual recipe: a larger batch while the device has room, a smaller one when it is nearly
 /// full.
 struct UtilisationRule {

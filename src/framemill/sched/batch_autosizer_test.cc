@@ -1,6 +1,10 @@
 #include "framemill/sched/batch_autosizer.h"
 
+#include <bit>
 #include <cmath>
+#include <functional>
+#include <map>
+#include <optional>
 #include <random>
 #include <tuple>
 #include <vector>
@@ -63,6 +67,68 @@ TEST(KneeFrames, EachDoublingUpToTheKneePays) {  // property
       }
     }
   }
+}
+
+/// The knee that a search ends with where a batch of `frames` takes `time_of(frames, nth time)`.
+std::size_t search_knee(std::size_t frames_max,
+                        const std::function<Duration(std::size_t, std::size_t)>& time_of,
+                        std::vector<std::size_t>* asked = nullptr) {
+  KneeSearch search(frames_max);
+  std::map<std::size_t, std::size_t> times;
+  while (const std::optional<std::size_t> frames = search.next()) {
+    if (asked != nullptr) asked->push_back(*frames);
+    search.record(time_of(*frames, times[*frames]++));
+  }
+  return search.knee();
+}
+
+TEST(KneeSearch, MeasuresBothSizesInTurn) {
+  std::vector<std::size_t> asked;
+  const auto graphics = [](std::size_t frames, std::size_t) { return 6ms + frames * 1ms; };
+  EXPECT_EQ(search_knee(4, graphics, &asked), 4U);
+  EXPECT_EQ(asked, (std::vector<std::size_t>{1, 2, 1, 2, 4, 2, 4}));
+  asked.clear();
+  const auto processor = [](std::size_t frames, std::size_t) { return frames * 26ms; };
+  EXPECT_EQ(search_knee(32, processor, &asked), 1U);
+  EXPECT_EQ(asked, (std::vector<std::size_t>{1, 2}));
+  asked.clear();
+  EXPECT_EQ(search_knee(1, graphics, &asked), 1U);
+  EXPECT_EQ(asked, (std::vector<std::size_t>{1}));
+}
+
+TEST(KneeSearch, OneSlowMeasurementOfTheSmallerMakesNoKnee) {
+  // The first, second, ... batch of one is held up by something else, the others are not.
+  for (std::size_t held_up = 0; held_up < 3; ++held_up) {
+    const auto time_of = [held_up](std::size_t frames, std::size_t nth) {
+      return frames * 10ms + (frames == 1 && nth == held_up ? 15ms : 0ms);
+    };
+    EXPECT_EQ(search_knee(32, time_of), 1U) << held_up;
+  }
+}
+
+TEST(KneeSearch, WithoutNoiseIsWhatTheTableSays) {  // property
+  std::mt19937 rng(62);
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<Duration> times;
+    Duration time = Duration(1'000'000 + rng() % 10'000'000);
+    for (std::size_t i = 0; i < kBatchBuckets.size(); ++i) {
+      times.push_back(time);
+      time += time * static_cast<std::int64_t>(1 + rng() % 110) / 100;
+    }
+    const auto time_of = [&times](std::size_t frames, std::size_t) {
+      return times[static_cast<std::size_t>(std::countr_zero(frames))];
+    };
+    ASSERT_EQ(search_knee(32, time_of), knee_frames(times)) << round;
+  }
+}
+
+TEST(KneeSearch, WhatHasGainedOnceOnlyDoesNotCountWhenStopped) {
+  KneeSearch search(32);
+  search.record(10ms);
+  search.record(10ms);
+  search.stop();
+  EXPECT_EQ(search.next(), std::nullopt);
+  EXPECT_EQ(search.knee(), 1U);
 }
 
 TEST(UtilisationSizer, FollowsTheTable) {

@@ -45,9 +45,10 @@ struct Shape {
 class OpenVinoRequest final : public InferRequest {
  public:
   /// Throws what OpenVINO throws.
-  OpenVinoRequest(ov::CompiledModel& compiled, const Shape& shape)
+  OpenVinoRequest(std::shared_ptr<ov::CompiledModel> compiled, const Shape& shape)
       : shape_(shape),
-        request_(compiled.create_infer_request()),
+        compiled_(std::move(compiled)),
+        request_(compiled_->create_infer_request()),
         input_(request_.get_input_tensor()),
         output_(request_.get_output_tensor(0)) {}
 
@@ -92,6 +93,7 @@ class OpenVinoRequest final : public InferRequest {
 
  private:
   const Shape shape_;
+  const std::shared_ptr<ov::CompiledModel> compiled_;  // is in use
   ov::InferRequest request_;
   ov::Tensor input_;  // shapes are static, so both stay where they are
   ov::Tensor output_;
@@ -118,9 +120,10 @@ class OpenVinoBackend final : public Backend {
       return fail(fits.error());
     const Shape shape{batch, input};
     try {
-      Result<ov::CompiledModel> compiled = compile(shape);
+      Result<std::shared_ptr<ov::CompiledModel>> compiled = compile(shape);
       if (!compiled) return fail(compiled.error());
-      return std::unique_ptr<InferRequest>(std::make_unique<OpenVinoRequest>(*compiled, shape));
+      return std::unique_ptr<InferRequest>(
+          std::make_unique<OpenVinoRequest>(*std::move(compiled), shape));
     } catch (...) {
       return fail_from_openvino_exception(
           ErrorCode::kUnsupported,
@@ -129,9 +132,14 @@ class OpenVinoBackend final : public Backend {
     }
   }
 
+  void forget_unused() override EXCLUDES(mu_) {
+    const MutexLock lock(mu_);
+    std::erase_if(compiled_, [](const auto& each) { return each.second.use_count() == 1; });
+  }
+
  private:
   /// Throws what OpenVINO throws. Others wait while one shape is compiled.
-  Result<ov::CompiledModel> compile(const Shape& shape) EXCLUDES(mu_) {
+  Result<std::shared_ptr<ov::CompiledModel>> compile(const Shape& shape) EXCLUDES(mu_) {
     const MutexLock lock(mu_);
     const auto found = compiled_.find(shape);
     if (found != compiled_.end()) return found->second;
@@ -144,8 +152,9 @@ class OpenVinoBackend final : public Backend {
       compiled = core_.compile_model(shaped_graph(shape), facts_.device, settings_);
       cache_.keep_graph(key, *compiled);
     }
-    compiled_.emplace(shape, *compiled);
-    return *std::move(compiled);
+    auto shared = std::make_shared<ov::CompiledModel>(*std::move(compiled));
+    compiled_.emplace(shape, shared);
+    return shared;
   }
 
   Result<void> read_graph() REQUIRES(mu_) {
@@ -181,7 +190,7 @@ class OpenVinoBackend final : public Backend {
   const ModelFacts facts_;
   Mutex mu_;
   std::shared_ptr<ov::Model> graph_ GUARDED_BY(mu_);  // cloned before it is changed
-  std::map<Shape, ov::CompiledModel> compiled_ GUARDED_BY(mu_);
+  std::map<Shape, std::shared_ptr<ov::CompiledModel>> compiled_ GUARDED_BY(mu_);
 };
 
 // ---- loading
