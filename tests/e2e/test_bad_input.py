@@ -65,6 +65,14 @@ class BadInputTest(FramemillTest):
                             says=["--source rtsp://127.0.0.1:9/x: password and priority are no options", "${PASSWORD}"])
         self.assertNotIn("s3cret", done.stderr)
 
+    def test_an_unknown_key_behind_a_file(self):
+        self.refused("run", "--source", f"{DEMO_CLIP},foo=3", "--model", DEMO_MODEL, says=["foo", "every, rate, id"])
+
+    def test_a_video_where_a_configuration_stands(self):
+        for verb in ("run", "compare"):
+            self.refused(verb, DEMO_CLIP, says=[str(DEMO_CLIP), "no configuration"])
+        self.refused("plan", DEMO_CLIP, says=[str(DEMO_CLIP), "no configuration"])
+
     def test_policies_out_of_range(self):
         base = ("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--policy", "adaptive")
         for option, value in (("--budget", "0"), ("--budget", "1.5"), ("--budget", "-1"), ("--budget", "0/s"), ("--budget", "nan"), ("--motion", "foo"),
@@ -103,7 +111,51 @@ class BadInputTest(FramemillTest):
     def test_wrong_number_of_labels(self):
         labels = self.folder / "labels.txt"
         labels.write_text("one\ntwo\n")
-        self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--labels", labels, says=["2"])
+        self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--labels", labels, says=["it has 5 classes, but 2 labels are given"])
+
+    def test_labels_that_are_no_file_of_labels(self):
+        empty, large = self.folder / "empty.txt", self.folder / "large.txt"
+        empty.write_text("\n \n")
+        large.write_text("one\n" * 300_000)
+        for labels, says in ((self.folder, "is no file"), ("/dev/zero", "is no file"), (empty, "holds no label"), (large, "too large"),
+                             (self.folder / "none.txt", "cannot be read")):
+            with self.subTest(labels=labels):
+                self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--labels", labels, says=[str(labels), says])
+
+    def test_what_may_not_be_read_or_written(self):
+        """As another user, whom the access rights concern also where the tests run as root."""
+        secret, closed = self.folder / "secret.onnx", self.folder / "closed"
+        secret.write_bytes(b"content")
+        closed.mkdir()
+        for path in (secret, closed):
+            path.chmod(0)
+        self.folder.chmod(0o755)
+        base = {"--source": DEMO_CLIP, "--model": DEMO_MODEL, "--listen": "off", "--max-answers": "1"}
+        cases = [({"--model": secret}, 2), ({"--labels": secret}, 2), ({"--results": secret}, 2), ({"--results": closed / "r.jsonl"}, 2),
+                 ({"--summary": closed / "s.json"}, 2), ({"--snapshot": closed}, 2), ({"--trace": closed / "t.jsonl", "--pace": "live"}, 2)]
+        for options, status in cases:
+            with self.subTest(options=options):
+                done = self.run_as_nobody("run", *(str(part) for pair in (base | options).items() for part in pair))
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertIn(str(list(options.values())[0]), done.stderr)
+                self.assertRegex(done.stderr, "rights|[Pp]ermission")
+        done = self.run_as_nobody("run", str(secret))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertRegex(done.stderr, f"{secret}.*(rights|[Pp]ermission)")
+        done = self.run_as_nobody("run", "--source", str(secret), "--model", str(DEMO_MODEL), "--listen", "off")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stderr, f"{secret}.*(rights|[Pp]ermission)")
+        secret.chmod(0o600)
+        self.assertEqual(secret.read_bytes(), b"content")
+        closed.chmod(0o700)
+
+    def run_as_nobody(self, *arguments):
+        user = {"user": 65534, "group": 65534, "extra_groups": []} if os.getuid() == 0 else {}
+        home = self.folder / "home"
+        home.mkdir(exist_ok=True)
+        home.chmod(0o777)
+        environment = dict(os.environ, HOME=str(home), XDG_CACHE_HOME=str(home))
+        return subprocess.run([framemill.BINARY, *arguments], env=environment, capture_output=True, text=True, timeout=120, **user)
 
     def test_models_that_are_no_detectors(self):
         models = framemill.ROOT / "src/framemill/infer/testdata"

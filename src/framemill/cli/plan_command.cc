@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "framemill/base/content_hash.h"
+#include "framemill/cli/typed_words.h"
 #include "framemill/config/workload.h"
 #include "framemill/engine/fingerprint.h"
 #include "framemill/plan/capacity.h"
@@ -97,8 +98,9 @@ int plan_command(const std::vector<std::string>& args) {
   CLI::App app("", "framemill plan");
   describe(app, options);
   try {
-    std::vector<std::string> reversed(args.rbegin(), args.rend());
-    app.parse(reversed);
+    std::vector<std::string> words = put_yaml_first(args);
+    std::ranges::reverse(words);
+    app.parse(words);
   } catch (const CLI::CallForHelp&) {
     return write_out(app.help());
   } catch (const CLI::ParseError& error) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -164,6 +165,13 @@ void declare(CLI::App& app, RawOptions& raw, const RunLikeCommand& command) {
       "trace, debug, info, warning, error or off. Default: info.");
 }
 
+/// A file's name ends at the comma, and there is none that goes on behind it.
+bool is_file_before(std::string_view text, std::size_t comma) {
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(text.substr(0, comma), ignored) &&
+         !std::filesystem::exists(text, ignored);
+}
+
 /// `text` without the known ",key=value" at its end, and these.
 struct SplitOption {
   std::string text;
@@ -181,6 +189,9 @@ Result<SplitOption> split_option(std::string_view text, std::span<const std::str
     if (std::ranges::find(keys, key) == keys.end()) {
       // The query of a URL may hold "a=1,b=2"; elsewhere it is more likely a slip.
       const std::string_view meant = nearest_word(key, keys);
+      if (meant.empty() && is_file_before(text, comma))
+        return wrong(fmt::format("unknown key {}; behind a file stand {}", quote(key),
+                                 fmt::join(keys, ", ")));
       if (meant.empty() || text.find('?') != std::string_view::npos) break;
       return wrong(fmt::format(
           R"(unknown key {}; did you mean "{}"?{})", quote(key), meant,

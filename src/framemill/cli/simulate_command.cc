@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "framemill/cli/simulate_report.h"
+#include "framemill/cli/typed_words.h"
 #include "framemill/config/duration.h"
 #include "framemill/config/nearest_word.h"
 #include "framemill/config/workload.h"
@@ -178,7 +179,9 @@ int simulate_command(const std::vector<std::string>& arguments, std::ostream& ou
                "Also how EDF, a dynamic batcher and round robin do at twice the capacity.");
   app.add_flag("--json", options.is_json, "As a JSON document.");
   try {
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    std::vector<std::string> words = put_yaml_first(arguments);
+    std::ranges::reverse(words);
+    app.parse(words);
   } catch (const CLI::CallForHelp&) {
     out << app.help();
     return kDone;

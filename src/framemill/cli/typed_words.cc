@@ -31,4 +31,13 @@ std::string typed_command(std::string_view verb, const std::vector<std::string>&
   return command;
 }
 
+std::vector<std::string> put_yaml_first(std::vector<std::string> words) {
+  const auto is_yaml = [](const std::string& word) {
+    return !word.starts_with('-') && (word.ends_with(".yaml") || word.ends_with(".yml"));
+  };
+  const auto found = std::ranges::find_if(words, is_yaml);
+  if (found != words.end()) std::rotate(words.begin(), found, found + 1);
+  return words;
+}
+
 }  // namespace framemill

@@ -12,6 +12,7 @@
 
 #include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/signal_watch.h"
+#include "framemill/cli/typed_words.h"
 #include "framemill/cli/verify_clips.h"
 #include "framemill/cli/verify_decoding.h"
 #include "framemill/cli/verify_machine.h"
@@ -312,7 +313,9 @@ CLI::App* add_options(CLI::App& app, Options& options) {
       ->option_text("DURATION");
   app.add_option("--seed", options.source.seed, "Of the offsets in the clips (default 1).")
       ->option_text("N");
-  app.add_flag("!--predict", options.is_played, "Says what is predicted, and plays nothing.");
+  app.add_flag_callback(
+      "--predict", [&options] { options.is_played = false; },
+      "Says what is predicted, and plays nothing.");
   app.add_flag("--json", options.is_json, "As a JSON document.");
   return &app;
 }
@@ -325,7 +328,9 @@ int verify_command(const std::vector<std::string>& arguments, std::ostream& out,
   CLI::App app("Plays a workload on this machine, and prints predicted beside measured.");
   add_options(app, options);
   try {
-    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+    std::vector<std::string> words = put_yaml_first(arguments);
+    std::ranges::reverse(words);
+    app.parse(words);
   } catch (const CLI::CallForHelp&) {
     out << app.help();
     return kDone;

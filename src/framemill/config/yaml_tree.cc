@@ -170,6 +170,10 @@ Result<YamlNode> parse_yaml(std::string_view text, std::string_view name) {
   if (text.size() > kConfigurationBytesMax)
     return invalid(
         name, 1, fmt::format("larger than {} MiB; split the file", kConfigurationBytesMax >> 20U));
+  if (text.find('\0') != std::string_view::npos)
+    return invalid(name, 1,
+                   "is no text, so no configuration; clips and models have options of their own, "
+                   "see --help");
   TreeBuilder builder;
   try {
     std::istringstream stream{std::string(text)};

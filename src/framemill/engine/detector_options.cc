@@ -1,7 +1,12 @@
 #include "framemill/engine/detector_options.h"
 
+#include <cerrno>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,22 +18,50 @@
 namespace framemill {
 namespace {
 
-Result<std::vector<std::string>> read_labels(const std::string& path) {
+constexpr std::uintmax_t kLabelBytesMax = 1U << 20U;
+
+Result<std::string> read_label_file(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::file_status status = fs::status(path, error);
+  if (fs::exists(status) && !fs::is_regular_file(status))
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: is no file; name a text file with one label a line, or \"coco\"", path));
+  if (fs::is_regular_file(status) && fs::file_size(path, error) > kLabelBytesMax && !error)
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{}: is too large for labels; name a text file with one label a line", path));
+  errno = 0;
   std::ifstream file(path);
-  if (!file) {
+  const int problem = errno;
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file)
     return fail(
         ErrorCode::kNotFound,
-        fmt::format("{}: the labels cannot be read; name a text file with one label a line, or "
-                    "\"coco\"",
-                    path));
-  }
+        fmt::format("{}: the labels cannot be read ({}); name a text file with one label a line, "
+                    "or \"coco\"",
+                    path, std::strerror(problem)));
+  return text.str();
+}
+
+Result<std::vector<std::string>> read_labels(const std::string& path) {
+  const Result<std::string> text = read_label_file(path);
+  if (!text) return fail(text.error());
+  std::istringstream lines(*text);
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   std::vector<std::string> labels;
-  for (std::string line; std::getline(file, line);) {
+  for (std::string line; std::getline(lines, line);) {
     if (labels.empty() && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
     if (!line.empty()) labels.push_back(line);
   }
+  if (labels.empty())
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: holds no label; write one a line, in the order of the model's "
+                            "classes, or leave it out",
+                            path));
   return labels;
 }
 

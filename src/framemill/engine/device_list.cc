@@ -9,6 +9,7 @@
 
 #include "framemill/base/check.h"
 #include "framemill/infer/cpu_quota.h"
+#include "framemill/infer/labels.h"
 
 namespace framemill {
 namespace {
@@ -59,8 +60,10 @@ Result<void> DeviceList::load_model(const ModelSettings& model, const EngineSett
     Result<std::unique_ptr<Detector>> detector = Detector::load(own);
     if (!detector) return fail(detector.error());
     const ModelFacts& facts = (*detector)->facts();
-    spdlog::info("model {}: {} on {} ({}), {} labels, head {}", model.name, facts.name,
-                 facts.device, facts.runtime, (*detector)->labels().size(),
+    const std::vector<std::string>& labels = (*detector)->labels();
+    spdlog::info("model {}: {} on {} ({}), {} {}, head {}", model.name, facts.name, facts.device,
+                 facts.runtime, labels.size(),
+                 has_no_names(labels) ? "classes without names (`labels` gives them)" : "labels",
                  to_string((*detector)->head_kind()));
     if (facts.letterbox != "host") {
       spdlog::info("model {}: pictures are letterboxed on {}", model.name, facts.letterbox);

@@ -19,6 +19,7 @@
 #include "framemill/core/inference_budget.h"
 #include "framemill/engine/decoder_card.h"
 #include "framemill/engine/engine_state.h"
+#include "framemill/infer/labels.h"
 #include "framemill/video/source.h"
 
 namespace framemill {
@@ -69,6 +70,13 @@ Result<std::vector<bool>> Engine::State::wanted_classes(const CameraSettings& ca
   std::vector<bool> wanted(detector.labels().size(), false);
   for (const std::string& label : camera.classes) {
     const auto found = std::ranges::find(detector.labels(), label);
+    if (found == detector.labels().end() && has_no_names(detector.labels())) {
+      return fail(
+          ErrorCode::kInvalidArgument,
+          fmt::format("cameras[{}].classes: \"{}\" is not known, since {} does not name its "
+                      "classes; give the model the `labels` it was trained with",
+                      camera.id, label, detector.facts().path));
+    }
     if (found == detector.labels().end()) {
       return fail(
           ErrorCode::kInvalidArgument,
@@ -126,7 +134,8 @@ std::size_t Engine::State::ring_frames(const CameraSettings& camera) const {
   if (pace == Pace::kFast) {
     return ring_frames_for(settings.engine.answer_delay + settings.engine.tick, rate_hz);
   }
-  if (longest_service == Duration::zero()) return kRingFramesMax;
+  if (longest_service == Duration::zero() || unmeasured_models.contains(model_of(camera)))
+    return kRingFramesMax;
   return ring_frames_for(camera.slo + kServiceMargin * longest_service, rate_hz);
 }
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -65,6 +66,7 @@ struct Engine::State {
   std::vector<std::vector<std::size_t>> ladders;  ///< by model, see FrameSchedulerOptions
   /// Of the batches measured by start(), the one that took longest; 0: nothing was measured.
   Duration longest_service{0};
+  std::set<std::size_t> unmeasured_models;  ///< their inputs are not known before their cameras
 
   std::atomic<bool> is_stopped_early{false};
   std::atomic<bool> is_device_hung{false};

@@ -104,7 +104,10 @@ void Engine::State::prepare_models(FrameSchedulerOptions& options) {
       const ModelFacts& facts = pool->detector(detector).facts();
       // Models of any size get their lanes when the cameras' sizes are known; rungs have to be
       // compared before.
-      if (!facts.input && ladders[model].size() == 1) continue;
+      if (!facts.input && ladders[model].size() == 1) {
+        unmeasured_models.insert(model);
+        continue;
+      }
       const LaneIndex lane = pool->lane_for(detector, facts.input.value_or(kUsualSize));
       costs.back() = prepare_lane(name, lane, options);
     }

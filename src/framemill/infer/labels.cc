@@ -127,6 +127,12 @@ std::vector<std::string> coco_labels() { return {kCocoLabels.begin(), kCocoLabel
 
 std::string unnamed_label(int class_id) { return fmt::format("class {}", class_id); }
 
+bool has_no_names(const std::vector<std::string>& labels) {
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    if (labels[i] != unnamed_label(static_cast<int>(i))) return false;
+  return true;
+}
+
 Result<std::vector<std::string>> parse_labels(std::string_view text) {
   return LabelReader(text).read();
 }

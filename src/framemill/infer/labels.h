@@ -15,6 +15,9 @@ namespace framemill {
 /// The name of a class that has none: "class 7".
 [[nodiscard]] std::string unnamed_label(int class_id);
 
+/// All of them are what unnamed_label() gives: nobody has named them.
+[[nodiscard]] bool has_no_names(const std::vector<std::string>& labels);
+
 /// Reads class names by id from {0: 'person', 1: "cat's eye"} (Python, as Ultralytics writes it),
 /// or from JSON: {"0": "person"} or ["person", "car"]. Ids that are left out get unnamed_label().
 /// Errors: kInvalidArgument if it is none of these; the message shows where.

@@ -86,6 +86,18 @@ FidelityMeter::Ratios FidelityMeter::ratios_with(const Sums& audited) const {
                                   exact_sure + factor * audited.sure_given)};
 }
 
+double FidelityMeter::with_unseen(bool is_right) const {
+  Sums sums = total();
+  const double factor = kUnseenAudits / static_cast<double>(audits_);
+  sums += {.weight = factor * sums.weight,
+           .found = is_right ? factor * sums.wanted : 0,
+           .wanted = factor * sums.wanted,
+           .sure_right = is_right ? factor * sums.sure_given : 0,
+           .sure_given = factor * sums.sure_given};
+  const Ratios ratios = ratios_with(sums);
+  return fidelity_of(ratios.recall, ratios.sure_precision);
+}
+
 FidelityFigure FidelityMeter::point_figure() const {
   FidelityFigure figure{.audits = audits_};
   if (frames() == 0) return figure;
@@ -123,8 +135,10 @@ FidelityFigure FidelityMeter::figure(std::uint64_t seed) const {
     std::nth_element(values.begin(), at, values.end());
     return *at;
   };
-  figure.low = std::min(figure.value, quantile(kResamples / 40));
-  figure.high = std::max(figure.value, quantile(kResamples - 1 - kResamples / 40));
+  const double other_low = with_unseen(false);
+  const double other_high = with_unseen(true);
+  figure.low = std::min({figure.value, quantile(kResamples / 40), other_low});
+  figure.high = std::max({figure.value, quantile(kResamples - 1 - kResamples / 40), other_high});
   return figure;
 }
 
@@ -141,7 +155,8 @@ FidelityFigure FidelityAccount::recent_figure() const {
   recent.merge(current_);
   FidelityFigure figure = recent.point_figure();
   if (figure.state != FidelityState::kKnown || figure.audits == 0) return figure;
-  if (interval_.at_audits < 0 || whole_.audits() >= interval_.at_audits + kAudits / 8) {
+  const std::int64_t step = std::clamp<std::int64_t>(interval_.at_audits / 8, 1, kAudits / 8);
+  if (interval_.at_audits < 0 || whole_.audits() >= interval_.at_audits + step) {
     const FidelityFigure full = recent.figure();
     interval_ = {whole_.audits(), full.value - full.low, full.high - full.value};
   }

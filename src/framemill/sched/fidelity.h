@@ -45,14 +45,17 @@ struct FidelityFigure {
 /// + rest x that of the audited ones"; where the policy infers the busy frames it is still the
 /// figure that agreement.py gives for the run, while the share of frames is not. Unanswered frames
 /// are taken to hold as many sure objects as the others do on average. Interval: percentiles 2.5
-/// and 97.5 of a bootstrap over the audited frames (Efron, 1979), 1000 resamples. With few audits,
-/// or none that found a mistake, it is too narrow; read it with `audits`. Past kBinsMax audits
-/// neighbours are drawn together, which keeps memory bounded. Deterministic. Not thread-safe. O(1)
-/// a frame; figure() about 1 ms.
+/// and 97.5 of a bootstrap over the audited frames (Efron, 1979), 1000 resamples, which knows
+/// nothing of what no audit has met; so it reaches at least as far as kUnseenAudits more audits of
+/// the usual size, all wrong or all right, would move the value: with n audits and no mistake in
+/// them, up to 3 / n of the frames may hold one (the rule of three, Hanley and Lippman-Hand, 1983).
+/// Past kBinsMax audits neighbours are drawn together, which keeps memory bounded. Deterministic.
+/// Not thread-safe. O(1) a frame; figure() about 1 ms.
 class FidelityMeter {
  public:
   static constexpr std::size_t kBinsMax = 256;
   static constexpr double kLostShareMax = .05;
+  static constexpr double kUnseenAudits = 3;
 
   /// `sure`: its detections above AgreementThresholds::hi.
   void count_exact(std::int64_t sure);
@@ -91,6 +94,8 @@ class FidelityMeter {
   };
   [[nodiscard]] Ratios ratios_with(const Sums& audited) const;
   [[nodiscard]] Sums total() const;
+  /// The value with kUnseenAudits more audits, all right or all wrong. At least one audit.
+  [[nodiscard]] double with_unseen(bool is_right) const;
 
   std::int64_t exact_ = 0;
   std::int64_t inexact_ = 0;
@@ -113,8 +118,8 @@ class FidelityAccount {
   template <typename Record>
   void record(const Record& record);
   [[nodiscard]] const FidelityMeter& whole() const { return whole_; }
-  /// Lately. The interval is renewed each kAudits / 8 audits only, so that this costs 10 us in the
-  /// mean and may be asked for each second.
+  /// Lately. The interval is renewed each eighth more audits only, kAudits / 8 at most, so that
+  /// this costs 10 us in the mean and may be asked for each second.
   [[nodiscard]] FidelityFigure recent_figure() const;
 
  private:

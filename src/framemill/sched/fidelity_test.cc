@@ -70,7 +70,9 @@ TEST(FidelityMeter, IsShareTimesOnePlusRestTimesAudited) {
   EXPECT_NEAR(figure.sure_precision, .2 + .8 * .8, 1e-12);
   EXPECT_NEAR(figure.value, fidelity_of(.92, .84), 1e-12);
   EXPECT_EQ(figure.audits, 40);
-  EXPECT_NEAR(figure.low, figure.value, 1e-12);  // all audits alike
+  // All audits alike: what three more, all wrong or all right, would make of it.
+  EXPECT_NEAR(figure.low, fidelity_of(.2 + .8 * .9 * 40 / 43, .2 + .8 * .8 * 40 / 43), 1e-12);
+  EXPECT_NEAR(figure.high, fidelity_of(.2 + .8 * 39 / 43, .2 + .8 * 35 / 43), 1e-12);
 }
 
 TEST(FidelityMeter, UnansweredFramesMissWhatWasThere) {
@@ -167,6 +169,25 @@ TEST(FidelityMeter, IsWhatAgreementGivesOverAllFrames) {
   EXPECT_GE(std::abs(by_frames_error_sum / kRounds), .01);  // why frames alone are not enough
 }
 
+TEST(FidelityMeter, FewAuditsGiveAWideInterval) {
+  // Where 3 % of the answers are all wrong, eight audits mostly meet none of them.
+  std::mt19937 rng(42);
+  int covered = 0;
+  constexpr int kRounds = 400;
+  for (int round = 0; round < kRounds; ++round) {
+    FidelityMeter meter;
+    for (int i = 0; i < 1000; ++i) meter.count_inexact();
+    for (int i = 0; i < 8; ++i) {
+      const int right = rng() % 100 < 3 ? 0 : 4;
+      meter.add_audit(counts_of(right, 4, right, 4));
+    }
+    const FidelityFigure figure = meter.figure();
+    covered += figure.low <= .97 && .97 <= figure.high ? 1 : 0;
+    ASSERT_GT(figure.high - figure.low, .1);
+  }
+  EXPECT_GE(covered, .95 * kRounds);  // 20 % by resampling alone
+}
+
 TEST(FidelityMeter, PastItsMemoryTheIntervalStaysTheSame) {
   // The same audits many times over: the interval shrinks with the root of their number, though
   // they are kept in bins.
@@ -254,7 +275,9 @@ TEST(FidelityBook, CamerasComeAndGoAndTheWholeKeepsTheirPart) {
   book.add_audit(1, counts_of(2, 4, 1, 1));
   EXPECT_EQ(book.of_camera(1).audits, 1);
   EXPECT_EQ(book.recent_of_camera(1).value, book.of_camera(1).value);
-  EXPECT_EQ(book.recent_total(), book.total());
+  EXPECT_EQ(book.recent_total().value, book.total().value);
+  EXPECT_DOUBLE_EQ(book.recent_total().low, book.total().low);
+  EXPECT_DOUBLE_EQ(book.recent_total().high, book.total().high);
   book.remove_camera(1);
   EXPECT_EQ(book.total().audits, 1);
   EXPECT_EQ(book.of_group(2).audits, 1);

@@ -148,8 +148,10 @@ Result<void> PacketReader::check_file() const {
   if (!fs::exists(status)) {
     if (error && error != std::errc::no_such_file_or_directory)
       return fail(ErrorCode::kFailedPrecondition, fmt::format("{}: {}", name_, error.message()));
-    return fail(ErrorCode::kNotFound, fmt::format("{}: no such file; relative paths start at {}",
-                                                  name_, fs::current_path(error).string()));
+    const std::string start = path.is_absolute() ? ""
+                                                 : fmt::format("; relative paths start at {}",
+                                                               fs::current_path(error).string());
+    return fail(ErrorCode::kNotFound, fmt::format("{}: no such file{}", name_, start));
   }
   if (fs::is_directory(status))
     return fail(ErrorCode::kInvalidArgument,

@@ -55,13 +55,6 @@ std::string list_names(const std::vector<std::string>& names) {
   return text;
 }
 
-bool has_no_names(const std::vector<std::string>& labels) {
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (labels[i] != unnamed_label(static_cast<int>(i))) return false;
-  }
-  return true;
-}
-
 bool is_same_class(const std::string& a, const std::string& b) {
   return normalised(a) == normalised(b);
 }

@@ -31,7 +31,4 @@ struct ClassMap {
 /// "cat", "dog" and 70 more: for a person.
 [[nodiscard]] std::string list_names(const std::vector<std::string>& names);
 
-/// Whether all of `labels` are what infer calls a class without a name ("class 7").
-[[nodiscard]] bool has_no_names(const std::vector<std::string>& labels);
-
 }  // namespace framemill

@@ -13,6 +13,7 @@
 #include "framemill/engine/evaluation/coco_labels.h"
 #include "framemill/engine/evaluation/data_set_files.h"
 #include "framemill/engine/evaluation/worst_pictures.h"
+#include "framemill/infer/labels.h"
 #include "framemill/vision/picture_file.h"
 
 namespace framemill {
