@@ -239,6 +239,19 @@ class ContractTest(ServerTest):
         self.stop()
 
 
+class TroubleTest(ServerTest):
+    def test_late_for_b_frames_is_not_the_machines_fault(self):
+        """The demo's clip holds pictures back for up to .2 s, on a machine that has nothing else to do."""
+        self.start_server(self.config([f"{{id: belt, url: {DEMO_CLIP}, loop: true, rate: 10, slo: 150ms}}"]))
+        def trouble():
+            troubles = self.ask("GET", "/api/v1/cameras/belt").json["stats"]["troubles"]
+            return next((one for one in troubles if one["kind"] in ("reorder", "overdue")), None)
+        found = self.wait_for(trouble)
+        self.assertEqual(found["kind"], "reorder")
+        self.assertRegex(found["text"], r"deadline of 150 ms; \d+ ms of it .* B frames")
+        self.stop()
+
+
 class DocsTest(ServerTest):
     @unittest.skipUnless(shutil.which("curl"), "curl is not installed")
     def test_the_examples_of_the_docs_work(self):

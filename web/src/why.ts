@@ -19,6 +19,7 @@ const KNOWN: Record<string, [Level, string, string]> = {
   connecting: [1, "Connecting", "Wait a few seconds."],
   paused: [0, "Paused", "Somebody paused it. Resume connects it again."],
   overdue: [1, "Answers late", "The machine is at its limit: a lower rate, a longer slo or a cheaper policy for less important cameras gives it room."],
+  reorder: [1, "Answers late", "The camera sends B frames, which show only when later pictures have come: switch them off in its encoder, or give it a longer slo."],
   lost: [1, "Frames unanswered", "The machine is at its limit: policy adaptive answers the rest by motion, a lower rate asks for less."],
   fidelity: [1, "Fidelity low", "More frames have to be inferred: more capacity, a higher budget, or a lower rate elsewhere."],
   rung: [1, "Smaller model", "Load has pushed it to a cheaper model; it comes back by itself when there is room."],

@@ -219,6 +219,7 @@ bool FidelityBook::has_own_figure(const FidelityMeter& meter) {
 FidelityFigure FidelityBook::recent_of_camera(CameraIndex camera) const {
   CHECK(camera < cameras_.size());
   const auto& [account, group] = cameras_[camera];
+  if (account.whole().frames() == 0) return {};  // its group's says nothing of it
   if (has_own_figure(account.whole())) return account.recent_figure();
   FidelityFigure figure = groups_[group].recent_figure();
   figure.is_of_group = true;
@@ -228,6 +229,7 @@ FidelityFigure FidelityBook::recent_of_camera(CameraIndex camera) const {
 FidelityFigure FidelityBook::of_camera(CameraIndex camera, std::uint64_t seed) const {
   CHECK(camera < cameras_.size());
   const auto& [account, group] = cameras_[camera];
+  if (account.whole().frames() == 0) return {};
   if (has_own_figure(account.whole())) return account.whole().figure(seed);
   FidelityFigure figure = groups_[group].whole().figure(seed);
   figure.is_of_group = true;

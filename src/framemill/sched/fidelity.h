@@ -158,7 +158,8 @@ class FidelityBook {
     return total_.whole().figure(seed);
   }
   [[nodiscard]] FidelityFigure of_group(std::uint32_t group, std::uint64_t seed = 1) const;
-  /// Its own figure with enough audits, or where all its frames are exact; else its group's.
+  /// Its own figure with enough audits, or where all its frames are exact; else its group's. None
+  /// before its first frame.
   [[nodiscard]] FidelityFigure of_camera(CameraIndex camera, std::uint64_t seed = 1) const;
   /// Like total() and of_camera(), of late; see FidelityAccount.
   [[nodiscard]] FidelityFigure recent_total() const { return total_.recent_figure(); }

@@ -254,6 +254,7 @@ TEST(FidelityBook, ACameraWithFewAuditsShowsItsGroup) {
   EXPECT_NEAR(shared.recall, (150 * 4 + 149 * 2) / (299 * 4.0), 1e-12);
   EXPECT_EQ(book.of_group(0).value, shared.value);
   EXPECT_EQ(book.of_camera(2).state, FidelityState::kNoFrames);
+  EXPECT_EQ(book.recent_of_camera(2).state, FidelityState::kNoFrames);
   for (int i = 0; i < 10; ++i) book.count_exact(2, 1);
   EXPECT_EQ(book.of_camera(2).value, 1);  // needs no audit
   EXPECT_FALSE(book.of_camera(2).is_of_group);
@@ -265,6 +266,10 @@ TEST(FidelityBook, ACameraWithFewAuditsShowsItsGroup) {
   EXPECT_EQ(book.of_camera(0).state, FidelityState::kKnown);  // its own were not lost
   book.count_unanswered(2);
   EXPECT_EQ(book.total_meter().frames(), 299 + 12);
+  book.add_camera(0);
+  EXPECT_EQ(book.of_camera(3).state, FidelityState::kNoFrames);
+  book.count_inexact(3);
+  EXPECT_TRUE(book.of_camera(3).is_of_group);
 }
 
 TEST(FidelityBook, CamerasComeAndGoAndTheWholeKeepsTheirPart) {

@@ -20,6 +20,8 @@ constexpr Duration kWindow = std::chrono::seconds(10);
 constexpr double kManyLost = .02;
 constexpr double kManyOverdue = .05;
 constexpr double kManyDecodeErrors = .01;
+/// Share of the deadline that B frames may take before they are the reason why it is missed.
+constexpr double kMuchReorder = .25;
 /// A camera that brings less than this share of what is to be sampled brings too little.
 constexpr double kFewSampled = .8;
 
@@ -82,7 +84,8 @@ RunMeter::Counts RunMeter::counts_of(const CameraReport& camera) {
           .overdue = static_cast<double>(counts.overdue),
           .lost = of(counts, Outcome::kSuperseded) + of(counts, Outcome::kLate) +
                   of(counts, Outcome::kFailed),
-          .decode_errors = static_cast<double>(camera.status.source.decode_errors)};
+          .decode_errors = static_cast<double>(camera.status.source.decode_errors),
+          .reorder_ms = to_ms(counts.reorder_sum)};
 }
 
 FrameRates RunMeter::rates(const Counts& now, const Counts& before, double seconds) {
@@ -134,9 +137,16 @@ std::vector<CameraTrouble> RunMeter::troubles(const CameraReport& camera, const 
                             lost, sampled, seconds));
   }
   if (overdue > 1 && overdue > kManyOverdue * answered) {
-    add("overdue", fmt::format("{:.0f} of {:.0f} answers of the last {:.0f} s came after their "
-                               "deadline of {:.0f} ms",
-                               overdue, answered, seconds, to_ms(camera.slo)));
+    std::string text = fmt::format(
+        "{:.0f} of {:.0f} answers of the last {:.0f} s came after their deadline of {:.0f} ms",
+        overdue, answered, seconds, to_ms(camera.slo));
+    const double reorder_ms = (now.reorder_ms - before.reorder_ms) / answered;
+    if (reorder_ms > kMuchReorder * to_ms(camera.slo))
+      add("reorder", fmt::format("{}; {:.0f} ms of it is the wait for the pictures that the "
+                                 "stream's B frames refer to",
+                                 text, reorder_ms));
+    else
+      add("overdue", std::move(text));
   }
   const double decode_errors = now.decode_errors - before.decode_errors;
   if (decode_errors > 1 && decode_errors > kManyDecodeErrors * (now.captured - before.captured)) {

@@ -85,7 +85,7 @@ class RunMeter {
   /// What is compared between two looks, of one camera.
   struct Counts {
     double captured = 0, sampled = 0, answered = 0, inferred = 0, carried = 0, overdue = 0,
-           lost = 0, decode_errors = 0;
+           lost = 0, decode_errors = 0, reorder_ms = 0;
   };
   struct Look {
     TimePoint at;
