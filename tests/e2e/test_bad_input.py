@@ -180,6 +180,24 @@ class BadInputTest(FramemillTest):
             self.refused(*base, "--summary", path, says=[str(path), "summary cannot be written"])
         self.assertFalse((self.folder / "none").exists())
 
+    def test_an_output_never_overwrites_an_input(self):
+        clip, model, labels = (self.folder / name for name in ("clip.mp4", "m.onnx", "labels.txt"))
+        clip.write_bytes(DEMO_CLIP.read_bytes())
+        model.write_bytes(DEMO_MODEL.read_bytes())
+        labels.write_text("a\n")
+        site = self.config(f"models: {{m: {{path: {model}, labels: {labels}}}}}\ncameras: [{{id: a, url: {clip}}}]\n")
+        before = {path: path.read_bytes() for path in (clip, model, labels, site)}
+        for path in before:
+            for option in ("--results", "--summary", "--trace"):
+                with self.subTest(path=path.name, option=option):
+                    self.refused("run", site, "--pace", "live", option, path, "--listen", "off", says=[f"{option}: ", "name another file"])
+        sink = self.folder / "sink.yaml"
+        for kind in ("jsonl", "sqlite"):
+            sink.write_text(site.read_text() + f"sinks: [{{type: {kind}, path: clip.mp4}}]\n")
+            self.refused("run", sink, "--listen", "off", says=["sink.yaml:3: sinks[0].path", "cameras[a].url"])
+            self.assertIn("sinks[0].path", self.refused("config", "check", sink).stderr)
+        self.assertEqual({path: path.read_bytes() for path in before}, before)
+
     # Sources that fail: the work failed, the rest is whole.
 
     def test_missing_file_directory_zero_bytes_and_text(self):

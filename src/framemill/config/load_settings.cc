@@ -555,7 +555,7 @@ class SettingsReader {
 
   void check_as_a_whole() {
     std::set<std::string> reported_defaults;
-    for (const SettingProblem& problem : find_problems(settings_)) {
+    for (const SettingProblem& problem : find_problems(settings_, name_)) {
       const SettingPlace& place = problem.place;
       if (bad_places_.contains(place)) continue;
       if (place.key.empty() && bad_places_.contains({place.section, SettingPlace::kNoIndex, ""}))
@@ -569,7 +569,9 @@ class SettingsReader {
         in_defaults = lines_.find({"defaults", SettingPlace::kNoIndex, rule_of(place).key});
       const bool is_from_defaults = place.section == "cameras" && !lines_.contains(place) &&
                                     !lines_.contains(rule_of(place)) && in_defaults != lines_.end();
-      if (!is_from_defaults) {
+      if (place.section == "output") {  // stands on the command line alone
+        problems_.push_back({0, fmt::format("--{}: {}", place.key, message), false});
+      } else if (!is_from_defaults) {
         add_problem(line_of(place), describe_place(place, settings_), message);
       } else if (reported_defaults.insert(place.key).second) {  // once, not for every camera
         add_problem(in_defaults->second, "defaults." + place.key, message);

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <iterator>
 #include <map>
 #include <set>
 
@@ -13,6 +14,7 @@
 #include "framemill/base/url.h"
 #include "framemill/config/camera_ids.h"
 #include "framemill/config/nearest_word.h"
+#include "framemill/config/output_clashes.h"
 #include "framemill/config/rule_defaults.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/week_schedule.h"
@@ -44,7 +46,7 @@ class Checker {
     check_engine();
     check_rows(settings_.alarms, "alarms", SettingPlace::kNoIndex);
     check_rules(settings_.alarms.rules, "alarms", SettingPlace::kNoIndex, nullptr);
-    check_outputs();
+    check_sinks();
     check_server();
     return std::move(problems_);
   }
@@ -307,13 +309,7 @@ class Checker {
             is_guessed ? " (with `every: N` a camera counts as 25/N frames a second here)" : ""));
   }
 
-  void check_outputs() {
-    std::set<std::string_view> taken;
-    const OutputSettings& output = settings_.output;
-    if (!output.results.empty()) taken.insert(output.results);
-    const char* const shared = "is written to by something else too; name another file";
-    if (!output.summary.empty() && !taken.insert(output.summary).second)
-      add("output", SettingPlace::kNoIndex, "summary", shared);
+  void check_sinks() {
     std::set<std::string_view> names;
     for (std::size_t i = 0; i < settings_.sinks.size(); ++i) {
       const SinkSettings& sink = settings_.sinks[i];
@@ -339,8 +335,6 @@ class Checker {
       if (!is_clear) continue;
       if (reads("path") && sink.path.empty())
         add("sinks", i, "path", "is missing; name the file to write");
-      else if (reads("path") && !taken.insert(sink.path).second)
-        add("sinks", i, "path", shared);
       if (reads("spool_mb") && !names.insert(sink.name.empty() ? sink.type : sink.name).second)
         add("sinks", i, "name", "is that of another sink; give each `name:` of its own");
       if (reads("url")) check_sink_url(sink, i);
@@ -489,8 +483,11 @@ std::string describe_place(const SettingPlace& place, const RunSettings& setting
   return text;
 }
 
-std::vector<SettingProblem> find_problems(const RunSettings& settings) {
-  return Checker(settings).run();
+std::vector<SettingProblem> find_problems(const RunSettings& settings,
+                                          const std::string& config_path) {
+  std::vector<SettingProblem> problems = Checker(settings).run();
+  std::ranges::move(find_output_clashes(settings, config_path), std::back_inserter(problems));
+  return problems;
 }
 
 Error list_problems(const std::vector<std::string>& lines, ErrorCode code) {

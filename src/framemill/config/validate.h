@@ -30,9 +30,10 @@ struct SettingProblem {
 };
 
 /// Everything that can be said without opening a file or a camera: ranges, required settings, names
-/// used twice, references to models, settings that exclude each other. In the order of the
-/// settings.
-[[nodiscard]] std::vector<SettingProblem> find_problems(const RunSettings& settings);
+/// used twice, references to models, settings that exclude each other, in the order of the
+/// settings; then find_output_clashes(). `config_path`: the file behind them; empty: none.
+[[nodiscard]] std::vector<SettingProblem> find_problems(const RunSettings& settings,
+                                                        const std::string& config_path = {});
 
 /// Most problems that one message lists.
 inline constexpr std::size_t kProblemsShownMax = 20;
