@@ -176,6 +176,9 @@ class BadInputTest(FramemillTest):
         self.refused(*base, "--results", self.folder, says=[str(self.folder)])
         self.refused(*base, "--snapshot", "/proc/none", says=["/proc/none"])
         # The summary is written at the end; found out only then, hours of figures would be lost.
+        # All of it is told before the model is looked at.
+        done = self.refused("run", "--source", DEMO_CLIP, "--model", self.folder / "no.onnx", "--results", self.folder / "no/r", says=["no/r"])
+        self.assertNotIn("no.onnx", done.stderr)
         for path in (self.folder / "none/s.json", self.folder):
             self.refused(*base, "--summary", path, says=[str(path), "summary cannot be written"])
         self.assertFalse((self.folder / "none").exists())
@@ -203,10 +206,33 @@ class BadInputTest(FramemillTest):
     def test_missing_file_directory_zero_bytes_and_text(self):
         (self.folder / "empty.mp4").write_bytes(b"")
         (self.folder / "text.mp4").write_text("hello, I am not a video\n" * 50)
-        for source, says in ((self.folder / "none.mp4", "none.mp4"), (self.folder, str(self.folder)),
-                             (self.folder / "empty.mp4", "empty.mp4"), (self.folder / "text.mp4", "text.mp4")):
+        older, summary = self.folder / "older.jsonl", self.folder / "older.json"
+        outputs = ("--results", older, "--summary", summary, "--listen", "off")
+        for source, says in ((self.folder / "none.mp4", "none.mp4"), (self.folder, str(self.folder)), (self.folder / "empty.mp4", "empty.mp4")):
             with self.subTest(source=source):
-                self.failed("--source", source, "--model", DEMO_MODEL, says=[says])
+                for path in (older, summary):
+                    path.write_text("yesterday\n")
+                # Told before the model is looked at.
+                done = self.refused("run", "--source", source, "--model", self.folder / "no.onnx", *outputs, says=["].url: ", says])
+                self.assertNotIn("no.onnx", done.stderr)
+                self.assertEqual((older.read_text(), summary.read_text()), ("yesterday\n",) * 2)
+        self.failed("--source", self.folder / "text.mp4", "--model", DEMO_MODEL, says=["text.mp4"])
+        done = run("run", "--source", self.folder / "text.mp4", "--source", self.folder / "none.mp4", "--model", DEMO_MODEL, *outputs)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertEqual((older.read_text(), summary.read_text()), ("yesterday\n",) * 2)
+
+    def test_results_belong_to_one_run_at_a_time(self):
+        first = self.start_engine("--source", DEMO_CLIP, "--loop", "--model", DEMO_MODEL)
+        give_up_at = time.monotonic() + 60
+        while not (self.results.exists() and self.results.stat().st_size > 0):
+            self.assertLess(time.monotonic(), give_up_at, "no answers")
+            time.sleep(.1)
+        other = self.folder / "other.json"
+        self.refused("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--results", self.results, "--summary", other, "--listen", "off",
+                     says=["results.jsonl: another run of framemill writes"])
+        self.assertFalse(other.exists())
+        self.finish_engine(first)
+        self.run_engine("--source", DEMO_CLIP, "--model", DEMO_MODEL, "--max-answers", "3")
 
     def test_one_bad_source_does_not_stop_the_others(self):
         done = self.failed("--source", self.folder / "none.mp4", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--every", "5",

@@ -1,7 +1,9 @@
 #include "framemill/cli/run_command.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
+#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -105,6 +107,20 @@ Result<std::unique_ptr<RunServer>> make_server(const RunOptions& options, const 
   return std::unique_ptr<RunServer>();
 }
 
+/// Whether each source failed before its first frame.
+bool has_begun_nothing(const RunReport& report) {
+  return report.total.captured == 0 && !report.cameras.empty() &&
+         std::ranges::all_of(report.cameras, [](const CameraReport& camera) {
+           return camera.status.state == CameraState::kFailed;
+         });
+}
+
+bool holds_a_summary(const std::string& path) {
+  std::error_code unknown;  // then it does not
+  return path != "-" && std::filesystem::is_regular_file(path, unknown) &&
+         std::filesystem::file_size(path, unknown) > 0;
+}
+
 int report_usage_error(const Error& error) {
   fmt::print(stderr, "framemill: {}\n", error.message());
   return 2;
@@ -122,10 +138,6 @@ int run_command(const std::vector<std::string>& args) {
   log_to_stderr(options->log_level);
 
   const std::string& summary = options->settings.output.summary;
-  if (!summary.empty()) {
-    const Result<void> writable = check_summary_path(summary);
-    if (!writable) return report_usage_error(writable.error());
-  }
   const SystemClock clock;
   std::unique_ptr<RunServer> server;  // outlives the engine, which tells it of each answer
   std::unique_ptr<Engine> engine;
@@ -195,7 +207,9 @@ int run_command(const std::vector<std::string>& args) {
     fmt::print(stderr, "failed: {}\n", line);
     has_failed = true;
   }
-  if (!summary.empty()) {
+  if (has_begun_nothing(report) && holds_a_summary(summary)) {
+    fmt::print(stderr, "{} stays as it was: no source gave a frame\n", summary);
+  } else if (!summary.empty()) {
     if (const Result<void> written = write_summary(report, summary); !written) {
       fmt::print(stderr, "failed: {}\n", written.error().message());
       has_failed = true;

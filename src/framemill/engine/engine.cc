@@ -14,6 +14,7 @@
 #include "framemill/base/check.h"
 #include "framemill/base/thread_name.h"
 #include "framemill/config/rule_defaults.h"
+#include "framemill/config/validate.h"
 #include "framemill/core/inference_budget.h"
 #include "framemill/engine/detector_options.h"
 #include "framemill/engine/device_list.h"
@@ -21,12 +22,14 @@
 #include "framemill/engine/json_lines_sink.h"
 #include "framemill/engine/live_scheduler.h"
 #include "framemill/engine/model_ladder.h"
+#include "framemill/engine/output_paths.h"
 #include "framemill/engine/sinks/open_sinks.h"
 #include "framemill/engine/snapshot_sink.h"
 #include "framemill/engine/tick_scheduler.h"
 #include "framemill/sched/inference_policy.h"
 #include "framemill/sched/start_phase.h"
 #include "framemill/video/source.h"
+#include "framemill/video/source_url.h"
 
 namespace framemill {
 namespace {
@@ -42,6 +45,21 @@ constexpr Duration kOpeningsMax = std::chrono::seconds(3);
 constexpr Duration kSinkGather = std::chrono::milliseconds(40);
 /// A database is asked about the past, and each transaction writes whole pages.
 constexpr Duration kDatabaseGather = std::chrono::milliseconds(200);
+
+/// Where none of the sources can be opened nothing has to be loaded, and nothing starts. With
+/// others beside them they fail on their own.
+Result<void> check_sources(const std::vector<CameraSettings>& cameras) {
+  std::vector<std::string> lines;
+  for (const CameraSettings& camera : cameras) {
+    const Result<UrlKind> kind = classify_url(camera.url);
+    if (!kind || *kind != UrlKind::kFile) return {};
+    const Result<void> checked = check_source_file(camera.url);
+    if (checked) return {};
+    lines.push_back(fmt::format("cameras[{}].url: {}", camera.id, checked.error().message()));
+  }
+  if (lines.empty()) return {};
+  return fail(list_problems(lines, ErrorCode::kInvalidArgument));
+}
 
 }  // namespace
 
@@ -79,6 +97,9 @@ Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, cons
                             "there is nothing to record: use --pace live",
                             trace));
   }
+  // Models take long to load; what can be known before is told before.
+  if (Result<void> found = check_sources(settings.cameras); !found) return fail(found.error());
+  if (Result<void> found = check_output_paths(settings); !found) return fail(found.error());
   if (Result<void> loaded = state->load_models(); !loaded) return fail(loaded.error());
   if (Result<void> made = state->make_cameras(); !made) return fail(made.error());
   if (Result<void> made = state->make_alarms(); !made) return fail(made.error());
@@ -224,17 +245,17 @@ Result<void> Engine::State::open_sinks() {
     options.give_up_after = std::chrono::seconds(5);
   }
   const std::function<void(Error)> on_dead = [this](const Error&) { stop(true); };
-  JsonLinesSink* results = nullptr;
   if (!settings.output.results.empty()) {
     Result<std::unique_ptr<JsonLinesSink>> sink =
         JsonLinesSink::create({.path = settings.output.results, .run_id = run_id}, names);
     if (!sink) return fail(sink.error());
-    results = sink->get();
+    line_files.push_back(sink->get());
     sinks.push_back(std::make_unique<SinkRunner>(std::move(*sink), options, on_dead));
   }
   for (std::size_t i = 0; i < settings.sinks.size(); ++i) {
     Result<std::unique_ptr<ResultSink>> sink = open_sink(settings, i, run_id, names);
     if (!sink) return fail(sink.error().at(fmt::format("sinks[{}]", i)));
+    if (auto* const file = dynamic_cast<JsonLinesSink*>(sink->get())) line_files.push_back(file);
     // Without a reader of its results a run has no point; it goes on without one of its other
     // sinks.
     const bool is_result = settings.sinks[i].type == "jsonl";
@@ -253,7 +274,6 @@ Result<void> Engine::State::open_sinks() {
   }
   if (!settings.output.trace.empty())
     if (Result<void> opened = open_trace(); !opened) return opened;
-  if (results != nullptr) results->start_over();  // a run that is refused loses no older results
   return {};
 }
 
@@ -449,6 +469,10 @@ RunReport Engine::finish() {
   s.alarms->settle();
   const MutexLock lock(s.mu);
   s.final_report = s.make_report(ReportDetail::kFull);
+  // Their threads have ended. A run that failed and wrote nothing, or that nobody started, loses no
+  // older results.
+  if (s.scheduler && s.final_report->failures().empty())
+    for (JsonLinesSink* const file : s.line_files) file->end_empty();
   return *s.final_report;
 }
 

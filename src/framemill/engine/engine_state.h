@@ -23,6 +23,8 @@
 
 namespace framemill {
 
+class JsonLinesSink;
+
 struct Engine::State {
   /// A camera of the run as it is now. One that is changed gets a new index, ledger and session.
   struct Camera {
@@ -94,6 +96,7 @@ struct Engine::State {
   // the scheduler, which feeds the pool, which feeds the ledgers, which feed the sinks.
   CameraDirectory names;
   std::vector<std::unique_ptr<SinkRunner>> sinks;
+  std::vector<JsonLinesSink*> line_files;  ///< among them
   std::unique_ptr<AlarmDesk> alarms;
   GrowingList<std::unique_ptr<AnswerLedger>> ledgers;  ///< by CameraIndex; retired ones are light
   std::unique_ptr<AuditDesk> audits;

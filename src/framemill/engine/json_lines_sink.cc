@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,17 @@ constexpr int kReaderPatienceMs = 250;
 
 std::string_view destination(const std::string& path) {
   return path == "-" ? std::string_view("standard output") : std::string_view(path);
+}
+
+bool is_regular(int fd) {
+  struct stat facts {};
+  return ::fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
+}
+
+/// Two runs would write over each other, and both believe in their results. The kernel lets go of
+/// the file with the process; file systems that know no locks are taken as they are.
+bool belongs_to_another(int fd) {
+  return is_regular(fd) && ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 /// A line that a killed run left half written is cut off. Returns the size of the file.
@@ -44,7 +56,6 @@ Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(JsonLinesOptions op
   std::int64_t bytes = 0;
   if (options.path != "-") {
     const bool is_going_on = options.file_bytes_max > 0;
-    if (is_going_on) bytes = end_torn_line(options.path);
     fd = ::open(options.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | (is_going_on ? O_APPEND : 0),
                 0644);
     if (fd < 0) {
@@ -54,6 +65,14 @@ Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(JsonLinesOptions op
                       "exists and is writable",
                       options.path, std::strerror(errno)));
     }
+    if (belongs_to_another(fd)) {
+      ::close(fd);
+      return fail(ErrorCode::kInvalidArgument,
+                  fmt::format("{}: another run of framemill writes its results there; end that "
+                              "one, or name another file",
+                              options.path));
+    }
+    if (is_going_on) bytes = end_torn_line(options.path);
   }
   std::unique_ptr<JsonLinesSink> sink(new JsonLinesSink(fd, std::move(options), cameras));
   sink->file_bytes_ = bytes;
@@ -63,8 +82,8 @@ Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(JsonLinesOptions op
 JsonLinesSink::JsonLinesSink(int fd, JsonLinesOptions options, const CameraDirectory& cameras)
     : fd_(fd), options_(std::move(options)), cameras_(cameras) {
   buffer_.reserve(2 * kBufferBytes);
-  struct stat facts {};
-  is_file_ = ::fstat(fd_, &facts) == 0 && S_ISREG(facts.st_mode);
+  is_file_ = is_regular(fd_);
+  has_older_results_ = is_file_ && fd_ != STDOUT_FILENO && options_.file_bytes_max == 0;
 }
 
 JsonLinesSink::~JsonLinesSink() {
@@ -72,7 +91,8 @@ JsonLinesSink::~JsonLinesSink() {
 }
 
 void JsonLinesSink::start_over() {
-  if (is_file_ && fd_ != STDOUT_FILENO && options_.file_bytes_max == 0) (void)::ftruncate(fd_, 0);
+  if (has_older_results_) (void)::ftruncate(fd_, 0);
+  has_older_results_ = false;
 }
 
 Result<void> JsonLinesSink::make_room() {
@@ -97,7 +117,8 @@ void JsonLinesSink::rotate() {
   if (options_.file_bytes_max == 0 || file_bytes_ < options_.file_bytes_max) return;
   move_up_old_files(options_.path, options_.old_files);
   const int fd = ::open(options_.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0644);
-  if (fd < 0) return;  // goes on in the file that was renamed; the next flush tries again
+  if (fd < 0) return;            // goes on in the file that was renamed; the next flush tries again
+  (void)belongs_to_another(fd);  // takes it: it is new, nobody else can have it
   ::close(fd_);
   fd_ = fd;
   file_bytes_ = 0;
@@ -121,6 +142,7 @@ void JsonLinesSink::drop(std::size_t done) {
 }
 
 Result<void> JsonLinesSink::flush() {
+  if (!buffer_.empty()) start_over();
   std::size_t done = 0;
   int error = 0;
   while (done < buffer_.size()) {

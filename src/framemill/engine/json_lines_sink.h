@@ -24,15 +24,18 @@ struct JsonLinesOptions {
 /// file holds whole lines whenever a flush has ended: what a full disk took of a line is cut off
 /// again. A pipe remembers what it took, and the rest follows later; a reader who does not read
 /// delays a flush by kReaderPatience at most. A file with a limit goes on where the run before
-/// ended; one without is emptied by start_over().
+/// ended; one without is emptied with the first line that is written, so that a run that gets
+/// nowhere loses no older results. A file belongs to one sink at a time, in all processes.
 class JsonLinesSink final : public ResultSink {
  public:
-  /// Errors: kInvalidArgument where it can't be opened; names path and reason.
+  /// Errors: kInvalidArgument where it can't be opened, or another run writes it; names path and
+  /// reason.
   static Result<std::unique_ptr<JsonLinesSink>> create(JsonLinesOptions options,
                                                        const CameraDirectory& cameras);
   ~JsonLinesSink() override;
-  /// Empties a file without limit: once nothing stands in the way of the run any more.
-  void start_over();
+  /// No line came, and that is the result of a whole run: older lines go now. After the last
+  /// flush().
+  void end_empty() { start_over(); }
 
   [[nodiscard]] std::string_view name() const override { return options_.path; }
   /// kResourceExhausted: disk full. kFailedPrecondition: the reader of the pipe has gone.
@@ -48,6 +51,8 @@ class JsonLinesSink final : public ResultSink {
  private:
   JsonLinesSink(int fd, JsonLinesOptions options, const CameraDirectory& cameras);
   Result<void> make_room();
+  /// Older lines go, where there are any yet.
+  void start_over();
   /// Begins a new file where the current one is full; the buffer is empty.
   void rotate();
   /// Takes back what of `done` bytes of the buffer is no whole line. Returns what stays.
@@ -56,7 +61,8 @@ class JsonLinesSink final : public ResultSink {
   void drop(std::size_t done);
 
   int fd_;
-  bool is_file_ = false;  ///< else a pipe, a terminal, a device
+  bool is_file_ = false;            ///< else a pipe, a terminal, a device
+  bool has_older_results_ = false;  ///< which go with the first line
   const JsonLinesOptions options_;
   const CameraDirectory& cameras_;
   std::string buffer_;                    // taken, not yet written

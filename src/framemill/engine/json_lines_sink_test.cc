@@ -52,20 +52,52 @@ class JsonLinesSinkTest : public testing::Test {
   std::int64_t next_ = 0;
 };
 
-TEST_F(JsonLinesSinkTest, OlderResultsStayUntilTheRunBegins) {
+TEST_F(JsonLinesSinkTest, OlderResultsStayUntilTheFirstLine) {
   const std::string path = folder_.write("r.jsonl", "older\n");
-  const auto sink = make(path);
+  auto sink = make(path);
+  ASSERT_TRUE(sink->flush());
   EXPECT_EQ(read_file(path), "older\n");
-  sink->start_over();
   write(*sink, 1);
   ASSERT_TRUE(sink->flush());
   EXPECT_EQ(read_file(path).rfind("{\"schema\"", 0), 0U);
+  sink->end_empty();  // it is not
+  EXPECT_NE(read_file(path), "");
+  sink.reset();
+  make(path)->end_empty();
+  EXPECT_EQ(read_file(path), "");
+}
+
+TEST_F(JsonLinesSinkTest, AFileBelongsToOneSinkAtATime) {
+  const std::string path = folder_.write("r.jsonl", "older\n");
+  auto sink = make(path);
+  for (const std::int64_t limit : {0, 100}) {
+    const auto second =
+        JsonLinesSink::create({.path = path, .run_id = "run", .file_bytes_max = limit}, names_);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(second.error().message(), HasSubstr("another run of framemill"));
+  }
+  EXPECT_EQ(read_file(path), "older\n");
+  sink.reset();
+  sink = make(path);
+  const auto nowhere = make("/dev/null");
+  EXPECT_TRUE(JsonLinesSink::create({.path = "/dev/null", .run_id = "run"}, names_));
+}
+
+TEST_F(JsonLinesSinkTest, ANewFileOfARotationBelongsToItToo) {
+  const std::string path = folder_ / "r.jsonl";
+  const JsonLinesOptions options{.path = path, .run_id = "run", .file_bytes_max = 100};
+  const auto sink = JsonLinesSink::create(options, names_);
+  ASSERT_TRUE(sink);
+  write(**sink, 3);
+  ASSERT_TRUE((*sink)->flush());
+  ASSERT_NE(read_file(path + ".1"), "");
+  EXPECT_FALSE(JsonLinesSink::create(options, names_));
 }
 
 TEST_F(JsonLinesSinkTest, AFullDiskLeavesWholeLinesAndTheRestFollows) {
   const std::string path = folder_ / "r.jsonl";
   const auto sink = make(path);
-  sink->start_over();
   write(*sink, 20);
   const auto before = std::signal(SIGXFSZ, SIG_IGN);
   rlimit old{};

@@ -4,12 +4,10 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <system_error>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-#include <unistd.h>
 
 #include "framemill/engine/answer_json.h"
 #include "framemill/engine/report_json.h"
@@ -131,25 +129,6 @@ std::string to_summary_json(const RunReport& report) {
     json["cameras"].push_back(camera_json(camera, wall_s));
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-}
-
-Result<void> check_summary_path(const std::string& path) {
-  if (path == "-") return {};
-  std::error_code unknown;  // then access() below says what is wrong
-  int problem = 0;
-  if (std::filesystem::is_directory(path, unknown)) {
-    problem = EISDIR;
-  } else if (std::filesystem::exists(path, unknown)) {
-    if (access(path.c_str(), W_OK) != 0) problem = errno;
-  } else {
-    const std::filesystem::path folder = std::filesystem::path(path).parent_path();
-    if (access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) problem = errno;
-  }
-  if (problem == 0) return {};
-  return fail(ErrorCode::kInvalidArgument,
-              fmt::format("{}: the summary cannot be written there: {}; name a file in a folder "
-                          "that exists and is writable",
-                          path, std::strerror(problem)));
 }
 
 Result<void> write_summary(const RunReport& report, const std::string& path) {

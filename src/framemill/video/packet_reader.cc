@@ -5,7 +5,6 @@ extern "C" {
 }
 
 #include <cmath>
-#include <filesystem>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,8 +14,6 @@ extern "C" {
 
 namespace framemill {
 namespace {
-
-namespace fs = std::filesystem;
 
 // Containers that hold camera video. FFmpeg knows hundreds more, which see a "video" in nearly any
 // file (text as teletype art, playlists that open other files).
@@ -131,7 +128,8 @@ Result<std::unique_ptr<PacketReader>> PacketReader::open(const SourceOptions& op
   std::unique_ptr<PacketReader> reader(new PacketReader(options, *kind, guard));
   guard.clear_deadline();
   if (*kind == UrlKind::kFile) {
-    if (const Result<void> checked = reader->check_file(); !checked) return fail(checked.error());
+    if (const Result<void> checked = check_source_file(options.url); !checked)
+      return fail(checked.error());
   } else {
     guard.set_deadline_in(options.open_timeout);
   }
@@ -139,31 +137,6 @@ Result<std::unique_ptr<PacketReader>> PacketReader::open(const SourceOptions& op
   guard.clear_deadline();
   if (!opened) return fail(opened.error());
   return reader;
-}
-
-Result<void> PacketReader::check_file() const {
-  std::error_code error;
-  const fs::path path = path_of_url(options_.url);
-  const fs::file_status status = fs::status(path, error);
-  if (!fs::exists(status)) {
-    if (error && error != std::errc::no_such_file_or_directory)
-      return fail(ErrorCode::kFailedPrecondition, fmt::format("{}: {}", name_, error.message()));
-    const std::string start = path.is_absolute() ? ""
-                                                 : fmt::format("; relative paths start at {}",
-                                                               fs::current_path(error).string());
-    return fail(ErrorCode::kNotFound, fmt::format("{}: no such file{}", name_, start));
-  }
-  if (fs::is_directory(status))
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is a directory; name one of the files in it", name_));
-  if (!fs::is_regular_file(status))
-    return fail(
-        ErrorCode::kInvalidArgument,
-        fmt::format("{} is no regular file; cameras are /dev/videoN, pipes are not read", name_));
-  if (fs::file_size(path, error) == 0 && !error)
-    return fail(ErrorCode::kInvalidArgument,
-                fmt::format("{} is empty; was its recording or copy broken off?", name_));
-  return {};
 }
 
 Result<void> PacketReader::open_format() {

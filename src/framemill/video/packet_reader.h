@@ -48,7 +48,6 @@ class PacketReader {
       : options_(options), kind_(kind), name_(redact(options.url)), guard_(guard) {}
 
   Result<void> open_format();
-  Result<void> check_file() const;
   Result<void> choose_stream();
   /// A live stream of pictures without time stamps (Motion JPEG by HTTP).
   [[nodiscard]] bool has_no_time_stamps() const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <utility>
 
 #include <fmt/format.h>
@@ -42,6 +43,33 @@ std::string path_of_url(std::string_view url) {
   constexpr std::string_view kFileScheme = "file://";
   if (url_scheme(url) == "file") url.remove_prefix(kFileScheme.size());
   return std::string(url);
+}
+
+Result<void> check_source_file(const std::string& url) {
+  std::error_code error;
+  namespace fs = std::filesystem;
+  const std::string name = redact(url);
+  const fs::path path = path_of_url(url);
+  const fs::file_status status = fs::status(path, error);
+  if (!fs::exists(status)) {
+    if (error && error != std::errc::no_such_file_or_directory)
+      return fail(ErrorCode::kFailedPrecondition, fmt::format("{}: {}", name, error.message()));
+    const std::string start = path.is_absolute() ? ""
+                                                 : fmt::format("; relative paths start at {}",
+                                                               fs::current_path(error).string());
+    return fail(ErrorCode::kNotFound, fmt::format("{}: no such file{}", name, start));
+  }
+  if (fs::is_directory(status))
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is a directory; name one of the files in it", name));
+  if (!fs::is_regular_file(status))
+    return fail(
+        ErrorCode::kInvalidArgument,
+        fmt::format("{} is no regular file; cameras are /dev/videoN, pipes are not read", name));
+  if (fs::file_size(path, error) == 0 && !error)
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{} is empty; was its recording or copy broken off?", name));
+  return {};
 }
 
 std::string with_credentials(std::string_view url, std::string_view username,
