@@ -11,6 +11,13 @@
 #include "framemill/vision/annotate.h"
 
 namespace framemill {
+namespace {
+
+/// No camera's id may hold it: `cam-6.jpg` would be the newest picture of camera `cam-6`, too.
+constexpr char kBeforeFrame = '@';
+
+}  // namespace
+
 Result<std::unique_ptr<SnapshotSink>> SnapshotSink::create(const std::string& directory,
                                                            const CameraDirectory& cameras) {
   std::error_code error;
@@ -38,8 +45,8 @@ Result<void> SnapshotSink::write(const Answer& answer) {
       draw_jpeg(*answer.picture, answer.detections, *camera.labels, caption);
   if (!jpeg) return fail(jpeg.error());
   const std::string stem = directory_ + "/" + camera.id;
-  if (Result<void> each =
-          replace_file(fmt::format("{}-{}.jpg", stem, answer.stamp.frame_index), *jpeg);
+  if (Result<void> each = replace_file(
+          fmt::format("{}{}{}.jpg", stem, kBeforeFrame, answer.stamp.frame_index), *jpeg);
       !each) {
     return each;
   }

@@ -9,8 +9,8 @@
 
 namespace framemill {
 
-/// Draws the answers that carry a picture: DIR/<camera>.jpg always holds the newest one of a
-/// camera, and DIR/<camera>-<frame_index>.jpg each.
+/// Draws the answers for which a snapshot is due: DIR/<camera>.jpg always holds the newest one of a
+/// camera, and DIR/<camera>@<frame_index>.jpg each. Deletes none.
 class SnapshotSink final : public ResultSink {
  public:
   /// Makes the folder. `cameras` outlive the sink. Errors: kInvalidArgument where that fails.
