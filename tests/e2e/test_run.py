@@ -81,6 +81,13 @@ class RunTest(FramemillTest):
         self.assertTrue(picture.read_bytes().startswith(b"\xff\xd8"))
         self.assertIn(str(picture), done.stderr)
 
+    def test_snapshots_of_a_file_go_by_its_own_time(self):
+        """And no file is that of another camera, though one's id is `line-125`."""
+        done = self.run_engine("--source", DEMO_CLIP, "--source", f"{DEMO_CLIP},id=line-125", "--model", DEMO_MODEL, "--every", "25", "--snapshot", f"{self.folder}/pictures,every=5s")
+        wanted = {f"{camera}{frame}.jpg" for camera in ("line", "line-125") for frame in ("", "@0", "@125", "@250", "@375")}
+        self.assertEqual({path.name for path in (self.folder / "pictures").iterdir()}, wanted)
+        self.assertEqual(done.stderr.count("picture: "), 2)
+
     def test_results_to_standard_output(self):
         done = run("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--every", "100", "--results", "-", "--listen", "off")
         self.assertEqual(done.returncode, 0, done.stderr)

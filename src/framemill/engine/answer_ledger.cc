@@ -97,14 +97,19 @@ void AnswerLedger::enter(const Frame& frame, std::shared_ptr<const MotionFrame> 
   if (frame.picture) entry.picture_size = frame.picture->size;
   if (!frame.picture) return;
   if (options_.snapshot_every > Duration::zero()) {
-    const TimePoint now = clock_.now();
-    if (!last_snapshot_ || now - *last_snapshot_ >= options_.snapshot_every) {
-      last_snapshot_ = now;
+    const Duration at = capture_time(frame.stamp);
+    if (!last_snapshot_ || at < *last_snapshot_ ||  // where timestamps begin anew
+        at - *last_snapshot_ >= options_.snapshot_every) {
+      last_snapshot_ = at;
       entry.is_snapshot_due = true;
     }
   }
   const bool is_wanted = is_picture_wanted_.exchange(false);
   if (is_wanted || entry.is_snapshot_due || options_.has_pictures) entry.picture = frame.picture;
+}
+
+Duration AnswerLedger::capture_time(const FrameStamp& stamp) const {
+  return options_.has_latency ? stamp.captured_mono.time_since_epoch() : from_seconds(stamp.pts_s);
 }
 
 bool AnswerLedger::is_open(std::int64_t seq) const {

@@ -35,7 +35,7 @@ struct LedgerOptions {
   std::vector<std::vector<std::array<float, 2>>>
       mask;                    ///< polygons in 0..1; centres inside are ignored
   bool has_latency = true;     ///< false at pace fast: nothing is late there
-  Duration snapshot_every{0};  ///< hand a picture with an answer so often; 0: never
+  Duration snapshot_every{0};  ///< of capture time, at pace fast of media time; 0: never
   bool has_pictures = false;   ///< each answer brings its picture, for alarms
 };
 
@@ -163,6 +163,8 @@ class AnswerLedger {
     ObjectState state;
   };
 
+  /// Of frames of one camera: on the monotonic clock, at pace fast in the stream.
+  [[nodiscard]] Duration capture_time(const FrameStamp& stamp) const;
   [[nodiscard]] bool is_open(std::int64_t seq) const REQUIRES(mu_);
   Entry& entry_of(std::int64_t seq) REQUIRES(mu_);
   Entry& settle(std::int64_t seq) REQUIRES(mu_);
@@ -192,7 +194,7 @@ class AnswerLedger {
   std::uint32_t key_rung_ GUARDED_BY(mu_) = 0;
   std::map<std::int64_t, std::vector<Detection>> audited_ GUARDED_BY(mu_);  ///< by seq
   std::shared_ptr<const MotionFrame> last_sent_ GUARDED_BY(mu_);
-  std::optional<TimePoint> last_snapshot_ GUARDED_BY(mu_);
+  std::optional<Duration> last_snapshot_ GUARDED_BY(mu_);  ///< its capture_time()
   bool is_closed_ GUARDED_BY(mu_) = false;
 };
 

@@ -227,6 +227,20 @@ TEST_F(AnswerLedgerTest, PicturesAreKeptOnlyWhenASnapshotIsDue) {
             3);
 }
 
+TEST_F(AnswerLedgerTest, AtPaceFastSnapshotsGoByTheTimeOfTheStream) {
+  LedgerOptions options;
+  options.snapshot_every = 500ms;
+  options.has_latency = false;
+  AnswerLedger& ledger = make(options);
+  std::vector<std::int64_t> due;
+  for (int seq = 0; seq < 25; ++seq) {  // 2.5 s of the stream, and no time at all on the clock
+    ledger.enter(make_frame(seq, clock_.now(), seq == 0));
+    ledger.settle_inferred(seq, {}, variant_);
+    if (answers_.back().is_snapshot_due) due.push_back(seq);
+  }
+  EXPECT_EQ(due, (std::vector<std::int64_t>{0, 5, 10, 15, 20}));
+}
+
 TEST_F(AnswerLedgerTest, ASnapshotThatFallsOnAFrameWithoutAnswerIsTakenOfTheNext) {
   play_with_snapshots([](int seq) { return seq % 10 >= 2; });
   EXPECT_EQ(std::ranges::count_if(
