@@ -5,7 +5,8 @@ import sys
 import unittest
 
 import framemill
-from framemill import DEMO_CLIP, DEMO_MODEL, ROOT, FramemillTest, make_clip, run
+from framemill import DEMO_CLIP, DEMO_MODEL, ROOT, FramemillTest, free_port, make_clip, run
+from peers import wait_until
 
 
 class RunTest(FramemillTest):
@@ -87,6 +88,24 @@ class RunTest(FramemillTest):
         wanted = {f"{camera}{frame}.jpg" for camera in ("line", "line-125") for frame in ("", "@0", "@125", "@250", "@375")}
         self.assertEqual({path.name for path in (self.folder / "pictures").iterdir()}, wanted)
         self.assertEqual(done.stderr.count("picture: "), 2)
+
+    def test_the_state_at_the_end_is_that_when_the_run_was_asked_to_end(self):
+        nobody = ("--source", f"rtsp://viewer:s3cret@127.0.0.1:{free_port()}/x,id=nobody", "--model", DEMO_MODEL, "--rate", "2")
+        others = ("--source", "synthetic://?size=320x180&rate=10,id=good", "--source", f"{DEMO_CLIP},id=file")
+        engine = self.start_engine(*nobody, *others)
+        wait_until(lambda: self.results.exists() and all(f'"{camera}"' in self.results.read_text() for camera in ("good", "file")), 60, "answers")
+        stopped = self.finish_engine(engine)
+        for done in (stopped, self.run_engine(*nobody, *others, "--for", "3s"), self.run_engine(*nobody, "--for", "2s")):
+            states = {camera["camera"]: camera["state"] for camera in done.summary["cameras"]}
+            self.assertEqual(states, {"nobody": "down", "good": "up", "file": "up"} if len(states) > 1 else {"nobody": "down"})
+            self.assertRegex(done.stderr, r"\nnobody: never gave a picture: .*refused")
+            self.assertEqual(done.stderr.count("never gave a picture"), 1)
+            self.assertNotIn("s3cret", done.stderr)
+
+    def test_a_camera_that_has_come_to_its_own_end_has_ended(self):
+        done = self.run_engine("--source", DEMO_CLIP, "--model", DEMO_MODEL, "--pace", "live", "--max-frames", "20", "--for", "20s")
+        self.assertEqual(done.summary["cameras"][0]["state"], "ended")
+        self.assertLess(done.summary["wall_s"], 10)
 
     def test_results_to_standard_output(self):
         done = run("run", "--source", DEMO_CLIP, "--model", DEMO_MODEL, "--every", "100", "--results", "-", "--listen", "off")

@@ -202,6 +202,7 @@ int run_command(const std::vector<std::string>& args) {
   RunReport before;
   std::fputs(format_run_table(report, rates_between(before, report), SIZE_MAX).c_str(), stderr);
   for (const std::string& path : report.snapshots) fmt::print(stderr, "picture: {}\n", path);
+  for (const std::string& line : report.never_seen()) fmt::print(stderr, "{}\n", line);
   bool has_failed = false;
   for (const std::string& line : report.failures()) {
     fmt::print(stderr, "failed: {}\n", line);

@@ -99,6 +99,7 @@ CameraStatus CameraSession::status() const {
 
 void CameraSession::set_state(CameraState state, const std::string& error) {
   const MutexLock lock(mu_);
+  if (is_stopping_) return;
   status_.state = state;
   status_.last_error = error;
 }
@@ -195,8 +196,7 @@ void CameraSession::run() {
   }
   if (is_stopping_) {
     const MutexLock lock(mu_);
-    if (status_.state != CameraState::kFailed) status_.state = CameraState::kEnded;
-    has_ended_ = true;
+    has_ended_ = true;  // its state stays what it was when it was asked to end
   }
   scheduler_.end_camera(options_.camera);
 }

@@ -24,7 +24,7 @@ enum class CameraState : std::uint8_t {
   kFrozen,      ///< frames are coming, and all show the same picture
   kDown,        ///< failed; waiting to try again
   kPaused,      ///< disconnected by pause()
-  kEnded,       ///< the file or a limit ended
+  kEnded,       ///< the file or a limit ended, not the run
   kFailed,      ///< a file that never delivered or broke off
 };
 [[nodiscard]] std::string_view to_string(CameraState state);
@@ -82,7 +82,8 @@ class CameraSession {
   CameraSession(const CameraSession&) = delete;  // the thread holds `this`
   ~CameraSession();
 
-  /// Interrupts the source and ends the thread; returns at once. The destructor joins.
+  /// Interrupts the source and ends the thread; returns at once. The destructor joins. From here on
+  /// the state stays what it is.
   void request_stop() EXCLUDES(mu_);
   /// After request_stop(): returns once no frame is on its way into the ledger and the scheduler,
   /// and none will be. Waits for no source, only for FrameScheduler::offer().
@@ -114,6 +115,7 @@ class CameraSession {
   bool take(SourceFrame&& source_frame);
   /// Compares thumbnail_ with the previous one, and makes it that.
   void watch_picture(bool& is_scene_start);
+  /// Without effect after request_stop().
   void set_state(CameraState state, const std::string& error = {}) EXCLUDES(mu_);
   bool wait(Duration time) EXCLUDES(mu_);
   /// Sets pause and restart, and has the thread look at them.

@@ -284,6 +284,42 @@ TEST_F(CameraSessionTest, AFrameOnItsWayAtAStopIsHandedOver) {
   releaser.join();
 }
 
+TEST_F(CameraSessionTest, ItsStateIsWhatItWasWhenItWasAskedToEnd) {
+  const auto end_in = [this](CameraState state) {
+    while (session_->status().state != state) std::this_thread::yield();
+    session_->request_stop();
+    while (!session_->has_left()) std::this_thread::yield();
+    EXPECT_EQ(session_->status().state, state);
+    return session_->status().last_error;
+  };
+  start({{.steps = {frame(0)}}});
+  EXPECT_EQ(end_in(CameraState::kUp), "") << "that its source was interrupted is no trouble of it";
+  session_.reset();
+  start({});
+  EXPECT_EQ(end_in(CameraState::kDown), "nobody is there");
+  session_.reset();
+  start({{.steps = {}}});  // says nothing
+  EXPECT_EQ(end_in(CameraState::kConnecting), "");
+  session_.reset();
+  options_.is_paused = true;
+  start({});
+  EXPECT_EQ(end_in(CameraState::kPaused), "");
+}
+
+TEST_F(CameraSessionTest, AFrameThatComesAfterAStopMakesNoCameraUp) {
+  std::promise<void> is_reading, stopped;
+  start({{.steps = {[&]() {
+            is_reading.set_value();
+            stopped.get_future().wait();
+            return frame(0)();
+          }}}});
+  is_reading.get_future().wait();
+  session_->request_stop();
+  stopped.set_value();
+  while (!session_->has_left()) std::this_thread::yield();
+  EXPECT_EQ(session_->status().state, CameraState::kConnecting);
+}
+
 TEST_F(CameraSessionTest, ADownCameraSaysWhyAndIsStoppedWhileItWaits) {
   start({});
   while (session_->status().state != CameraState::kDown) std::this_thread::yield();

@@ -651,6 +651,27 @@ bool RunReport::is_conserved() const {
          });
 }
 
+bool CameraReport::has_given_picture() const {
+  const auto count = [this](Outcome o) { return counts.outcomes[static_cast<std::size_t>(o)]; };
+  const std::int64_t unknown = count(Outcome::kSampledOut) + count(Outcome::kFailed);
+  return status.source.frames_decoded > 0 || counts.captured - counts.in_flight > unknown;
+}
+
+std::vector<std::string> RunReport::never_seen() const {
+  const auto why = [](const CameraStatus& status) -> std::string_view {
+    if (!status.last_error.empty()) return status.last_error;
+    if (status.state == CameraState::kPaused) return "it was paused";
+    if (status.state == CameraState::kEnded) return "it ended before the first one";
+    return "it was still connecting when the run ended";
+  };
+  std::vector<std::string> lines;
+  for (const CameraReport& camera : cameras) {
+    if (camera.has_given_picture() || camera.status.state == CameraState::kFailed) continue;
+    lines.push_back(fmt::format("{}: never gave a picture: {}", camera.id, why(camera.status)));
+  }
+  return lines;
+}
+
 std::vector<std::string> RunReport::failures(CutFiles cut_files) const {
   std::vector<std::string> lines;
   for (const CameraReport& camera : cameras) {

@@ -45,6 +45,9 @@ struct CameraReport {
   std::string model;                       ///< as configured
   std::string rung;                        ///< variant or model it uses now
   std::int64_t rung_changes = 0;
+
+  /// Whether one could be decoded since the run began.
+  [[nodiscard]] bool has_given_picture() const;
 };
 
 /// What a file is that breaks off after some of its pictures.
@@ -104,6 +107,8 @@ struct RunReport {
   /// Why the exit status is 1, one line each; empty: all done.
   [[nodiscard]] std::vector<std::string> failures(
       CutFiles cut_files = CutFiles::kAreFailures) const;
+  /// Which cameras never gave a picture and why, one line each; without those of failures().
+  [[nodiscard]] std::vector<std::string> never_seen() const;
 };
 
 /// How much a report is to say.
