@@ -275,7 +275,17 @@ class BadInputTest(FramemillTest):
         whole = results.read_text().split("\n")[:-1]
         self.assertGreater(len(whole), 5)
         self.assertEqual([json.loads(line)["seq"] for line in whole], list(range(len(whole))))
-        self.assertIn("could not be written", done.stderr.decode())
+        self.assertRegex(done.stderr.decode(), r"failed: .*/r.jsonl: \d+ of \d+ answers could not be written: results cannot be written: File too large\n")
+
+    def test_pictures_that_cannot_be_written_are_counted(self):
+        def limit_files():
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+        done = subprocess.run([framemill.BINARY, "run", "--source", str(DEMO_CLIP), "--model", str(DEMO_MODEL), "--every", "25", "--snapshot",
+                               f"{self.folder}/pictures,every=5s", "--listen", "off"], capture_output=True, preexec_fn=limit_files, timeout=120)
+        self.assertEqual(done.returncode, 1, done.stderr.decode())
+        self.assertRegex(done.stderr.decode(), r"failed: .*/pictures: 4 of 4 pictures could not be written: .*line@0.jpg: cannot be written: File too large\n")
 
     def test_broken_pipe(self):
         process = subprocess.Popen([framemill.BINARY, "run", "--source", str(DEMO_CLIP), "--model", str(DEMO_MODEL), "--results", "-",
@@ -285,7 +295,7 @@ class BadInputTest(FramemillTest):
         process.stdout.close()
         _, stderr = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 1, stderr.decode())
-        self.assertIn("broken pipe", stderr.decode())
+        self.assertRegex(stderr.decode(), r"failed: standard output: \d+ of \d+ answers could not be written: the reader of the results has gone \(broken pipe\)\n")
         self.assertTrue(json.loads((self.folder / "s").read_text())["conserved"])
 
     def test_a_reader_who_does_not_read_delays_the_end_by_little(self):

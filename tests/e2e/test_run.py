@@ -88,6 +88,8 @@ class RunTest(FramemillTest):
         wanted = {f"{camera}{frame}.jpg" for camera in ("line", "line-125") for frame in ("", "@0", "@125", "@250", "@375")}
         self.assertEqual({path.name for path in (self.folder / "pictures").iterdir()}, wanted)
         self.assertEqual(done.stderr.count("picture: "), 2)
+        counts = [(sink["unit"], sink["written"], sink["lost"]) for sink in done.summary["sinks"]]
+        self.assertEqual(counts, [("answers", 40, 0), ("pictures", 8, 0)])
 
     def test_the_state_at_the_end_is_that_when_the_run_was_asked_to_end(self):
         nobody = ("--source", f"rtsp://viewer:s3cret@127.0.0.1:{free_port()}/x,id=nobody", "--model", DEMO_MODEL, "--rate", "2")

@@ -61,6 +61,18 @@ Result<void> check_sources(const std::vector<CameraSettings>& cameras) {
   return fail(list_problems(lines, ErrorCode::kInvalidArgument));
 }
 
+/// "-" is the name of a sink, not a place.
+std::string_view place_of(std::string_view sink) { return sink == "-" ? "standard output" : sink; }
+
+/// What of the error of a place that is named already matters once the run is over: messages end
+/// with a remedy ("...; free some space, results wait in memory meanwhile"), which is for then.
+std::string_view closing_reason(std::string_view error, std::string_view place) {
+  error = error.substr(0, error.rfind("; "));
+  if (error.starts_with(place) && error.substr(place.size()).starts_with(": "))
+    error.remove_prefix(place.size() + 2);
+  return error;
+}
+
 }  // namespace
 
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -302,7 +314,7 @@ void Engine::State::publish(Answer&& answer) {
   alarms->take(answer);
   SinkRunner* last = nullptr;  // gets the answer itself, the others a copy
   for (const auto& sink : sinks) {
-    if (!sink->wants_answers()) continue;
+    if (!sink->wants(answer)) continue;
     if (last != nullptr) last->offer(Answer(answer));
     last = sink.get();
   }
@@ -685,17 +697,19 @@ std::vector<std::string> RunReport::failures(CutFiles cut_files) const {
     lines.push_back("a batch has not come back from its device");
   for (const SinkCounts& sink : sinks) {
     if (sink.lost > 0) {
-      lines.push_back(
-          fmt::format("{}: {} of {} answers could not be written: {}", sink.name, sink.lost,
-                      sink.lost + sink.written,
-                      sink.last_error.empty() ? "its queue was full" : sink.last_error));
+      lines.push_back(fmt::format("{}: {} of {} {} could not be written: {}", place_of(sink.name),
+                                  sink.lost, sink.lost + sink.written, sink.unit,
+                                  sink.last_error.empty()
+                                      ? "its queue was full"
+                                      : closing_reason(sink.last_error, place_of(sink.name))));
     }
   }
   if (trace && trace->lost > 0) {
-    lines.push_back(fmt::format(
-        "{}: {} of {} records of the trace are not in it: {}", trace->path, trace->lost,
-        trace->lost + trace->written,
-        trace->last_error.empty() ? "the disk was slower than the run" : trace->last_error));
+    lines.push_back(fmt::format("{}: {} of {} records of the trace are not in it: {}", trace->path,
+                                trace->lost, trace->lost + trace->written,
+                                trace->last_error.empty()
+                                    ? "the disk was slower than the run"
+                                    : closing_reason(trace->last_error, trace->path)));
   }
   for (const SinkCounts& sink : sinks) {
     if (sink.spool.dropped > 0) {

@@ -43,7 +43,13 @@ class ResultSink {
   /// The run ends: nothing more comes. May take a second or two.
   virtual void finish() {}
 
+  /// Whether it has a use for this answer: else it is neither offered nor counted. Any thread;
+  /// depends on the answer alone.
+  [[nodiscard]] virtual bool wants(const Answer&) const { return wants_answers(); }
+
   // What it is for; constant.
+  /// What it makes of each answer, and counts: "answers", "pictures".
+  [[nodiscard]] virtual std::string_view unit() const { return "answers"; }
   [[nodiscard]] virtual bool wants_answers() const { return true; }
   [[nodiscard]] virtual bool wants_pictures() const { return false; }
   [[nodiscard]] virtual bool wants_alarms() const { return false; }

@@ -42,5 +42,32 @@ TEST(RunReport, SaysWhichCamerasNeverGaveAPictureAndWhy) {
   EXPECT_THAT(report.failures(), ElementsAre("broken: no such file"));
 }
 
+TEST(RunReport, SaysWhatCouldNotBeWrittenWithoutWhatWasToBeDoneThen) {
+  RunReport report;
+  report.sinks = {
+      {.name = "-", .written = 2, .lost = 12, .last_error = "standard output: the reader has gone"},
+      {.name = "r.jsonl",
+       .written = 7,
+       .lost = 3,
+       .last_error =
+           "r.jsonl: results cannot be written: No space left on device; free some space, "
+           "results wait in memory meanwhile"},
+      {.name = "shots",
+       .unit = "pictures",
+       .written = 1,
+       .lost = 3,
+       .last_error = "shots/line@0.jpg: cannot be written: No space left on device"},
+      {.name = "slow", .written = 90, .lost = 10, .last_error = {}},
+      {.name = "good", .written = 100, .last_error = "worked again"}};
+  EXPECT_THAT(
+      report.failures(),
+      ElementsAre("standard output: 12 of 14 answers could not be written: the reader has gone",
+                  "r.jsonl: 3 of 10 answers could not be written: results cannot be written: No "
+                  "space left on device",
+                  "shots: 3 of 4 pictures could not be written: shots/line@0.jpg: cannot be "
+                  "written: No space left on device",
+                  "slow: 10 of 100 answers could not be written: its queue was full"));
+}
+
 }  // namespace
 }  // namespace framemill

@@ -113,7 +113,8 @@ std::string to_summary_json(const RunReport& report) {
                          {"memory_bytes", report.environment.memory_bytes},
                          {"kernel", report.environment.kernel}};
   for (const SinkCounts& sink : report.sinks) {
-    Json entry{{"sink", sink.name}, {"written", sink.written}, {"lost", sink.lost}};
+    Json entry{
+        {"sink", sink.name}, {"unit", sink.unit}, {"written", sink.written}, {"lost", sink.lost}};
     if (!sink.last_error.empty()) entry["error"] = sink.last_error;
     if (sink.alarms > 0) entry["alarms"] = sink.alarms;
     if (Json spool = spool_json(sink.spool); !spool.is_null()) entry["spool"] = std::move(spool);

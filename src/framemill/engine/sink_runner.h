@@ -14,9 +14,10 @@
 
 namespace framemill {
 
-/// What became of the answers offered to one sink.
+/// What became of the answers that one sink wanted. At the end written + lost of them were due.
 struct SinkCounts {
   std::string name;
+  std::string_view unit = "answers";  ///< see ResultSink::unit()
   std::int64_t written = 0;
   std::int64_t lost = 0;    ///< offered but never written: queue full, or the sink failed for good
   std::string last_error;   ///< empty: none so far
@@ -49,10 +50,10 @@ class SinkRunner {
   SinkRunner(const SinkRunner&) = delete;  // the thread holds `this`: no copy, no move
   ~SinkRunner();
 
-  /// Whether offer() has any use: an answer need not be copied else.
-  [[nodiscard]] bool wants_answers() const { return sink_->wants_answers(); }
-  /// Never blocks with WhenFull::kLose. A sink that wants no answers, or no pictures with them,
-  /// gets none.
+  /// Whether offer() has any use: the answer need not be copied else.
+  [[nodiscard]] bool wants(const Answer& answer) const { return sink_->wants(answer); }
+  /// Never blocks with WhenFull::kLose. A sink gets no answers that it does not want, and no
+  /// pictures with them.
   void offer(Answer&& answer);
   /// Never blocks. Alarms go before the answers that wait; one that finds no room, or no sink that
   /// works, stays unsettled.

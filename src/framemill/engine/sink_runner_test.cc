@@ -232,6 +232,32 @@ TEST(SinkRunner, AlarmsGoBeforeTheAnswersThatWait) {
 }
 
 /// Counts how often it was flushed with something to flush.
+/// Wants one answer of ten, writes the first two of those at once, and no others.
+class ChoosySink final : public ResultSink {
+ public:
+  std::string_view name() const override { return "choosy"; }
+  std::string_view unit() const override { return "pictures"; }
+  bool wants(const Answer& answer) const override { return answer.stamp.seq % 10 == 0; }
+  Result<void> write(const Answer& answer) override {
+    EXPECT_EQ(answer.stamp.seq % 10, 0);
+    if (answer.stamp.seq >= 20) return fail(ErrorCode::kInternal, "no more");
+    return {};
+  }
+  Result<void> flush() override { return {}; }
+  std::optional<std::int64_t> held() const override { return 0; }
+};
+
+TEST(SinkRunner, AnswersThatItsSinkDoesNotWantAreNotCounted) {
+  SinkRunner runner(std::make_unique<ChoosySink>(), {}, nullptr);
+  for (int i = 0; i < 50; ++i) runner.offer(answer(i));
+  EXPECT_TRUE(runner.wants(answer(10)));
+  EXPECT_FALSE(runner.wants(answer(11)));
+  runner.stop();
+  EXPECT_EQ(runner.counts().written, 2);
+  EXPECT_EQ(runner.counts().lost, 3);
+  EXPECT_EQ(runner.counts().unit, "pictures");
+}
+
 class FlushCounter final : public ResultSink {
  public:
   explicit FlushCounter(std::shared_ptr<std::atomic<int>> flushes) : flushes_(std::move(flushes)) {}

@@ -36,7 +36,6 @@ SnapshotSink::SnapshotSink(std::string directory, const CameraDirectory& cameras
     : directory_(std::move(directory)), cameras_(cameras) {}
 
 Result<void> SnapshotSink::write(const Answer& answer) {
-  if (!answer.picture || !answer.is_snapshot_due || answer.origin == Origin::kNone) return {};
   const CameraNames& camera = cameras_[answer.camera];
   std::string caption = fmt::format("{}  frame {}  {}", camera.id, answer.stamp.frame_index,
                                     to_string(answer.origin));

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,14 @@ class SnapshotSink final : public ResultSink {
                                                       const CameraDirectory& cameras);
 
   [[nodiscard]] std::string_view name() const override { return directory_; }
+  /// `answer` is one that it wants().
   Result<void> write(const Answer& answer) override;
   Result<void> flush() override { return {}; }
+  [[nodiscard]] std::optional<std::int64_t> held() const override { return 0; }
+  [[nodiscard]] bool wants(const Answer& answer) const override {
+    return answer.picture && answer.is_snapshot_due && answer.origin != Origin::kNone;
+  }
+  [[nodiscard]] std::string_view unit() const override { return "pictures"; }
   [[nodiscard]] bool wants_pictures() const override { return true; }
 
  private:

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/config/camera_ids.h"
 #include "framemill/core/grey_picture.h"
 
@@ -18,14 +19,6 @@ namespace fs = std::filesystem;
 
 class SnapshotSinkTest : public testing::Test {
  protected:
-  SnapshotSinkTest()
-      : folder_(fs::path(testing::TempDir()) /
-                testing::UnitTest::GetInstance()->current_test_info()->name()) {
-    fs::remove_all(folder_);
-    labels_ = std::make_shared<const CameraNames::Labels>();
-  }
-  ~SnapshotSinkTest() override { fs::remove_all(folder_); }
-
   void add_camera(const std::string& id) { cameras_.append({id, labels_}); }
   static Answer answer_of(CameraIndex camera, std::int64_t frame_index, std::uint8_t grey) {
     Answer answer;
@@ -38,7 +31,8 @@ class SnapshotSinkTest : public testing::Test {
   }
   std::set<std::string> names() const {
     std::set<std::string> names;
-    for (const auto& entry : fs::directory_iterator(folder_)) names.insert(entry.path().filename());
+    for (const auto& entry : fs::directory_iterator(folder_.path()))
+      names.insert(entry.path().filename());
     return names;
   }
   std::string bytes_of(const std::string& name) const {
@@ -46,14 +40,15 @@ class SnapshotSinkTest : public testing::Test {
     return {std::istreambuf_iterator<char>(file), {}};
   }
   std::unique_ptr<SnapshotSink> open() {
-    Result<std::unique_ptr<SnapshotSink>> sink = SnapshotSink::create(folder_, cameras_);
+    Result<std::unique_ptr<SnapshotSink>> sink = SnapshotSink::create(folder_.path(), cameras_);
     EXPECT_TRUE(sink);
     return std::move(*sink);
   }
 
-  const fs::path folder_;
+  const TempFolder folder_;
   CameraDirectory cameras_;
-  std::shared_ptr<const CameraNames::Labels> labels_;
+  const std::shared_ptr<const CameraNames::Labels> labels_ =
+      std::make_shared<const CameraNames::Labels>();
 };
 
 TEST_F(SnapshotSinkTest, NoPictureOfACameraIsThatOfAnother) {
@@ -71,6 +66,22 @@ TEST_F(SnapshotSinkTest, NoPictureOfACameraIsThatOfAnother) {
   EXPECT_EQ(bytes_of("line-2.jpg"), newest);
   EXPECT_EQ(names(),
             (std::set<std::string>{"line-2.jpg", "line-2@0.jpg", "line.jpg", "line@2.jpg"}));
+}
+
+TEST_F(SnapshotSinkTest, WantsTheAnswersThatAreDueAlone) {
+  add_camera("line");
+  const auto sink = open();
+  const Answer due = answer_of(0, 0, 90);
+  EXPECT_TRUE(sink->wants(due));
+  Answer not_due = due;
+  not_due.is_snapshot_due = false;  // its picture is for an alarm, or for who looks at it
+  EXPECT_FALSE(sink->wants(not_due));
+  Answer unanswered = due;
+  unanswered.origin = Origin::kNone;
+  EXPECT_FALSE(sink->wants(unanswered));
+  EXPECT_EQ(sink->unit(), "pictures");
+  ASSERT_TRUE(sink->write(due));
+  EXPECT_EQ(sink->held(), 0) << "they are on disk at once: a later one that fails loses none";
 }
 
 }  // namespace

@@ -229,7 +229,8 @@ void write_sinks(PrometheusText& page, const RunReport& report) {
     for (const SinkCounts& sink : report.sinks)
       page.sample({{"sink", sink.name}}, static_cast<double>(sink.spool.*count));
   };
-  page.family("framemill_sink_written_total", Type::kCounter, "Answers that the sink took.");
+  page.family("framemill_sink_written_total", Type::kCounter,
+              "Answers that the sink took; of snapshots, pictures.");
   for (const SinkCounts& sink : report.sinks)
     page.sample({{"sink", sink.name}}, static_cast<double>(sink.written));
   page.family("framemill_sink_failing", Type::kGauge,
@@ -249,7 +250,8 @@ void write_sinks(PrometheusText& page, const RunReport& report) {
       &SpoolCounts::dropped);
   spooled("framemill_sink_retries_total", Type::kCounter, "Deliveries that failed.",
           &SpoolCounts::retries);
-  page.family("framemill_sink_lost_total", Type::kCounter, "Answers that the sink never got.");
+  page.family("framemill_sink_lost_total", Type::kCounter,
+              "Answers that the sink never got; of snapshots, pictures.");
   for (const SinkCounts& sink : report.sinks)
     page.sample({{"sink", sink.name}}, static_cast<double>(sink.lost));
 }
