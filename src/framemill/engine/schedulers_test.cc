@@ -6,6 +6,7 @@
 #include <memory>
 #include <numeric>
 #include <ostream>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -426,6 +427,64 @@ TEST(TickSchedulerAdaptive, ABudgetASecondIsOfMediaTimeWhateverTheSourcesBring) 
       EXPECT_EQ(run_ticks(run).lines, ran.lines) << "and the same each time";
     }
   }
+}
+
+/// Capture times of a camera that answers each third frame of a file of 30/s, up to 32 ms late.
+std::vector<double> jittery_times(int frames) {
+  std::mt19937 rng(3);
+  std::uniform_real_distribution<double> late(0, .032);
+  std::vector<double> times;
+  for (int i = 0; i < frames; ++i) times.push_back(.1 * i + late(rng));
+  return times;
+}
+
+/// One camera of policy hold that is sampled by `every`, and a budget of 3/s: .3 of its frames.
+void set_budget_a_second(World& world) {
+  world.options_.inference_share = 3 / 8.0;  // by the guess
+  world.options_.budget_per_second = 3;
+  world.options_.cameras.front().rate_hz = 8;
+}
+
+/// Three or four frames from one inference to the next, once the rate is known.
+void expect_even(World& world) {
+  std::int64_t last = 0;
+  std::int64_t inferred = 0;
+  for (const Answer& answer : world.answers()) {
+    if (answer.origin != Origin::kInferred) continue;
+    ++inferred;
+    if (last > 20) {
+      EXPECT_GE(answer.stamp.seq - last, 3) << last;
+      EXPECT_LE(answer.stamp.seq - last, 4) << last;
+    }
+    last = answer.stamp.seq;
+  }
+  EXPECT_NEAR(static_cast<double>(inferred), .3 * static_cast<double>(world.answers().size()),
+              .015 * static_cast<double>(world.answers().size()));
+}
+
+TEST(TickScheduler, HoldStaysEvenThoughTimestampsJitter) {
+  World world(1, PolicyKind::kHold, {}, 1s, false);
+  set_budget_a_second(world);
+  TickScheduler scheduler(world.options_, *world.pool_);
+  for (const double at : jittery_times(3000)) scheduler.offer(0, world.next_frame(0, at));
+  scheduler.end_camera(0);
+  scheduler.wait_until_done();
+  expect_even(world);
+}
+
+TEST(LiveScheduler, HoldStaysEvenThoughTimestampsJitter) {
+  World world(1, PolicyKind::kHold, {}, 1h);
+  set_budget_a_second(world);
+  LiveScheduler scheduler(world.options_, *world.pool_, world.clock_);
+  const TimePoint begin = world.clock_.now();
+  for (const double at : jittery_times(3000)) {
+    Frame frame = world.next_frame(0, at);
+    frame.stamp.captured_mono = begin + from_seconds(at);
+    scheduler.offer(0, std::move(frame));
+    while (world.ledgers_[0]->counts().in_flight > 0) std::this_thread::yield();
+  }
+  scheduler.stop(10s);
+  expect_even(world);
 }
 
 TEST(TickSchedulerAdaptive, AuditsAreWithinTheBudgetToTheEnd) {

@@ -54,14 +54,23 @@ bool InferencePolicy::is_inferred(const SampledFrame& frame) {
       break;
   }
   HoldState& state = hold_[frame.camera];
-  if (frame.is_scene_start) state.since_start = 0;
-  const std::int64_t index = state.since_start++;
-  if (index == 0) return true;
+  if (frame.is_scene_start || !state.has_begun) {
+    state = {.has_begun = true, .share = options_.share};
+    return true;
+  }
   // Inference k falls on frame ceil(k / share). The small term makes .29 x 100 a whole 29.
-  const auto due_by = [this](std::int64_t i) {
-    return std::floor(static_cast<double>(i) * options_.share + 1e-6);
+  const auto due_of = [](double phase) { return std::floor(phase + 1e-6); };
+  const auto phase_after = [&state](std::int64_t frames) {
+    return state.phase + static_cast<double>(frames) * state.share;
   };
-  return due_by(index) > due_by(index - 1);
+  if (state.share != options_.share) {
+    const double phase = phase_after(state.frames);
+    state.phase = phase - due_of(phase);
+    state.share = options_.share;
+    state.frames = 0;
+  }
+  ++state.frames;
+  return due_of(phase_after(state.frames)) > due_of(phase_after(state.frames - 1));
 }
 
 InferencePolicy::Verdict InferencePolicy::arrive(const SampledFrame& frame) {

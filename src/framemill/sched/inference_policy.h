@@ -76,7 +76,7 @@ class InferencePolicy {
 
   /// Pace live: for the next sampled frame of a camera, in order. In any window of n sampled frames
   /// of a camera hold infers at most share * n + 1, plus one per scene start; the first frame of a
-  /// camera starts a scene.
+  /// camera starts a scene. Where the share changes in between, each frame counts with its own.
   [[nodiscard]] Verdict arrive(const SampledFrame& frame);
   /// Why `frame`, which competes, would be inferred: decides about precedence.
   [[nodiscard]] InferenceCause cause_of(const SampledFrame& frame) const {
@@ -118,8 +118,14 @@ class InferencePolicy {
   /// For policies other than adaptive.
   [[nodiscard]] bool is_inferred(const SampledFrame& frame);
 
+  /// How many inferences a camera of policy hold is due since its scene began, less those it had.
+  /// Of a share that stays it is a product, so that no rounding adds up; of one that changes the
+  /// phase goes on: a frame counts with the share of its time, whatever the share is later.
   struct HoldState {
-    std::int64_t since_start = 0;  ///< frames since the scene began; 0: the next one begins it
+    bool has_begun = false;   ///< a scene; else the next frame begins it
+    double share = 0;         ///< of the frames below
+    double phase = 0;         ///< before them, -1e-6..1
+    std::int64_t frames = 0;  ///< since the scene or this share began
   };
 
   InferencePolicyOptions options_;  // cameras may be added

@@ -124,6 +124,39 @@ TEST(InferencePolicy, HoldKeepsTheShareOverALongRun) {
   }
 }
 
+TEST(InferencePolicy, HoldStaysEvenWhileTheShareWavers) {
+  // A budget a second of a camera whose timestamps jitter: about .3, another one at each frame.
+  std::mt19937 rng(5);
+  InferencePolicy policy(hold(.3));
+  int last = 0;
+  double due = 0;
+  double had = 0;
+  for (int i = 0; i < 20'000; ++i) {
+    const double share = std::uniform_real_distribution<double>(.26, .33)(rng);
+    policy.set_share(share);
+    const bool is_inferred = arrive(policy, 0) == Verdict::kInfer;
+    if (i > 0) due += share;
+    if (!is_inferred) continue;
+    if (i > 0) {
+      ++had;
+      EXPECT_GE(i - last, 3) << i;
+      EXPECT_LE(i - last, 4) << i;
+    }
+    last = i;
+  }
+  EXPECT_NEAR(had, due, 1.01) << "each frame with the share of its time";
+}
+
+TEST(InferencePolicy, AShareThatIsSetAgainChangesNothingOfHold) {
+  InferencePolicy policy(hold(.29));
+  InferencePolicy set(hold(.29));
+  for (int i = 0; i < 10'000; ++i) {
+    set.set_share(.5);
+    set.set_share(.29);
+    ASSERT_EQ(arrive(set, 0, i % 997 == 0), arrive(policy, 0, i % 997 == 0)) << i;
+  }
+}
+
 TEST(InferencePolicy, SimilarityInfersWhatDiffersFromTheLastInferredPicture) {
   InferencePolicyOptions options = cameras_of({{PolicyKind::kSimilarity}}, 1);
   options.similarity_min = .9;
