@@ -124,7 +124,8 @@ class AuditDesk {
   bool draw(LaneIndex lane, InferenceJob&& job, TimePoint now) EXCLUDES(mu_);
   void count_lost(CameraIndex camera) REQUIRES(mu_);
 
-  /// Without a lock: most answers of most sites are of cameras that are not.
+  /// Without the desk's lock, which its slow work holds: most answers of most sites are of cameras
+  /// that are not. The list's own is held for one look.
   [[nodiscard]] bool is_audited(CameraIndex camera) const {
     return AuditPlan::is_audited(cameras_[camera].policy);
   }
