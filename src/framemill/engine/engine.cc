@@ -582,7 +582,6 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   report.pace = pace;
   report.policy = settings.engine.policy;
   report.budget = settings.engine.budget;
-  report.inference_share = share;
   report.fidelity_target = audits->target();
   report.devices = pool->reports();
   for (DeviceReport& device : report.devices) {
@@ -602,6 +601,7 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   report.batch_rule = settings.engine.batch;
   report.batches_max = pool->batches_max();
   const SchedulerStatus status = scheduler ? scheduler->status() : SchedulerStatus{};
+  report.inference_share = scheduler ? scheduler->budget_share(share) : share.load();
   report.batch_frames = status.batch_frames;
   report.over_budget = status.over_budget;
   for (std::size_t i = 0; i < settings.models.size(); ++i) {

@@ -415,9 +415,11 @@ void Engine::State::remove(const CameraId& id) {
 void Engine::State::update_shares() {
   const std::vector<CameraSettings> all = current_settings();
   if (all.empty()) return;
-  const ShareBounds bounds = share_bounds(all);
+  ShareBounds bounds = share_bounds(all);
   if (bounds.share <= 0) return;
   share = bounds.share;
+  // Not the guess: what holds a fidelity would be cut to it.
+  bounds.share = scheduler->budget_share(bounds.share);
   if (const std::optional<FidelityControllerOptions> target = fidelity_target(bounds)) {
     audits->set_share_bounds(target->share_min, target->share_max);
   }

@@ -37,13 +37,15 @@ class LiveEngine {
  public:
   explicit LiveEngine(std::vector<CameraSettings> cameras, PolicyKind policy = PolicyKind::kFull,
                       const std::vector<std::string>& models = {"objects"},
-                      Duration service_time = {}) {
+                      Duration service_time = {},
+                      const std::function<void(EngineSettings&)>& change = nullptr) {
     for (const std::string& model : models)
       settings_.models.push_back({.name = model, .path = "fake.onnx"});
     settings_.cameras = std::move(cameras);
     settings_.engine.policy = policy;
     settings_.engine.pace = Pace::kLive;
     settings_.engine.batch = "1";
+    if (change) change(settings_.engine);
     EngineHooks hooks;
     for (std::size_t i = 0; i < models.size(); ++i) {
       Result<std::unique_ptr<Detector>> detector = Detector::create(
@@ -140,6 +142,29 @@ TEST(LiveCameras, OneComesAndGoesAndItsCountsStay) {
   EXPECT_TRUE(report.is_conserved());
   report = run.finish();
   EXPECT_EQ(report.removed.sampled(), run.answers_of("second"));
+}
+
+TEST(LiveCameras, AnotherOneLeavesAFidelityTheShareThatItHas) {
+  CameraSettings first = synthetic("first");
+  first.url = "synthetic://?size=64x64&rate=5&objects=1";
+  first.every = 1;  // 25/s by the guess
+  LiveEngine run({first}, PolicyKind::kAdaptive, {"objects"}, {}, [](EngineSettings& engine) {
+    engine.fidelity = .998;
+    engine.budget.per_second = 4;
+  });
+  run.wait_for_answers("first", 4);
+  RunReport report = run->report();
+  EXPECT_NEAR(report.inference_share, .8, .1) << "4 of the 5 that come, not of 25";
+  EXPECT_GT(report.fidelity_target->share, .6) << "and at once";
+  CameraSettings second = synthetic("second", .1);
+  second.policy = PolicyKind::kFull;
+  ASSERT_TRUE(run->add_camera(second));
+  report = run->report();
+  EXPECT_NEAR(report.inference_share, .8, .1);
+  EXPECT_GT(report.fidelity_target->share, .6);
+  ASSERT_TRUE(run->remove_camera("second"));
+  EXPECT_GT(run->report().fidelity_target->share, .6);
+  run.finish();
 }
 
 TEST(LiveCameras, AChangeGoesOnUnderTheSameId) {

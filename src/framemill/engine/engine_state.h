@@ -73,7 +73,7 @@ struct Engine::State {
   std::atomic<bool> is_stopped_early{false};
   std::atomic<bool> is_device_hung{false};
   std::atomic<bool> is_house_kept{false};  ///< the housekeeper's thread is at its end
-  std::atomic<double> share{1.0};
+  std::atomic<double> share{1.0};          ///< by the settings; see FrameScheduler::budget_share()
   Mutex decoders_mu;
   /// By card; null: it has none.
   std::map<int, std::shared_ptr<const HardwareDecoder>> hardware_decoders GUARDED_BY(decoders_mu);

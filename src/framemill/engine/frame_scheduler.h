@@ -90,6 +90,9 @@ class FrameScheduler {
   virtual void wait_until_done() = 0;
   /// Any thread.
   [[nodiscard]] virtual SchedulerStatus status() const { return {}; }
+  /// The share that the budget comes to: `by_settings`, or, of a budget a second, by the rates as
+  /// they are measured. Any thread.
+  [[nodiscard]] virtual double budget_share(double by_settings) const { return by_settings; }
 
   // Cameras that come and go while the run goes on: at pace live only.
   /// While cameras are exchanged there may be none that goes on: that does not end the run. Each

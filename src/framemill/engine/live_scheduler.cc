@@ -216,6 +216,11 @@ void LiveScheduler::set_shares(double inference_share, std::optional<double> ada
   ++news_;
 }
 
+double LiveScheduler::budget_share(double by_settings) const {
+  const MutexLock lock(mu_);
+  return budget_ ? budget_->share() : by_settings;
+}
+
 bool LiveScheduler::is_given_up(ArrivedFrame& frame) {
   Mailbox& mailbox = mailboxes_[frame.sampled.camera];
   frame.sampled.is_stream_start |= std::exchange(mailbox.is_start_owed, false);

@@ -27,6 +27,7 @@ class LiveScheduler final : public FrameScheduler {
   void stop(Duration patience) override EXCLUDES(mu_);
   void wait_until_done() override EXCLUDES(mu_);
   [[nodiscard]] SchedulerStatus status() const override EXCLUDES(mu_);
+  [[nodiscard]] double budget_share(double by_settings) const override EXCLUDES(mu_);
   void begin_changes() override EXCLUDES(mu_);
   void end_changes() override EXCLUDES(mu_);
   void add_camera(const ScheduledCamera& camera) override EXCLUDES(mu_);

@@ -25,6 +25,7 @@ TickScheduler::TickScheduler(FrameSchedulerOptions options, DevicePool& pool)
       pool_(pool),
       policy_(policy_options(options_)),
       budget_(budget_pace(options_)),
+      budget_share_(options_.inference_share),
       is_cut_owed_(options_.cameras.size()),
       owed_seq_(options_.cameras.size(), -1),
       queues_(options_.cameras.size()),
@@ -223,6 +224,7 @@ void TickScheduler::follow_rates(std::span<const Waiting> frames) {
     if (changed) share = changed;
   }
   if (!share) return;
+  budget_share_ = *share;
   policy_.set_share(*share);
   policy_.set_adaptive_share(adaptive_share_of(options_, *share));
 }

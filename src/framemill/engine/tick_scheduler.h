@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -35,6 +36,9 @@ class TickScheduler final : public FrameScheduler {
   void wait_until_done() override EXCLUDES(mu_);
   [[nodiscard]] SchedulerStatus status() const override {
     return {.batch_frames = options_.knee_frames};
+  }
+  [[nodiscard]] double budget_share(double by_settings) const override {
+    return options_.budget_per_second ? budget_share_.load() : by_settings;
   }
 
  private:
@@ -97,6 +101,7 @@ class TickScheduler final : public FrameScheduler {
   DevicePool& pool_;
   InferencePolicy policy_;              // used by thread_ only
   std::optional<BudgetPace> budget_;    // of a budget a second; likewise
+  std::atomic<double> budget_share_;    // what it comes to
   std::vector<bool> is_cut_owed_;       // by camera: no frame of its new scene was sent; likewise
   std::vector<std::int64_t> owed_seq_;  // by camera: of those that were sent, the last; likewise
   std::vector<SampledFrame> sampled_;   // working memory of decide()

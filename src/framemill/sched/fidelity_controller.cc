@@ -50,20 +50,22 @@ FidelityController::FidelityController(const FidelityControllerOptions& options)
   CHECK(options.target > 0 && options.target <= 1);
   CHECK(options.share_min > 0 && options.share_min <= options.share_max && options.share_max <= 1);
   share_wanted_ = share_for(1 - options.target);
-  share_ = std::clamp(share_wanted_, options.share_min, options.share_max);
+  share_ = std::max(share_wanted_, options.share_min);
 }
 
 void FidelityController::set_bounds(double share_min, double share_max) {
   CHECK(share_min > 0 && share_min <= share_max && share_max <= 1);
   options_.share_min = share_min;
   options_.share_max = share_max;
-  share_ = std::clamp(share_, share_min, share_max);
 }
 
 void FidelityController::set_share_max(double share_max) {
   CHECK(share_max > 0 && share_max <= 1);
   options_.share_max = share_max;
-  share_ = std::clamp(share_, share_min(), share_max);
+}
+
+double FidelityController::share() const {
+  return std::clamp(share_, share_min(), options_.share_max);
 }
 
 double FidelityController::share_min() const {
@@ -136,8 +138,8 @@ double FidelityController::share_for(double room) const {
 double FidelityController::update(std::optional<double> share_managed) {
   window_speed_ += speed_seen();
   ++window_seconds_;
-  if (share_ >= kAtTheMost * options_.share_max) ++seconds_at_most_;
-  const bool is_short = share_managed && *share_managed < kAtTheMost * share_;
+  if (share() >= kAtTheMost * options_.share_max) ++seconds_at_most_;
+  const bool is_short = share_managed && *share_managed < kAtTheMost * share();
   if (is_short || cheaper_part_ >= kCheaperMatters) ++seconds_short_;
   if (is_window_complete()) close_window();
 
@@ -153,15 +155,18 @@ double FidelityController::update(std::optional<double> share_managed) {
     share_wanted_ = std::clamp(wanted_by_best, share_wanted_ * kStepDown,
                                std::max(share_wanted_ * kStepUp, options_.share_min));
   const double room = std::max(kRoomMin * lost_most, lost_most - rung_loss());
-  const double wanted = std::clamp(share_for(room), share_min(), options_.share_max);
+  const double asked = share_for(room);
+  const double most = std::max(options_.share_max, std::min(share_, asked));
+  share_ = std::clamp(share_, share_min(), most);
+  const double wanted = std::clamp(asked, share_min(), most);
   // The bounds themselves are reached, however near the share already is.
-  const bool is_bound = wanted == share_min() || wanted == options_.share_max;
+  const bool is_bound = wanted == share_min() || wanted == most;
   if (is_bound || std::abs(wanted - share_) > kDeadBand * share_)
     share_ = std::clamp(wanted, share_ * kStepDown, share_ * kStepUp);
 
   const double kept = std::max(1 - kForgetting, std::min(1.0, kDetectionsKept / wanted_));
   for (double* sum : {&found_, &wanted_, &sure_right_, &sure_given_, &aged_}) *sum *= kept;
-  return share_;
+  return share();
 }
 
 bool FidelityController::is_window_complete() const {
@@ -240,14 +245,14 @@ std::string FidelityController::explanation() const {
       return fmt::format(
           "{} is below {:.3f}: the device does not manage the {:.0f} % of the sampled frames asked "
           "for; about {:.0f} %{} would hold it",
-          measured, options_.target, 100 * share_, wanted, by);
+          measured, options_.target, 100 * share(), wanted, by);
     case State::kLearning:
     case State::kAuditsLost:
     case State::kHolding:
       break;
   }
   return fmt::format("{}, target {:.3f}: inferring {:.0f} % of the sampled frames", measured,
-                     options_.target, 100 * share_);
+                     options_.target, 100 * share());
 }
 
 }  // namespace framemill

@@ -55,6 +55,9 @@ class FidelityController {
 
   explicit FidelityController(const FidelityControllerOptions& options);
 
+  // What was inferred before the most fell is inferred again as soon as it rises, as far as it is
+  // still wanted: the most may have been low for a moment, such as until the rate of a new camera
+  // is known.
   /// The budget changes, since cameras came or went: 0 < share_min <= share_max <= 1.
   void set_bounds(double share_min, double share_max);
   /// What the budget allows is another, since frames come faster or slower than thought; a share
@@ -78,7 +81,7 @@ class FidelityController {
   double update(std::optional<double> share_managed = std::nullopt);
 
   /// What to infer of the sampled frames; share_min..share_max.
-  [[nodiscard]] double share() const { return share_; }
+  [[nodiscard]] double share() const;
   /// The share that would hold the target by the best rung, whatever the budget; 0..1. As steady
   /// as share().
   [[nodiscard]] double share_wanted() const { return share_wanted_; }
@@ -103,7 +106,7 @@ class FidelityController {
   [[nodiscard]] double loss_of_cheaper() const;
 
   FidelityControllerOptions options_;  // the bounds may change; the least may be above the most
-  double share_;
+  double share_;                       // may lie above the most
   double share_wanted_;
   State state_ = State::kLearning;
 

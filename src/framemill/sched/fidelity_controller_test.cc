@@ -250,9 +250,34 @@ TEST(FidelityController, TheMostMayFallBelowTheLeastAndRiseAgain) {
   EXPECT_DOUBLE_EQ(controller.share(), .1);
   EXPECT_DOUBLE_EQ(controller.update(), .1);
   controller.set_share_max(.8);
-  EXPECT_DOUBLE_EQ(controller.share(), .3);
-  for (int i = 0; i < 20; ++i) (void)controller.update();
   EXPECT_DOUBLE_EQ(controller.share(), .8);
+}
+
+TEST(FidelityController, AMostThatWasLowForAWhileCostsNothing) {
+  FidelityController controller({.target = .998, .share_max = .16});  // by a guess, at the start
+  EXPECT_DOUBLE_EQ(controller.share(), .16);
+  controller.set_share_max(.8);
+  const double share = controller.share();
+  EXPECT_GT(share, .7);
+  for (const bool is_by_bounds : {true, false}) {
+    if (is_by_bounds) {
+      controller.set_bounds(.02, .16);
+    } else {
+      controller.set_share_max(.16);
+    }
+    for (int second = 0; second < 30; ++second) EXPECT_DOUBLE_EQ(controller.update(), .16);
+    controller.set_share_max(.8);
+    EXPECT_NEAR(controller.share(), share, 1e-9);
+  }
+}
+
+TEST(FidelityController, WhatLiesAboveTheMostDoesNotDelayTheWayDown) {
+  FidelityController controller({.target = .998, .share_max = .16});
+  const AgreementCounts good{.found = 5000, .wanted = 5000, .sure_right = 5000, .sure_given = 5000};
+  controller.learn(good, 5);
+  EXPECT_NEAR(controller.update(), .95 * .16, 1e-9);
+  controller.set_share_max(.8);
+  EXPECT_NEAR(controller.share(), .95 * .16, 1e-9) << "what is not wanted is forgotten";
 }
 
 }  // namespace
