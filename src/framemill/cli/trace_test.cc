@@ -132,6 +132,22 @@ TEST_F(TraceTest, ARunWithABudgetReplays) {
   EXPECT_EQ(recorded->difference, "");
 }
 
+TEST_F(TraceTest, ABudgetASecondIsKeptWhileItIsTracedAndReplays) {
+  RunSettings settings = site(PolicyKind::kHold, 2, 60);
+  settings.engine.budget.per_second = 10;
+  for (CameraSettings& camera : settings.cameras) {
+    camera.url = fmt::format("synthetic://?size=160x96&rate=50&seed={}", camera.id.back());
+    camera.every = 2;  // 25 a second each, and 12.5 by the guess
+    camera.priority = Priority::kNormal;
+  }
+  const std::string path = record(settings, {detector(2ms)});
+  EXPECT_LT(count(Outcome::kInferred), .3 * 2 * 60) << "a fifth, and not the two of the guess";
+  const Result<RecordedScenes> recorded = read_scenes(path);
+  ASSERT_TRUE(recorded.has_value()) << recorded.error().message();
+  EXPECT_EQ(recorded->difference, "");
+  EXPECT_EQ(recorded->replayed, recorded->records);
+}
+
 TEST_F(TraceTest, ARunWithALadderAuditsAndAFidelityReplays) {
   RunSettings settings = site(PolicyKind::kAdaptive, 8, 75);
   settings.models.front().ladder = {"cheaper"};
@@ -215,6 +231,7 @@ TEST_F(TraceTest, WhatIsWrittenIsWhatIsRead) {
       PeriodEnded{began + 23ms, number()},
       PeriodEnded{began + 23ms, std::nullopt},
       ShareSet{number() / 3},
+      BudgetShareSet{number() / 3},
       RungsUpdated{began + 24ms, {{0, 1}, {2}}, number(), {{1, 0, 1}}},
       RungsUpdated{began + 25ms, {{0, 1}, {}}, std::nullopt, {}},
       RecordsLost{5}};

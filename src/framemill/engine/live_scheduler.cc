@@ -320,8 +320,7 @@ void LiveScheduler::follow_rate(CameraIndex camera, TimePoint captured_at) {
   if (!budget_) return;
   const std::optional<double> share = budget_->count_frame(camera, captured_at);
   if (!share) return;
-  // A trace does not have it; under hold the replay would be another.
-  if (options_.trace == nullptr) dispatch_.set_share(*share);
+  dispatch_.set_share(*share);
   dispatch_.set_adaptive_share(adaptive_share_of(options_, *share));
 }
 

@@ -165,6 +165,11 @@ class RecordWriter {
     append_number(out_, record.share);
     out_.push_back('}');
   }
+  void operator()(const BudgetShareSet& record) const {
+    out_ += R"({"e":"budget","share":)";
+    append_number(out_, record.share);
+    out_.push_back('}');
+  }
   void operator()(const RungsUpdated& record) const {
     format(R"({{"t":{},"e":"rungs","lanes":[)", ns(record.at));
     for (std::size_t i = 0; i < record.lanes.size(); ++i) {

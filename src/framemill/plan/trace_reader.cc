@@ -199,6 +199,7 @@ class RecordReader {
     }
     if (event == "rungs") return rungs();
     if (event == "share") return ShareSet{line_.number("share")};
+    if (event == "budget") return BudgetShareSet{line_.number("share")};
     if (event == "end") return CameraEnded{camera_index()};
     if (event == "lane") return lane();
     if (event == "back") {

@@ -280,6 +280,12 @@ Result<void> DispatchReplay::replay(const ShareSet& record) {
   return {};
 }
 
+Result<void> DispatchReplay::replay(const BudgetShareSet& record) {
+  if (!is_share(record.share)) return impossible(fmt::format("a share of {}", record.share));
+  dispatch_.set_share(record.share);
+  return {};
+}
+
 Result<void> DispatchReplay::replay(const RungsUpdated& record) {
   if (!dispatch_.is_ladder_due(record.at)) return impossible("a ladder that was not due");
   if (record.lanes.size() != rungs_of_model_.size())

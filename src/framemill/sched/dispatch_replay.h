@@ -45,6 +45,7 @@ class DispatchReplay {
   Result<void> replay(const BatchCompleted& record);
   Result<void> replay(const PeriodEnded& record);
   Result<void> replay(const ShareSet& record);
+  Result<void> replay(const BudgetShareSet& record);
   Result<void> replay(const RungsUpdated& record);
   Result<void> replay(const RecordsLost& record);
   Result<void> replay(const FrameReturned& record);

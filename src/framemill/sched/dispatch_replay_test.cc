@@ -131,6 +131,7 @@ std::vector<DispatchRecord> record_run(const LiveDispatchOptions& options, std::
     if (step % 200 == 199) {
       const std::optional<double> share = dispatch.end_period(now);
       dispatch.set_adaptive_share(share.value_or(.5) * .5 + .2);
+      dispatch.set_share(.2 + static_cast<double>(rng() % 100) / 200);
     }
     if (dispatch.is_ladder_due(now)) {
       (void)dispatch.update_rungs(now, std::vector<std::vector<LaneIndex>>{{0, 1, 2}, {3}}, .4);
@@ -304,6 +305,8 @@ TEST(DispatchReplay, WhatCannotHaveHappenedIsRefused) {
       {BatchCompleted{kBegan, 0, 1, {0}, 1ms}, "none was under way"},
       {ShareSet{0}, "share of 0"},
       {ShareSet{1.5}, "share of 1.5"},
+      {BudgetShareSet{0}, "share of 0"},
+      {BudgetShareSet{1.5}, "share of 1.5"},
       {RungsUpdated{kBegan, {{0}, {0}}}, "not due"},
       {RungsUpdated{kBegan + 1s, {{0}}}, "1 models"},
       {RungsUpdated{kBegan + 1s, {{0}, {0, 0}}}, "too many lanes"},

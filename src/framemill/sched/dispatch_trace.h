@@ -124,6 +124,11 @@ struct ShareSet {
   double share = 1;
   friend bool operator==(const ShareSet&, const ShareSet&) = default;
 };
+/// set_share().
+struct BudgetShareSet {
+  double share = 1;
+  friend bool operator==(const BudgetShareSet&, const BudgetShareSet&) = default;
+};
 /// update_rungs().
 struct RungsUpdated {
   TimePoint at;
@@ -141,7 +146,7 @@ struct RecordsLost {
 using DispatchRecord =
     std::variant<LaneAdded, FrameArrived, FrameWithdrawn, CameraEnded, Decided, AuditSent,
                  FrameClaimed, ErrorLearned, RungLearned, DoubtRenewed, BatchCompleted, PeriodEnded,
-                 ShareSet, RungsUpdated, RecordsLost, FrameReturned, DeviceChanged>;
+                 ShareSet, RungsUpdated, RecordsLost, FrameReturned, DeviceChanged, BudgetShareSet>;
 
 /// Where records go, in the order of the calls; called by whoever calls the dispatch.
 using DispatchRecorder = std::function<void(DispatchRecord&&)>;
@@ -167,7 +172,6 @@ class TracedDispatch : private LiveDispatch {
   // Changes of cameras are not recorded: the engine refuses them while a trace is written.
   using LiveDispatch::add_camera;
   using LiveDispatch::remove_camera;
-  using LiveDispatch::set_share;
 
   using LiveDispatch::batches_in_flight;
   using LiveDispatch::has_ladder;
@@ -257,6 +261,10 @@ class TracedDispatch : private LiveDispatch {
   void set_adaptive_share(double share) {
     LiveDispatch::set_adaptive_share(share);
     if (recorder_) recorder_(ShareSet{share});
+  }
+  void set_share(double share) {
+    LiveDispatch::set_share(share);
+    if (recorder_) recorder_(BudgetShareSet{share});
   }
   std::span<const RungChange> update_rungs(TimePoint now,
                                            std::span<const std::vector<LaneIndex>> lanes,
