@@ -1,6 +1,7 @@
 #include "framemill/sched/ladder_policy.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <queue>
 #include <tuple>
@@ -11,6 +12,8 @@
 
 namespace framemill {
 namespace {
+
+constexpr std::size_t kSceneKinds = 3;
 
 constexpr double kHistoryGain = 1.0 / 256;
 constexpr std::int64_t kReadingsMin = 20;
@@ -223,36 +226,53 @@ void LadderPolicy::follow_scenes(TimePoint now, std::span<const CameraDemand> de
 
 void LadderPolicy::exchange(const Window& window, TimePoint now, double capacity,
                             std::vector<std::size_t>& rungs) const {
-  std::optional<Move> best;
-  std::vector<Move> others;
+  std::vector<Move> candidates;
+  std::array<Room, kSceneKinds> rooms;  // by scene of who needs it
   for (CameraIndex i = 0; i < rungs.size(); ++i) {
     const Camera& camera = cameras_[i];
     if (now - *camera.scene_since < options_.scene_hold) continue;
     if (camera.changed_at && now - *camera.changed_at < options_.exchange_dwell) continue;
-    if (const std::optional<Move> down = best_down(window, i, rungs[i])) others.push_back(*down);
+    if (const std::optional<Move> down = best_down(window, i, rungs[i])) {
+      for (std::size_t s = static_cast<std::size_t>(camera.scene) + 1; s < kSceneKinds; ++s) {
+        rooms[s].moves.push_back(*down);
+        rooms[s].load += down->load;
+      }
+    }
     if (camera.scene == SceneKind::kSimple) continue;  // nobody makes room for it
-    const std::optional<Move> up = best_up(window, i, rungs[i]);
-    if (up && (!best || up->worth > best->worth)) best = up;
+    if (const std::optional<Move> up = best_up(window, i, rungs[i])) candidates.push_back(*up);
   }
-  if (!best) return;
-  std::ranges::sort(others, [](const Move& a, const Move& b) {
+  const auto less_lost = [](const Move& a, const Move& b) {
     return std::tuple(a.worth, -a.load, a.camera) < std::tuple(b.worth, -b.load, b.camera);
-  });
+  };
+  const auto more_gained = [](const Move& a, const Move& b) {
+    return std::tuple(-a.worth, a.camera) < std::tuple(-b.worth, b.camera);
+  };
+  for (Room& room : rooms) std::ranges::sort(room.moves, less_lost);
+  std::ranges::sort(candidates, more_gained);
+  for (const Move& up : candidates) {
+    const Room& room = rooms[static_cast<std::size_t>(cameras_[up.camera].scene)];
+    if (make_room(up, room, capacity, rungs)) return;
+  }
+}
+
+bool LadderPolicy::make_room(const Move& up, const Room& room, double capacity,
+                             std::vector<std::size_t>& rungs) const {
   const double load = occupancy_ * capacity;
   const double bound = std::max(load, options_.spare_below * capacity) * (1 + 1e-9);
-  double after = load + best->load;
+  double after = load + up.load;
+  // What costs no more needs no room, and is no exchange.
+  if (after <= bound || after - room.load > bound) return false;
   double lost = 0;
-  std::vector<std::size_t> exchanged = rungs;
-  exchanged[best->camera] = best->to;
-  for (const Move& move : others) {
-    if (after <= bound) break;
-    if (cameras_[move.camera].scene >= cameras_[best->camera].scene) continue;
-    exchanged[move.camera] = move.to;
-    after -= move.load;
-    lost += move.worth * move.load;
+  std::size_t down = 0;
+  for (; after > bound && down < room.moves.size(); ++down) {
+    after -= room.moves[down].load;
+    lost += room.moves[down].worth * room.moves[down].load;
+    if (options_.exchange_gain * lost > up.worth * up.load) return false;
   }
-  const bool is_worth_it = options_.exchange_gain * lost <= best->worth * best->load;
-  if (after <= bound && lost > 0 && is_worth_it) rungs = std::move(exchanged);
+  if (after > bound || lost <= 0) return false;
+  for (std::size_t i = 0; i < down; ++i) rungs[room.moves[i].camera] = room.moves[i].to;
+  rungs[up.camera] = up.to;
+  return true;
 }
 
 void LadderPolicy::apply(TimePoint now, std::span<const std::size_t> rungs,

@@ -93,7 +93,8 @@ struct RungChange {
 ///   still picture is noise about its mean, and of any kind by turns.
 /// - Where the load asks for no change, rungs are exchanged once scenes have changed: one camera a
 ///   window goes to a better rung while others of simpler scenes make room for it on cheaper ones,
-///   where that gains half as much again as it loses. So what was exchanged is not exchanged back
+///   where that gains half as much again as it loses: the one that gains the most per cost of those
+///   for which there is room. So what was exchanged is not exchanged back
 ///   before scenes have changed the other way.
 /// What lies between .85 and 1 changes nothing else. A switch is a matter of the next frame only:
 /// frames under way keep their rung. Quality is learned from audits: a rung's counts over all
@@ -141,6 +142,11 @@ class LadderPolicy {
     double load = 0;   // device seconds a second that it saves or adds
     double worth = 0;  // fidelity lost or gained per load
   };
+  /// What cameras of simpler scenes would make on cheaper rungs.
+  struct Room {
+    std::vector<Move> moves;  // the least lost first
+    double load = 0;          // of all
+  };
   struct Window {
     std::span<const CameraDemand> demand;
     std::span<const std::vector<Duration>> cost;
@@ -161,6 +167,9 @@ class LadderPolicy {
                  std::vector<std::size_t>& rungs) const;
   void exchange(const Window& window, TimePoint now, double capacity,
                 std::vector<std::size_t>& rungs) const;
+  /// Whether there is room enough for `up`, and worth it; then `rungs` are changed so.
+  [[nodiscard]] bool make_room(const Move& up, const Room& room, double capacity,
+                               std::vector<std::size_t>& rungs) const;
   void follow_scenes(TimePoint now, std::span<const CameraDemand> demand);
   void apply(TimePoint now, std::span<const std::size_t> rungs, std::vector<RungChange>& changes);
 

@@ -333,6 +333,21 @@ TEST(LadderPolicy, WhatAuditsSayOfCamerasAlikeExchangesNothing) {
   EXPECT_TRUE(ladders.windows(300).empty());
 }
 
+TEST(LadderPolicy, WhoGainsTheMostButHasNoRoomKeepsNobodyFromExchanging) {
+  Ladders ladders = settled();
+  const std::vector<CameraIndex> low = on_rung(ladders, 1);
+  // The first gains the most, but of a usual scene among usual ones nobody makes room for it.
+  const AgreementCounts bad{.found = 160, .wanted = 200, .sure_right = 160, .sure_given = 200};
+  const AgreementCounts good{.found = 300, .wanted = 300, .sure_right = 300, .sure_given = 300};
+  ladders.policy.learn(low[0], 1, bad);
+  for (std::size_t i = 2; i < low.size(); ++i) ladders.policy.learn(low[i], 1, good);
+  ladders.demand[low[1]].scene = SceneKind::kComplex;
+  const std::vector<RungChange> changes = ladders.windows(40);
+  ASSERT_EQ(changes.size(), 2U);
+  EXPECT_EQ(std::ranges::count(changes, RungChange{low[1], 1, 0}), 1);
+  EXPECT_NE(ladders.policy.rung_of(low[0]), 0U);
+}
+
 TEST(LadderPolicy, AWaveringSceneExchangesNothing) {
   Ladders ladders = settled();
   std::mt19937 rng(77);
