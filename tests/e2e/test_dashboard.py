@@ -162,7 +162,10 @@ class DashboardTest(BrowserTest):
         expect(page.locator("main")).to_contain_text("No connection")
         expect(page.locator("main")).to_contain_text("refused")  # what the network said
         page.goto(self.address("/"))
-        expect(page.locator("[data-camera=gate-2]")).to_contain_text("No connection")
+        tile = page.locator("[data-camera=gate-2]")
+        expect(tile).to_contain_text("Connection refused")  # the reason, not a word for it
+        self.assertEqual(tile.inner_text().count("down"), 1, "once is enough")
+        expect(tile.locator(".why")).to_have_attribute("title", re.compile("^No connection: rtsp://127.0.0.1:9/none: Connection refused"))
 
     def test_hundreds_of_cameras_are_found_by_search_and_by_keyboard(self):
         cameras = "".join(f"  - {{id: hall-{n}, url: 'synthetic://?size=64x64&rate=1&objects=0', rate: 1}}\n" for n in range(300))

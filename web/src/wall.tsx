@@ -5,7 +5,7 @@ import * as format from "./format.ts";
 import {Picture, type BoxesOf} from "./picture.tsx";
 import {store, useTopics} from "./store.ts";
 import {FILTERS, page_of, SORTS, wall_order, type Filter, type Sort} from "./wall_order.ts";
-import {level_of, why} from "./why.ts";
+import {in_short, level_of, why} from "./why.ts";
 
 const SIZES: [string, string, number][] = [["s", "Small", 190], ["m", "Medium", 300], ["l", "As large as fits", 250]];
 /** More pictures than this on one page would each come too seldom. */
@@ -143,10 +143,6 @@ export function Legend() {
   );
 }
 
-const STATE_WORDS: Record<string, string> = {
-  connecting: "connecting", up: "up", frozen: "frozen", down: "down", paused: "paused", ended: "ended", failed: "failed",
-};
-
 function Tile({camera, boxes, tiles, width}: {camera: CameraStats; boxes: BoxesOf; tiles: number; width: number}) {
   const level = level_of(camera);
   const reasons = why(camera);
@@ -154,22 +150,26 @@ function Tile({camera, boxes, tiles, width}: {camera: CameraStats; boxes: BoxesO
   const has_picture = camera.state === "up" || camera.state === "frozen";
   return (
     <a class={`tile level-${level} ${alarms > 0 ? "alarm" : ""}`} href={`/cameras/${camera.id}`} data-camera={camera.id} data-state={camera.state}
-      aria-label={`${camera.id}, ${STATE_WORDS[camera.state]}${alarms ? `, ${alarms} alarms` : ""}${reasons.length ? `, ${reasons[0]!.title}: ${reasons[0]!.text}` : ""}`}>
+      aria-label={[camera.id, camera.state, alarms && `${alarms} alarms`, reasons[0] && in_short(reasons[0], camera.state)].filter(Boolean).join(", ")}>
       <div class="view">
         {has_picture
           ? <Picture camera={camera.id} period_ms={Math.max(500, tiles * 80)} boxes={boxes} has_labels={width >= 300} width={width > 480 ? 960 : width > 300 ? 640 : 400} />
-          : <div class="no-picture">{STATE_WORDS[camera.state]}</div>}
+          : <div class="no-picture">{camera.state}</div>}
         {alarms > 0 && <span class="badge">{alarms === 1 ? "Alarm" : `${alarms} alarms`}</span>}
       </div>
       <div class="caption">
         <strong>{camera.id}</strong>
-        <span class={`state state-${camera.state}`}>{STATE_WORDS[camera.state]}</span>
-        <span class="figures">
-          <span title="Answers a second">{format.per_second(camera.rates.answered_per_s)}<small>/s</small></span>
-          <span title="Latency, 95 % of answers are faster">{format.milliseconds(camera.p95_ms)}</span>
-          <span title="Fidelity">{camera.fidelity == null ? <span class="unknown">f {format.UNKNOWN}</span> : <>f {format.fidelity(camera.fidelity)}</>}</span>
+        {has_picture && <span class={`state state-${camera.state}`}>{camera.state}</span>}
+        <span class="line">
+          {(has_picture || reasons.length === 0) && (
+            <span class="figures">
+              <span title="Answers a second">{format.per_second(camera.rates.answered_per_s)}<small>/s</small></span>
+              <span title="Latency, 95 % of answers are faster">{format.milliseconds(camera.p95_ms)}</span>
+              <span title="Fidelity">{camera.fidelity == null ? <span class="unknown">f {format.UNKNOWN}</span> : <>f {format.fidelity(camera.fidelity)}</>}</span>
+            </span>
+          )}
+          {reasons.length > 0 && <span class="why" title={reasons.map((one) => `${one.title}: ${one.text}`).join("\n")}>{in_short(reasons[0]!, camera.state)}</span>}
         </span>
-        <span class="why" title={reasons.map((one) => `${one.title}: ${one.text}`).join("\n")}>{reasons.length > 0 && reasons[0]!.title}</span>
       </div>
     </a>
   );

@@ -4,6 +4,7 @@ import type {CameraStats} from "./api_types.ts";
 export type Level = 0 | 1 | 2;
 
 export interface Why {
+  kind: string;
   level: Level;
   /** Two or three words for a tile. */
   title: string;
@@ -32,9 +33,16 @@ export function why(camera: CameraStats): Why[] {
   return camera.troubles
     .map(({kind, text}): Why => {
       const [level, title, remedy] = KNOWN[kind] ?? [1, kind.replaceAll("_", " "), ""];
-      return {level, title, text, remedy};
+      return {kind, level, title, text, remedy};
     })
     .sort((a, b) => b.level - a.level);
+}
+
+/** What a caption has room for: the reason without the address or folder that it begins with, which the camera's page shows; after its heading
+ *  where that says more than the state, which is seen anyway. */
+export function in_short({kind, title, text}: Why, state: string): string {
+  const reason = text.replace(/^\S*\/\S*: /, "").replace(/^\S*\//, "");
+  return kind === state ? reason : `${title}: ${reason}`;
 }
 
 export function level_of(camera: CameraStats): Level {

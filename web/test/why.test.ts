@@ -1,0 +1,22 @@
+import assert from "node:assert/strict";
+import {test} from "node:test";
+import type {CameraStats, Trouble} from "../src/api_types.ts";
+import {in_short, why} from "../src/why.ts";
+
+const NONE = {captured_per_s: 0, sampled_per_s: 0, answered_per_s: 0, inferred_per_s: 0, carried_per_s: 0, overdue_per_s: 0, lost_per_s: 0};
+
+function caption(state: CameraStats["state"], ...troubles: Trouble[]): string {
+  return in_short(why({id: "gate", state, rates: NONE, p95_ms: null, troubles})[0]!, state);
+}
+
+test("a caption says why, neither the state again nor the address", () => {
+  assert.equal(caption("down", {kind: "down", text: "rtsp://10.0.0.5:554/1: Connection refused; check address and port"}), "Connection refused; check address and port");
+  assert.equal(caption("failed", {kind: "failed", text: "/srv/clips/a.mp4 is not a video that can be read"}), "a.mp4 is not a video that can be read");
+  assert.equal(caption("paused", {kind: "paused", text: "paused by an operator"}), "paused by an operator");
+});
+
+test("what is wrong with a camera that is up has its heading, the worst first", () => {
+  const rate = {kind: "rate", text: "2.0 frames/s come of the 8.0 that are to be answered"};
+  assert.equal(caption("up", rate), "Too few frames: 2.0 frames/s come of the 8.0 that are to be answered");
+  assert.equal(caption("frozen", rate, {kind: "frozen", text: "frames come, and all show the same picture"}), "frames come, and all show the same picture");
+});
