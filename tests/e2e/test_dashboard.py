@@ -40,6 +40,14 @@ CONTRAST = """() => {
   return found;
 }"""
 
+# Charts whose title is broken into lines, or whose legend leaves the card.
+CROWDED_CAPTIONS = """() => [...document.querySelectorAll(".chart")].filter((chart) => {
+  const edge = chart.getBoundingClientRect().right - parseFloat(getComputedStyle(chart).paddingRight) + 0.5;
+  const title = chart.querySelector("figcaption > b");
+  return title.getClientRects().length > 1 || title.getBoundingClientRect().height > 1.6 * parseFloat(getComputedStyle(title).fontSize)
+    || [...chart.querySelectorAll(".key")].some((key) => key.getBoundingClientRect().right > edge);
+}).map((chart) => chart.querySelector("figcaption").textContent)"""
+
 TOKEN = "admin-token-0123456789"
 
 
@@ -75,6 +83,16 @@ class DashboardTest(BrowserTest):
         page.get_by_role("link", name="Cameras", exact=True).click()
         page.get_by_role("searchbox").fill("new")
         expect(page.locator("[data-camera]")).to_have_count(1)
+
+    def test_figures_of_policy_adaptive_say_what_they_are(self):
+        self.start_server(site=self.SITE.replace("policy: full", "policy: adaptive, budget: 0.4, audit: 0.5"))
+        page = self.open_page("/cameras/line-1")
+        figures = page.locator(".numbers")
+        expect(figures).to_contain_text(re.compile(r"\d\.\d{3} to \d\.\d{3}, \d+ audits?"))
+        need = figures.locator("abbr")
+        expect(need).to_have_text(re.compile(r"^need (\d\.\d\d?|[\d\u2009]+)$"))
+        expect(need).to_have_attribute("title", re.compile("wrong"))
+        expect(page.locator(".chart", has_text="Need")).to_contain_text("boxes that are wrong")  # also where nothing hovers
 
     def test_a_mask_is_drawn_with_the_mouse_and_moved_by_keyboard(self):
         self.start_server()
@@ -143,6 +161,7 @@ class DashboardTest(BrowserTest):
                         backgrounds.setdefault(scheme, set()).add(page.evaluate("getComputedStyle(document.documentElement).backgroundColor"))
                         contrast = page.evaluate(CONTRAST)
                         self.assertEqual([one for one in contrast if one["ratio"] < 4.5 and not one["is_off"]], [], "text can be read")
+                        self.assertEqual(page.evaluate(CROWDED_CAPTIONS), [], "a chart's title and legend have room")
         self.assertEqual([len(found) for found in backgrounds.values()], [1, 1])
         self.assertNotEqual(backgrounds["light"], backgrounds["dark"])
 

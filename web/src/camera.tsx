@@ -1,6 +1,6 @@
 import {useEffect, useState} from "preact/hooks";
 import {ask, camera_path} from "./api.ts";
-import type {Camera, Rule, RunEvent} from "./api_types.ts";
+import type {Camera, Fidelity, Rule, RunEvent} from "./api_types.ts";
 import {Chart, type Line} from "./chart.tsx";
 import * as format from "./format.ts";
 import {Picture, type BoxesOf} from "./picture.tsx";
@@ -18,10 +18,10 @@ const RATE_LINES: Line[] = [
   {column: "lost", title: "lost", shade: 2, dash: [2, 2]},
 ];
 const LATENCY_LINES: Line[] = [{column: "p95", title: "p95", shade: 0}];
-const NEED_LINES: Line[] = [
-  {column: "need", title: "need", shade: 0},
-  {column: "share", title: "share inferred", shade: 2, dash: [4, 3]},
-];
+const NEED_LINES: Line[] = [{column: "need", title: "need", shade: 0}];
+const SHARE_LINES: Line[] = [{column: "share", title: "inferred", shade: 0}];
+/** What the number means, in the words of the glossary and ADR 6. */
+const NEED_WORDS = "What an inference is expected to be worth: boxes that are wrong without it, times their age in frames. The highest of all cameras go first.";
 const FIDELITY_LINES: Line[] = [{column: "fidelity", title: "fidelity", shade: 0}];
 
 const OUTCOMES: [keyof Camera["counts"], string][] = [
@@ -190,13 +190,14 @@ export function CameraView({id}: {id: string}) {
           <dl class="numbers">
             <div><dt>Answers</dt><dd>{format.per_second(stats.rates.answered_per_s)}<small>/s</small></dd><dd class="dim">{`of ${rate}`}</dd></div>
             <div><dt>p95</dt><dd>{format.milliseconds(stats.p95_ms)}</dd><dd class="dim">{`of ${format.milliseconds(camera.slo_ms)}`}</dd></div>
-            <div><dt>Fidelity</dt><dd>{format.fidelity(stats.fidelity)}</dd><dd class="dim">{camera.fidelity?.low != null ? `${format.fidelity(camera.fidelity.low)} to ${format.fidelity(camera.fidelity.high)}${camera.fidelity.of_group ? ", of its group" : ""}` : camera.fidelity?.reason ?? ""}</dd></div>
-            <div><dt>Inferred</dt><dd>{format.percent(stats.share_inferred)}</dd><dd class="dim">{stats.need == null ? "" : `need ${stats.need.toFixed(2)}`}</dd></div>
+            <div><dt>Fidelity</dt><dd>{format.fidelity(stats.fidelity)}</dd><dd class="dim">{fidelity_words(camera.fidelity)}</dd></div>
+            <div><dt>Inferred</dt><dd>{format.percent(stats.share_inferred)}</dd><dd class="dim">{stats.need != null && <abbr title={NEED_WORDS}>{`need ${format.need(stats.need)}`}</abbr>}</dd></div>
           </dl>
           <Chart title="Answers a second" history={history} lines={RATE_LINES} format={format.per_second} />
           <Chart title="Latency" history={history} lines={LATENCY_LINES} format={format.milliseconds} limit={camera.slo_ms} to={50} />
           <Chart title="Fidelity" history={history} lines={FIDELITY_LINES} format={format.fidelity} from={0.8} />
-          <Chart title="Need and share inferred" history={history} lines={NEED_LINES} format={(value) => (value == null ? format.UNKNOWN : value.toFixed(2))} />
+          <Chart title="Share inferred" history={history} lines={SHARE_LINES} format={(value) => format.percent(value)} />
+          {camera.policy === "adaptive" && <Chart title="Need" hint={NEED_WORDS} history={history} lines={NEED_LINES} format={format.need} />}
           <section class="card">
             <h2>Outcomes since the start</h2>
             <dl class="facts">{OUTCOMES.map(([key, title]) => [<dt key={key}>{title}</dt>, <dd class={FAULTS.has(key) && camera.counts[key] > 0 ? "fault" : ""}>{format.count(camera.counts[key])}</dd>])}</dl>
@@ -214,4 +215,10 @@ export function CameraView({id}: {id: string}) {
       </div>
     </main>
   );
+}
+
+/** "0.981 to 0.993, 212 audits, of its group"; why not, where it is not known. */
+function fidelity_words(fidelity: Fidelity | null): string {
+  if (fidelity?.low == null) return fidelity?.reason ?? "";
+  return `${format.fidelity(fidelity.low)} to ${format.fidelity(fidelity.high)}, ${format.count(fidelity.audits)} ${fidelity.audits === 1 ? "audit" : "audits"}${fidelity.of_group ? " of its group" : ""}`;
 }

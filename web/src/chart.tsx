@@ -16,6 +16,8 @@ export interface Line {
 
 interface Props {
   title: string;
+  /** A sentence below the title, where the word does not explain itself. */
+  hint?: string;
   history: () => History | undefined;
   lines: Line[];
   format: (value: number | null | undefined) => string;
@@ -46,7 +48,7 @@ function colours(element: Element) {
   return {shades: [of("--chart-0"), of("--chart-1"), of("--chart-2")] as const, grid: of("--rule"), text: of("--dim"), limit: of("--warning")};
 }
 
-export function Chart({title, history, lines, format, from = 0, to = 1, limit}: Props) {
+export function Chart({title, hint, history, lines, format, from = 0, to = 1, limit}: Props) {
   const holder = useRef<HTMLDivElement>(null);
   const values = useRef<HTMLSpanElement>(null);
   useEffect(() => {
@@ -112,6 +114,7 @@ export function Chart({title, history, lines, format, from = 0, to = 1, limit}: 
           {lines.map((line) => <span key={line.column} class={`key shade-${line.shade} ${line.dash ? "dash" : ""}`}>{line.title} <b /></span>)}
         </span>
       </figcaption>
+      {hint && <p class="hint">{hint}</p>}
       <div ref={holder} />
     </figure>
   );

@@ -21,6 +21,19 @@ export function fidelity(value: number | null | undefined): string {
   return value == null ? UNKNOWN : (Math.floor(value * 1000 + 1e-9) / 1000).toFixed(3);
 }
 
+/** Wrong boxes times frames: what counts is how it compares, so two digits or whole ones. */
+export function need(value: number | null | undefined): string {
+  if (value == null) return UNKNOWN;
+  return value >= 10 || value === 0 ? count(value) : value.toFixed(value >= 1 ? 1 : 2);
+}
+
+/** "each frame", "each 2nd frame". */
+export function each_nth(n: number): string {
+  if (n === 1) return "each frame";
+  const ending = Math.floor(n / 10) % 10 === 1 ? "th" : ["th", "st", "nd", "rd"][n % 10] ?? "th";
+  return `each ${n}${ending} frame`;
+}
+
 export function bytes(value: number | null | undefined): string {
   if (value == null) return UNKNOWN;
   const units = ["B", "kB", "MB", "GB", "TB"];

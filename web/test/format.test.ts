@@ -39,3 +39,17 @@ test("changes are named, many of them counted", () => {
   assert.equal(format.describe_changes({...none, added: ["yard"]}), "yard added");
   assert.equal(format.describe_changes({added: ["a", "b", "c"], changed: ["d"], removed: ["e", "f", "g", "h"]}), "a, b, c added; d changed; e, f and 2 more removed");
 });
+
+test("need is shown with as many digits as can be compared", () => {
+  assert.equal(format.need(null), format.UNKNOWN);
+  assert.equal(format.need(0), "0");
+  assert.equal(format.need(0.034), "0.03");
+  assert.equal(format.need(3.14159), "3.1");
+  assert.equal(format.need(598.94), "599");
+  assert.equal(format.need(12345.6), "12\u2009346");
+});
+
+test("each Nth frame as people say it", () => {
+  assert.deepEqual([1, 2, 3, 4, 11, 12, 21, 113, 122].map(format.each_nth).map((text) => text.split(" ")[1]),
+    ["frame", "2nd", "3rd", "4th", "11th", "12th", "21st", "113th", "122nd"]);
+});
