@@ -84,6 +84,14 @@ class DashboardTest(BrowserTest):
         page.get_by_role("searchbox").fill("new")
         expect(page.locator("[data-camera]")).to_have_count(1)
 
+    def test_a_camera_that_is_not_there_is_told_to_people(self):
+        self.start_server()
+        page = self.open_page("/cameras/nosuch")
+        expect(page.locator("main")).to_contain_text("There is no camera nosuch.")
+        expect(page.locator("main")).not_to_contain_text("api")
+        page.get_by_role("link", name="To the cameras").click()
+        expect(page.locator("[data-camera=line-1]")).to_be_visible()
+
     def test_figures_of_policy_adaptive_say_what_they_are(self):
         self.start_server(site=self.SITE.replace("policy: full", "policy: adaptive, budget: 0.4, audit: 0.5"))
         page = self.open_page("/cameras/line-1")

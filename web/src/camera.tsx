@@ -1,5 +1,5 @@
 import {useEffect, useState} from "preact/hooks";
-import {ask, camera_path} from "./api.ts";
+import {ApiError, ask, camera_path} from "./api.ts";
 import type {Camera, Fidelity, Rule, RunEvent} from "./api_types.ts";
 import {Chart, type Line} from "./chart.tsx";
 import * as format from "./format.ts";
@@ -34,6 +34,8 @@ export function CameraView({id}: {id: string}) {
   useTopics("stats", "who", "link", "alarms", "events");
   const [camera, set_camera] = useState<Camera | null>(null);
   const [problem, set_problem] = useState("");
+  const [is_missing, set_missing] = useState(false);
+  const [load_problem, set_load_problem] = useState("");
   const [boxes, set_boxes] = useState<BoxesOf>("picture");
   const [before, set_before] = useState<Shape[]>([]);
   const [shapes, set_shapes] = useState<Shape[] | null>(null);
@@ -47,7 +49,9 @@ export function CameraView({id}: {id: string}) {
   useEffect(() => store.stream.subscribe([id], 30), [id]);
   useEffect(() => {
     if (!is_live && camera) return;
-    const load = () => ask<Camera>(camera_path(id)).then((next) => (set_camera(next), set_problem("")), (error: Error) => set_problem(error.message));
+    const load = () => ask<Camera>(camera_path(id)).then(
+      (next) => (set_camera(next), set_missing(false), set_load_problem("")),
+      (error: Error) => (set_missing(error instanceof ApiError && error.status === 404), set_load_problem(error.message)));
     void load();
     const timer = setInterval(() => void load(), 2000);
     return () => clearInterval(timer);
@@ -57,8 +61,8 @@ export function CameraView({id}: {id: string}) {
   }, [id, store.events[0]?.id, is_live]);
 
   const stats = store.cameras.get(id) ?? camera?.stats;
-  if (!camera || !stats) {
-    return <main class="empty"><p>{problem || "Loading."}</p><p><a href="/">To the cameras</a></p></main>;
+  if (is_missing || !camera || !stats) {
+    return <main class="empty"><p>{is_missing ? `There is no camera ${id}.` : load_problem || "Loading."}</p><p><a href="/">To the cameras</a></p></main>;
   }
   const drawn = camera.settings ? from_settings(camera.settings) : [];
   const shown = shapes ?? drawn;
@@ -81,6 +85,7 @@ export function CameraView({id}: {id: string}) {
     set_drawing(null);
   }
   async function save() {
+    set_problem("");
     const body = change_for(before, shown);
     const old_rules = camera!.settings?.rules ?? [];
     if (JSON.stringify(old_rules) !== JSON.stringify(shown_rules)) body["rules"] = shown_rules.length ? shown_rules : null;
@@ -129,7 +134,7 @@ export function CameraView({id}: {id: string}) {
         {store.may_operate && <button type="button" onClick={() => void command("restart")}>Restart</button>}
         {store.may_change && <button type="button" class="danger" onClick={() => void remove()}>Remove</button>}
       </div>
-      {problem && <p class="problem" role="alert">{problem}</p>}
+      {(problem || load_problem) && <p class="problem" role="alert">{problem || load_problem}</p>}
       {alarms.map((alarm) => <p key={alarm.alarm_id} class={`note ${alarm.severity}`}><b>{`Alarm: ${alarm.message}`}</b><span>{` since ${format.moment(alarm.raised_at)}, ${alarm.state}. `}</span><a href="/alarms">To the alarms</a></p>)}
       {reasons.map((one) => <p key={one.title} class={`note ${one.level === 2 ? "critical" : one.level === 1 ? "warning" : ""}`}><b>{one.title}.</b>{` ${one.text} `}<span class="dim">{one.remedy}</span></p>)}
       <div class="camera-columns">
