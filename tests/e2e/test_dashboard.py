@@ -49,6 +49,8 @@ CROWDED_CAPTIONS = """() => [...document.querySelectorAll(".chart")].filter((cha
 }).map((chart) => chart.querySelector("figcaption").textContent)"""
 
 TOKEN = "admin-token-0123456789"
+OPERATE_TOKEN = "operate-token-0123456789"
+VIEW_TOKEN = "view-token-0123456789"
 
 
 @unittest.skipIf(browser.why_unavailable(), browser.why_unavailable())
@@ -73,7 +75,7 @@ class DashboardTest(BrowserTest):
         page.locator("dialog [name=id]").fill("new")
         page.locator("dialog [name=url]").fill("file:///etc/passwd")
         page.get_by_role("button", name="Add", exact=True).click()
-        expect(page.get_by_role("alert")).to_contain_text("url")  # the server's own words
+        expect(page.locator("dialog .field", has=page.locator("[name=url]")).get_by_role("alert")).to_contain_text("file")  # the server's own words, where they belong
         page.locator("dialog [name=url]").fill("synthetic://?size=320x180&rate=10&objects=3")
         page.get_by_role("button", name="Add", exact=True).click()
         page.wait_for_url("**/cameras/new")
@@ -83,6 +85,72 @@ class DashboardTest(BrowserTest):
         page.get_by_role("link", name="Cameras", exact=True).click()
         page.get_by_role("searchbox").fill("new")
         expect(page.locator("[data-camera]")).to_have_count(1)
+
+    GATE = "  - {id: gate-2, url: 'rtsp://127.0.0.1:9/none', username: viewer, password: geheim-0123}\nengine:"
+
+    def test_the_settings_of_a_camera_are_changed_on_its_page(self):
+        """By keyboard, from a camera that does not work to one that does; what the form does not show stays as it is."""
+        self.start_server(site=self.SITE.replace("engine:", self.GATE))
+        page = self.open_page("/cameras/gate-2")
+        changes = []
+        page.on("request", lambda request: changes.append(request.post_data_json) if request.method == "PATCH" else None)
+        edit = page.get_by_role("button", name="Edit settings")
+        field = lambda name: page.locator(f"dialog [name={name}]")
+        refusal = lambda name: page.locator("dialog .field", has=page.locator(f"[name={name}]")).get_by_role("alert")
+        edit.press("Enter")
+        for name, value in {"url": "rtsp://127.0.0.1:9/none", "username": "", "password": "", "rate": "5", "slo": "500ms", "priority": "normal",
+                            "policy": "", "transport": "auto", "frozen_after": "30s"}.items():
+            expect(field(name)).to_have_value(value)
+        expect(field("password")).to_have_attribute("placeholder", "unchanged")
+        field("slo").fill("40")
+        field("slo").press("Enter")
+        expect(refusal("slo")).to_contain_text('"40" is not a duration')
+        expect(field("slo")).to_be_focused()
+        field("slo").fill("300ms")
+        field("policy").select_option("hold")
+        field("url").fill("synthetic://?size=320x180&rate=10&objects=3")
+        field("url").press("Enter")
+        expect(refusal("password")).to_contain_text("again")  # it is not sent elsewhere unasked
+        expect(refusal("slo")).to_have_count(0)
+        self.assertEqual(self.get("/api/v1/cameras/gate-2")["settings"]["slo"], "500ms", "all or nothing")
+        page.get_by_label("Forget user and password").press("Space")
+        page.get_by_role("button", name="Save", exact=True).press("Enter")
+        expect(page.locator("dialog")).to_have_count(0)
+        expect(edit).to_be_focused()
+        expect(page.get_by_test_id("state")).to_have_text("up")
+        settings = self.get("/api/v1/cameras/gate-2")["settings"]
+        self.assertEqual((settings["slo"], settings["policy"], settings["rate"]), ("300ms", "hold", 5))
+        self.assertEqual(changes[-1], {"url": "synthetic://?size=320x180&rate=10&objects=3", "slo": "300ms", "policy": "hold", "username": None, "password": None})
+
+        edit.click()
+        page.get_by_label("Sampled by").select_option("every")
+        field("every").fill("2")
+        field("every").press("Enter")
+        expect(page.get_by_text("of each 2nd frame")).to_be_visible()
+        self.assertEqual(changes[-1], {"every": 2})
+        edit.click()
+        field("every").fill("")
+        field("every").press("Enter")
+        expect(page.get_by_text("of 5/s")).to_be_visible()  # that of the defaults
+        edit.click()
+        field("slo").fill("2s")
+        page.keyboard.press("Escape")
+        expect(page.locator("dialog")).to_have_count(0)
+        edit.click()
+        expect(field("slo")).to_have_value("300ms")
+        asked = len(changes)
+        field("slo").press("Enter")  # nothing differs: the camera is not disconnected for it
+        expect(page.locator("dialog")).to_have_count(0)
+        self.assertEqual(len(changes), asked)
+
+    def test_who_may_not_change_a_camera_is_not_offered_to(self):
+        self.start_server(server=f"token: {TOKEN}, operate_token: {OPERATE_TOKEN}, view_token: {VIEW_TOKEN}")
+        for token, offered in ((VIEW_TOKEN, set()), (OPERATE_TOKEN, {"Pause", "Restart"}), (TOKEN, {"Pause", "Restart", "Edit settings", "Remove"})):
+            page = self.open_page("/cameras/line-1")
+            page.locator("dialog input").fill(token)
+            page.get_by_role("button", name="Use it").click()
+            self.boxes_on(page, ".stage canvas")
+            self.assertEqual(set(page.locator(".camera-page > .tools button").all_text_contents()), offered)
 
     def test_a_camera_that_is_not_there_is_told_to_people(self):
         self.start_server()
@@ -170,6 +238,15 @@ class DashboardTest(BrowserTest):
                         contrast = page.evaluate(CONTRAST)
                         self.assertEqual([one for one in contrast if one["ratio"] < 4.5 and not one["is_off"]], [], "text can be read")
                         self.assertEqual(page.evaluate(CROWDED_CAPTIONS), [], "a chart's title and legend have room")
+                with self.subTest(scheme=scheme, width=size["width"], dialog="settings"):
+                    page.goto(self.address("/cameras/gate-2"))
+                    page.get_by_role("button", name="Edit settings").click()
+                    page.locator("dialog [name=slo]").fill("40")
+                    page.get_by_role("button", name="Save", exact=True).click()
+                    expect(page.locator("dialog").get_by_role("alert")).to_be_visible()
+                    box = page.locator("dialog").bounding_box()
+                    self.assertTrue(0 <= box["x"] and box["x"] + box["width"] <= size["width"] and 0 <= box["y"] and box["y"] + box["height"] <= size["height"], box)
+                    self.assertEqual([one for one in page.evaluate(CONTRAST) if one["ratio"] < 4.5 and not one["is_off"]], [], "text can be read")
         self.assertEqual([len(found) for found in backgrounds.values()], [1, 1])
         self.assertNotEqual(backgrounds["light"], backgrounds["dark"])
 

@@ -1,6 +1,7 @@
 import {useEffect, useState} from "preact/hooks";
 import {ApiError, ask, camera_path} from "./api.ts";
 import type {Camera, Fidelity, Rule, RunEvent} from "./api_types.ts";
+import {CameraForm} from "./camera_form.tsx";
 import {Chart, type Line} from "./chart.tsx";
 import * as format from "./format.ts";
 import {Picture, type BoxesOf} from "./picture.tsx";
@@ -33,9 +34,10 @@ const FAULTS = new Set(["superseded", "late", "failed", "overdue"]);
 export function CameraView({id}: {id: string}) {
   useTopics("stats", "who", "link", "alarms", "events");
   const [camera, set_camera] = useState<Camera | null>(null);
-  const [problem, set_problem] = useState("");
   const [is_missing, set_missing] = useState(false);
   const [load_problem, set_load_problem] = useState("");
+  const [problem, set_problem] = useState("");
+  const [is_form_open, set_form_open] = useState(false);
   const [boxes, set_boxes] = useState<BoxesOf>("picture");
   const [before, set_before] = useState<Shape[]>([]);
   const [shapes, set_shapes] = useState<Shape[] | null>(null);
@@ -83,9 +85,9 @@ export function CameraView({id}: {id: string}) {
     set_rules(null);
     set_selected(null);
     set_drawing(null);
+    set_problem("");
   }
   async function save() {
-    set_problem("");
     const body = change_for(before, shown);
     const old_rules = camera!.settings?.rules ?? [];
     if (JSON.stringify(old_rules) !== JSON.stringify(shown_rules)) body["rules"] = shown_rules.length ? shown_rules : null;
@@ -118,7 +120,7 @@ export function CameraView({id}: {id: string}) {
     }
   }
   const history = () => store.histories.get(id);
-  const rate = camera.settings?.every ? `each ${camera.settings.every}th frame` : camera.settings?.rate ? `${camera.settings.rate}/s` : format.UNKNOWN;
+  const rate = camera.settings?.every ? format.each_nth(camera.settings.every) : camera.settings?.rate ? `${camera.settings.rate}/s` : format.UNKNOWN;
   const size = camera.source.width > 0 ? `${camera.source.width} / ${camera.source.height}` : "16 / 9";
 
   return (
@@ -132,6 +134,7 @@ export function CameraView({id}: {id: string}) {
           ? <button type="button" onClick={() => void command("resume")}>Resume</button>
           : <button type="button" onClick={() => void command("pause")}>Pause</button>)}
         {store.may_operate && <button type="button" onClick={() => void command("restart")}>Restart</button>}
+        {store.may_change && camera.settings && <button type="button" onClick={() => set_form_open(true)}>Edit settings</button>}
         {store.may_change && <button type="button" class="danger" onClick={() => void remove()}>Remove</button>}
       </div>
       {(problem || load_problem) && <p class="problem" role="alert">{problem || load_problem}</p>}
@@ -218,6 +221,12 @@ export function CameraView({id}: {id: string}) {
           </section>
         </div>
       </div>
+      {is_form_open && store.may_change && <CameraForm camera={camera} on_close={() => set_form_open(false)} on_done={(next) => {
+        set_camera(next);
+        set_form_open(false);
+        set_said("Saved.");
+        set_problem("");
+      }} />}
     </main>
   );
 }

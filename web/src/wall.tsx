@@ -1,8 +1,9 @@
 import {useEffect, useMemo, useRef, useState} from "preact/hooks";
-import {AddCamera} from "./add_camera.tsx";
 import type {CameraStats} from "./api_types.ts";
+import {CameraForm} from "./camera_form.tsx";
 import * as format from "./format.ts";
 import {Picture, type BoxesOf} from "./picture.tsx";
+import {go} from "./router.ts";
 import {store, useTopics} from "./store.ts";
 import {FILTERS, page_of, SORTS, wall_order, type Filter, type Sort} from "./wall_order.ts";
 import {in_short, level_of, why} from "./why.ts";
@@ -130,7 +131,7 @@ export function Wall() {
           <button type="button" disabled={at === pages - 1} onClick={() => set_page(at + 1)}>Next</button>
         </nav>
       )}
-      {is_adding && <AddCamera on_close={() => set_adding(false)} />}
+      {is_adding && <CameraForm on_close={() => set_adding(false)} on_done={(camera) => go(`/cameras/${camera.id}`)} />}
     </main>
   );
 }

@@ -15,7 +15,7 @@ export interface Why {
 
 const KNOWN: Record<string, [Level, string, string]> = {
   down: [2, "No connection", "Check power, network and address of the camera; framemill goes on trying by itself."],
-  failed: [2, "Failed", "This does not mend by itself: change the camera's settings, or restart it."],
+  failed: [2, "Failed", "This does not mend by itself: edit the camera's settings, or restart it."],
   frozen: [2, "Picture frozen", "The camera sends frames, and all are the same. Restart the camera itself; if the scene is still by nature, raise frozen_after."],
   connecting: [1, "Connecting", "Wait a few seconds."],
   paused: [0, "Paused", "Somebody paused it. Resume connects it again."],
