@@ -21,7 +21,7 @@ interface Props {
   history: () => History | undefined;
   lines: Line[];
   format: (value: number | null | undefined) => string;
-  /** The axis; the largest value is the least that it shows. */
+  /** What the axis shows at least; it reaches further where a value lies beyond. */
   from?: number;
   to?: number;
   limit?: number;
@@ -69,7 +69,7 @@ export function Chart({title, hint, history, lines, format, from = 0, to = 1, li
         cursor: {drag: {x: false, y: false}, points: {show: false}, sync: {key: "framemill"}},
         scales: {
           x: {range: (_, min, max) => time_range(min, max)},
-          y: {range: (_, __, max) => [from, (max ?? 0) > to ? max * 1.08 : to]},
+          y: {range: (_, min, max) => [(min ?? from) < from ? Math.floor(min * 10) / 10 : from, (max ?? 0) > to ? max * 1.08 : to]},
         },
         axes: [
           {...axis, size: 22, space: 70, values: (_, splits, __, ___, step) => splits.map((at) => time_text(at, step < 60))},
