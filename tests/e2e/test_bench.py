@@ -131,7 +131,7 @@ class BenchTest(FramemillTest):
         self.refused(DEMO_MODEL, "--out", self.folder, says=("--out", "folder"))
         self.refused(DEMO_MODEL, "--out", self.folder / "no/p.json", says=("--out", "cannot be written"))
         self.refused(DEMO_MODEL, "--page", "/proc/bench.html", says=("--page", "cannot be written"))
-        self.refused(DEMO_MODEL, "--out", self.folder / "a", "--page", self.folder / "a", says=("the same file",))
+        self.refused(DEMO_MODEL, "--out", self.folder / "a", "--page", self.folder / "a", says=("--page: is written to by something else too (--out)",))
         self.refused(DEMO_MODEL, "--size", "12", says=("--size", "640x360"))
         self.refused(DEMO_MODEL, "--clip", self.folder / "gone.mp4", says=("--clip", "no such file"))
         self.refused(DEMO_MODEL, "--clip", text, says=("--clip",))
@@ -139,6 +139,18 @@ class BenchTest(FramemillTest):
         self.refused(DEMO_MODEL, "--against", self.folder / "gone.json", says=("--against",))
         self.refused(DEMO_MODEL, "--spede", says=("--spede",))
         self.assertEqual(sorted(path.name for path in self.folder.iterdir()), ["cut.onnx", "text.onnx"])
+
+    def test_no_output_overwrites_what_is_read(self):
+        model, clip = self.folder / "m.onnx", self.folder / "clip.mp4"
+        model.write_bytes(DEMO_MODEL.read_bytes())
+        clip.write_bytes(DEMO_CLIP.read_bytes())
+        (self.folder / "link.json").symlink_to(clip)
+        before = {path: path.read_bytes() for path in self.folder.iterdir()}
+        for option in ("--out", "--page"):
+            self.refused(model, option, model, says=(f"{option}: ", "is read as MODEL", "name another file"))
+            self.refused(model, "--clip", clip, option, self.folder / "link.json", says=(f"{option}: ", "is read as --clip"))
+        self.refused(model, "--against", clip, "--page", clip, says=("--page: ", "is read as --against"))
+        self.assertEqual({path: path.read_bytes() for path in self.folder.iterdir()}, before)
 
     def test_a_signal_ends_it_and_leaves_nothing_half(self):
         out = self.folder / "profile.json"

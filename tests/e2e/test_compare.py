@@ -159,6 +159,13 @@ class CompareTest(FramemillTest):
         (self.folder / "report/compare.html").mkdir(parents=True)
         self.refused(*self.CLIP, "--out", self.folder / "report", says=["compare.html"])
 
+    def test_a_report_overwrites_nothing_that_is_read(self):
+        clip = self.folder / "compare.html"
+        clip.write_bytes(DEMO_CLIP.read_bytes())
+        self.refused("--source", clip, *self.ENGINE, "--out", self.folder, says=["--out: ", "compare.html\" is read as --source", "name another folder"])
+        self.assertEqual(clip.read_bytes(), DEMO_CLIP.read_bytes())
+        self.assertEqual(os.listdir(self.folder), ["compare.html"])
+
     def test_a_clip_that_fails_is_named_and_ends_it(self):
         out = self.folder / "report"
         cut = self.folder / "cut.mp4"

@@ -317,6 +317,23 @@ class EvalTest(FramemillTest):
         self.refused(FLOAT_MODEL, "--data", self.line.folder, "--out", self.folder / "report", says=["eval.html"])
         self.refused(FLOAT_MODEL, "--data", self.line.folder, "--detections", self.folder / "no/d.json", says=["--detections"])
 
+    def test_no_output_overwrites_what_is_read(self):
+        folder = self.copy_of_line()
+        label = folder / "labels/001.txt"
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        self.refused(FLOAT_MODEL, "--data", folder, "--detections", label, says=["--detections: ", "001.txt\" is read as --data", "name another file"])
+        names = folder / "eval.json"
+        names.write_text("a\n")
+        before[names] = b"a\n"
+        self.refused(FLOAT_MODEL, "--data", folder, "--labels", names, "--out", folder,
+                     says=["--out: ", "eval.json\" is read as --labels", "name another folder"])
+        model = folder / "eval.html"
+        model.symlink_to(FLOAT_MODEL)
+        self.refused(FLOAT_MODEL, "--data", folder, "--out", folder, says=["--out: ", "is read as MODEL"])
+        self.refused(DEMO_MODEL, "--data", folder, "--against", FLOAT_MODEL, "--out", folder, says=["--out: ", "is read as --against"])
+        model.unlink()
+        self.assertEqual({path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}, before)
+
     def test_results_of_other_pictures_are_refused(self):
         data = self.line.write_coco()
         for entry, says in (({"image_id": 7777}, "7777"), ({"category_id": 2}, "category_id"), ({"bbox": [1, 2]}, "[0].bbox")):

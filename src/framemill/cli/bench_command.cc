@@ -24,6 +24,7 @@
 #include "framemill/cli/compare_progress.h"
 #include "framemill/cli/log_to_stderr.h"
 #include "framemill/cli/signal_watch.h"
+#include "framemill/config/file_clashes.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/validate.h"
 #include "framemill/engine/camera_cost.h"
@@ -172,6 +173,23 @@ void declare(CLI::App& app, BenchRequest& request) {
   app.add_flag("--json", request.is_json_wanted, "Prints the profile in place of the table.");
 }
 
+/// Neither output overwrites what is read, nor the other one. What --against names may be replaced:
+/// it is compared with before.
+Result<void> check_outputs(const BenchRequest& request) {
+  FileClashes files;
+  files.add_model("MODEL", request.model.path);
+  for (const std::string& clip : request.clips) files.add_input("--clip", clip);
+  if (request.model.labels != "coco") files.add_input("--labels", request.model.labels);
+  const auto check = [&files](const char* option, const std::string& path) -> Result<void> {
+    const std::string problem = files.add_output(option, path);
+    if (problem.empty()) return {};
+    return fail(ErrorCode::kInvalidArgument, fmt::format("{}: {}", option, problem));
+  };
+  if (Result<void> checked = check("--out", request.out); !checked) return checked;
+  files.add_input("--against", request.against);
+  return check("--page", request.page);
+}
+
 /// What can be said about the request before anything is started.
 Result<void> check_request(const BenchRequest& request) {
   const auto wrong = [](std::string message) {
@@ -190,6 +208,7 @@ Result<void> check_request(const BenchRequest& request) {
     if (!std::filesystem::is_regular_file(clip, error))
       return wrong(fmt::format("--clip: {}: there is no such file", clip));
   }
+  if (Result<void> checked = check_outputs(request); !checked) return checked;
   const std::pair<const char*, const std::string*> files[] = {{"--out", &request.out},
                                                               {"--page", &request.page}};
   for (const auto& [option, path] : files) {
@@ -198,8 +217,6 @@ Result<void> check_request(const BenchRequest& request) {
       return wrong(fmt::format("{} {}; name a file in a folder that you may write to", option,
                                writable.error().message()));
   }
-  if (!request.out.empty() && request.out == request.page)
-    return wrong("--out and --page name the same file");
   return {};
 }
 

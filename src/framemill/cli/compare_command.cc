@@ -36,8 +36,6 @@ namespace {
 
 constexpr std::size_t kMissesShown = 12;
 constexpr Duration kRedrawPeriod = std::chrono::milliseconds(250);
-constexpr const char* kPageName = "compare.html";
-constexpr const char* kDocumentName = "compare.json";
 
 /// Passes a signal on to the engine that runs now. Thread-safety: all members, any thread.
 class StopSwitch {
@@ -345,7 +343,7 @@ Result<void> prepare_folder(const std::string& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   std::string reason = error ? error.message() : "";
-  for (const char* const name : {kPageName, kDocumentName}) {
+  for (const char* const name : {kComparePageName, kCompareDocumentName}) {
     const std::string path = path_in(folder, name);
     if (!reason.empty()) break;
     if (std::filesystem::is_directory(path, error)) {
@@ -373,8 +371,8 @@ int say(int status, const Error& error) {
 int write_out(const Comparison& comparison, const CompareRequest& request) {
   const std::string document = to_compare_json(comparison);
   if (!request.out_dir.empty()) {
-    const std::string page_path = path_in(request.out_dir, kPageName);
-    const std::string document_path = path_in(request.out_dir, kDocumentName);
+    const std::string page_path = path_in(request.out_dir, kComparePageName);
+    const std::string document_path = path_in(request.out_dir, kCompareDocumentName);
     Result<void> written = replace_file(document_path, document);
     if (written) written = replace_file(page_path, to_compare_page(comparison));
     if (!written) return say(1, written.error());

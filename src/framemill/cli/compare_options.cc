@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include <fmt/format.h>
 
 #include "framemill/base/url.h"
 #include "framemill/cli/run_options.h"
 #include "framemill/config/camera_ids.h"
+#include "framemill/config/output_clashes.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/validate.h"
 
@@ -242,6 +244,22 @@ Result<void> check_variants(const CompareRequest& request) {
   return {};
 }
 
+Result<void> check_report(const CompareRequest& request, const std::string& config_path) {
+  if (request.out_dir.empty()) return {};
+  PlaceNames names;
+  if (config_path.empty())
+    names = [&request](const SettingPlace& place) { return option_of(place, request.settings); };
+  FileClashes files;
+  add_inputs(files, request.settings, config_path, names);
+  for (const char* const name : {kComparePageName, kCompareDocumentName}) {
+    const std::string path = (std::filesystem::path(request.out_dir) / name).string();
+    const std::string problem =
+        files.add_output("--out", path, FileClashes::Twice::kTaken, FileClashes::kOtherFolder);
+    if (!problem.empty()) return wrong(fmt::format("--out: {}", problem));
+  }
+  return {};
+}
+
 }  // namespace
 
 RunSettings settings_for(const CompareRequest& request, const PolicyVariant& variant) {
@@ -310,6 +328,8 @@ Result<CompareRequest> parse_compare_options(const std::vector<std::string>& arg
   }
   if (own.out && own.out->empty()) return wrong("--out: names no folder; write one like report");
   request.out_dir = own.out.value_or("");
+  if (Result<void> checked = check_report(request, run->config_path); !checked)
+    return fail(checked.error());
   request.is_json_wanted = own.is_json_wanted;
   return request;
 }

@@ -41,9 +41,13 @@ struct CompareRequest {
 
 /// Reads the arguments after `framemill compare`: its own options, and those of `run` that say what
 /// to look at and how to answer. Errors: as parse_run_options(); kInvalidArgument too for sources
-/// that are no clips, lists with wrong or repeated entries, and settings that a variant cannot
-/// have.
+/// that are no clips, lists with wrong or repeated entries, settings that a variant cannot have,
+/// and a report that would overwrite what is read.
 [[nodiscard]] Result<CompareRequest> parse_compare_options(const std::vector<std::string>& args);
+
+/// What is written to CompareRequest::out_dir.
+inline constexpr const char* kComparePageName = "compare.html";
+inline constexpr const char* kCompareDocumentName = "compare.json";
 
 /// The text of `framemill compare --help`.
 [[nodiscard]] std::string compare_help();

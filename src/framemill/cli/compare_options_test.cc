@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
+
 namespace framemill {
 namespace {
 
@@ -122,6 +124,23 @@ TEST(ParseCompareOptions, SaysWhatIsWrong) {
   };
   for (const auto& [line, message] : cases)
     EXPECT_THAT(problem_of(line), HasSubstr(message)) << line;
+}
+
+TEST(ParseCompareOptions, AReportOverwritesNothingThatIsRead) {
+  const TempFolder folder;
+  const std::string out = folder.path().string();
+  const std::string clip = folder.write("compare.html", "film");
+  EXPECT_THAT(problem_of("--source " + clip + " --model m.onnx --out " + out + "/./"),
+              AllOf(HasSubstr("--out: \""), HasSubstr("compare.html\" is read as --source " + clip),
+                    HasSubstr("name another folder")));
+  const std::string labels = folder.write("compare.json", "a");
+  EXPECT_THAT(problem_of(kClip + "--labels " + labels + " --out " + out),
+              HasSubstr("is read as --labels"));
+  folder.write("site.yaml",
+               "models: {m: {path: m.onnx, labels: compare.json}}\ncameras: [{id: a, url: x}]");
+  const std::string site = folder / "site.yaml";
+  EXPECT_THAT(problem_of(site + " --out " + out), HasSubstr("is read as models.m.labels"));
+  EXPECT_EQ(problem_of(site + " --out " + out + "/report"), "none");
 }
 
 TEST(ParseCompareOptions, NeverShowsASecret) {

@@ -80,6 +80,7 @@ Result<void> Evaluator::prepare() {
   Result<DataSet> data = read_data_set(request_.data);
   if (!data) return fail(data.error());
   data_ = *std::move(data);
+  if (Result<void> checked = check_eval_outputs(request_, data_); !checked) return checked;
   if (!data_.is_labelled() && !request_.other)
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: has no labels (YOLO .txt, COCO .json or VOC .xml); name a data "

@@ -10,6 +10,7 @@
 
 #include "framemill/base/replace_file.h"
 #include "framemill/cli/typed_words.h"
+#include "framemill/config/file_clashes.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/validate.h"
 
@@ -209,10 +210,37 @@ Result<void> check(EvalRequest& request, const Texts& texts) {
     if (Result<void> model = check_model(request.other->path); !model)
       return fail(model.error().at("--against"));
   }
+  if (Result<void> checked = check_eval_outputs(request, {}); !checked) return checked;
   return check_outputs(request);
 }
 
 }  // namespace
+
+Result<void> check_eval_outputs(const EvalRequest& request, const DataSet& data) {
+  FileClashes files;
+  files.add_model("MODEL", request.model.path);
+  if (request.other) files.add_model("--against", request.other->path);
+  if (request.model.labels != "coco") files.add_input("--labels", request.model.labels);
+  files.add_input("--data", request.data.path);
+  files.add_input("--data", data.labels_at);
+  for (const std::vector<std::string>* each : {&data.label_files, &data.clips})
+    for (const std::string& path : *each) files.add_input("--data", path);
+  for (const LabelledPicture& picture : data.pictures) files.add_input("--data", picture.path);
+  const auto check = [&files](const char* option, const std::string& path,
+                              std::string_view remedy) -> Result<void> {
+    const std::string problem = files.add_output(option, path, FileClashes::Twice::kTaken, remedy);
+    if (problem.empty()) return {};
+    return wrong(fmt::format("{}: {}", option, problem));
+  };
+  if (!request.out_dir.empty()) {
+    for (const char* const name : {kEvalPageName, kEvalDocumentName}) {
+      const std::string path = (fs::path(request.out_dir) / name).string();
+      if (Result<void> checked = check("--out", path, FileClashes::kOtherFolder); !checked)
+        return checked;
+    }
+  }
+  return check("--detections", request.detections_path, FileClashes::kOtherFile);
+}
 
 Result<std::optional<LabelFormat>> parse_label_format(const std::string& text) {
   if (text == "auto") return std::optional<LabelFormat>();

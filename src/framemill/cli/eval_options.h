@@ -28,8 +28,12 @@ struct EvalRequest {
 
 /// Reads the arguments after `framemill eval`. Errors: kInvalidArgument for what is wrong on its
 /// own: unknown options, values out of range, files that are not there, a report that could not be
-/// written.
+/// written or would overwrite what is read.
 [[nodiscard]] Result<EvalRequest> parse_eval_options(const std::vector<std::string>& args);
+
+/// Whether a report or the detections would overwrite what is read: models, labels, `data` as far
+/// as it is read already. Errors: kInvalidArgument with option, file and remedy.
+[[nodiscard]] Result<void> check_eval_outputs(const EvalRequest& request, const DataSet& data);
 
 /// The value of --format; none for "auto". Errors: kInvalidArgument.
 [[nodiscard]] Result<std::optional<LabelFormat>> parse_label_format(const std::string& text);

@@ -15,6 +15,7 @@
 #include "framemill/base/url.h"
 #include "framemill/cli/eval_options.h"
 #include "framemill/cli/typed_words.h"
+#include "framemill/config/file_clashes.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/vision/degradation.h"
 
@@ -244,6 +245,32 @@ Result<void> check_inputs(const PrepareRequest& request) {
   return {};
 }
 
+/// What is made lies in folders of its own, beside three files; the exported model may lie beside
+/// them, but not in them, nor may what it is calibrated and evaluated on.
+Result<void> check_out(const PrepareRequest& request) {
+  FileClashes files;
+  files.add_model("MODEL", request.model.path);
+  if (request.model.labels != "coco") files.add_input("--labels", request.model.labels);
+  files.add_input("--data", request.data);
+  for (const std::string& source : request.calibrate)
+    if (source.find("://") == std::string::npos) files.add_input("--calibrate", source);
+  const fs::path out(request.out);
+  const auto check = [](const std::string& problem) -> Result<void> {
+    if (problem.empty()) return {};
+    return wrong(fmt::format("--out: {}", problem));
+  };
+  for (const char* const name : {"prepare.json", "MODEL_CARD.md", "deploy.yaml"}) {
+    const std::string problem = files.check_path((out / name).string(), FileClashes::kOtherFolder);
+    if (Result<void> checked = check(problem); !checked) return checked;
+  }
+  for (const char* const name : {"models", "calibration", "footage", ".prepare"}) {
+    const std::string problem =
+        files.check_folder((out / name).string(), FileClashes::kOtherFolder);
+    if (Result<void> checked = check(problem); !checked) return checked;
+  }
+  return {};
+}
+
 Result<void> make_out(const PrepareRequest& request) {
   std::error_code error;
   fs::create_directories(request.out, error);
@@ -284,6 +311,7 @@ Result<PrepareRequest> parse_prepare_options(const std::vector<std::string>& arg
   request.command = shown_command(args);
   if (Result<void> parsed = parse_texts(texts, request); !parsed) return fail(parsed.error());
   if (Result<void> checked = check_inputs(request); !checked) return fail(checked.error());
+  if (Result<void> checked = check_out(request); !checked) return fail(checked.error());
   if (Result<void> made = make_out(request); !made) return fail(made.error());
   return request;
 }

@@ -36,7 +36,7 @@ struct PrepareRequest {
 
 /// Reads the arguments after `framemill prepare`. Makes the output folder. Errors: kInvalidArgument
 /// for unknown options, values out of range, files that are not there, a folder that cannot be
-/// written to.
+/// written to or holds what is read where the set is written.
 [[nodiscard]] Result<PrepareRequest> parse_prepare_options(const std::vector<std::string>& args);
 
 /// The text of `framemill prepare --help`.

@@ -109,6 +109,30 @@ TEST_F(PrepareOptionsTest, WrongFilesAreNamedBeforeAnythingIsMade) {
               AllOf(HasSubstr("the folder cannot be made"), HasSubstr("name another one")));
 }
 
+TEST_F(PrepareOptionsTest, NothingThatIsReadLiesWhereTheSetIsWritten) {
+  const auto refused = [&](const std::string& name, const std::string& line,
+                           const std::string& says) {
+    folder_.write(name, "x");
+    const std::string problem = problem_of(line);
+    EXPECT_THAT(problem,
+                AllOf(HasSubstr("--out: \""), HasSubstr(says), HasSubstr("name another folder")))
+        << line;
+  };
+  const std::string rest = " --calibrate @clip.mp4 --out @set";
+  refused("set/models/m_640x640_fp32.onnx", "@set/models/m_640x640_fp32.onnx" + rest,
+          "models/m_640x640_fp32.onnx\" is read as MODEL");
+  refused("set/models/names", "@m.onnx --labels @set/models/names" + rest, "is read as --labels");
+  refused("set/footage/1.png", "@m.onnx --calibrate @set/footage --out @set",
+          "is read as --calibrate");
+  refused("set/prepare.json", "@m.onnx --data @set/prepare.json" + rest, "is read as --data");
+  fs::remove(folder_ / "set/prepare.json");
+  fs::create_symlink(folder_ / "m.onnx", folder_ / "set/MODEL_CARD.md");
+  EXPECT_THAT(problem_of("@m.onnx" + rest), HasSubstr("is read as MODEL"));
+  fs::remove(folder_ / "set/MODEL_CARD.md");
+  folder_.write("set/m.onnx", "x");
+  EXPECT_EQ(problem_of("@set/m.onnx" + rest), "none") << "beside the set's own files";
+}
+
 TEST_F(PrepareOptionsTest, CamerasNeedNoFileAndTheirPasswordIsNotKept) {
   const Result<PrepareRequest> request =
       parse("@m.onnx --calibrate rtsp://me:secret@10.0.0.7/1 --out @out");

@@ -416,19 +416,6 @@ std::string redact_words(std::string_view sentence) {
   return result;
 }
 
-/// The option behind a setting, for messages about settings that came from the command line.
-std::string option_of(const SettingPlace& place, const RunSettings& settings) {
-  const std::string& key = place.key;
-  if (place.section == "cameras" && (key == "url" || key == "id" || key.empty()))
-    return place.index < settings.cameras.size()
-               ? fmt::format("--source {}", redact(settings.cameras[place.index].url))
-               : "--source";
-  if (place.section == "models" && (key == "path" || key.empty())) return "--model";
-  std::string option = "--" + key;
-  std::ranges::replace(option, '_', '-');
-  return option;
-}
-
 /// `text`: of the configuration where there is one; read from its file where it is not given.
 Result<RunSettings> settle(const RawOptions& raw, std::span<const std::string_view> names,
                            std::optional<std::string>& text) {
@@ -451,13 +438,28 @@ Result<RunSettings> settle(const RawOptions& raw, std::span<const std::string_vi
   RunSettings settings;
   if (Result<void> applied = reader.apply(settings); !applied) return fail(applied.error());
   std::vector<std::string> lines;
-  for (const SettingProblem& problem : find_problems(settings))
-    lines.push_back(option_of(problem.place, settings) + ": " + problem.message);
+  const auto name_of = [&settings](const SettingPlace& place) {
+    return option_of(place, settings);
+  };
+  for (const SettingProblem& problem : find_problems(settings, {}, name_of))
+    lines.push_back(name_of(problem.place) + ": " + problem.message);
   if (!lines.empty()) return fail(list_problems(lines, ErrorCode::kInvalidArgument));
   return settings;
 }
 
 }  // namespace
+
+std::string option_of(const SettingPlace& place, const RunSettings& settings) {
+  const std::string& key = place.key;
+  if (place.section == "cameras" && (key == "url" || key == "id" || key.empty()))
+    return place.index < settings.cameras.size()
+               ? fmt::format("--source {}", redact(settings.cameras[place.index].url))
+               : "--source";
+  if (place.section == "models" && (key == "path" || key.empty())) return "--model";
+  std::string option = "--" + key;
+  std::ranges::replace(option, '_', '-');
+  return option;
+}
 
 Result<CameraSettings> parse_source_option(const std::string& text, const CameraSettings& common) {
   const Result<SplitOption> split = split_option(text, kSourceKeys);

@@ -7,6 +7,7 @@
 
 #include "framemill/base/result.h"
 #include "framemill/config/run_settings.h"
+#include "framemill/config/validate.h"
 
 namespace framemill {
 
@@ -57,6 +58,9 @@ struct RunLikeCommand {
 
 /// The text of `framemill run --help`.
 [[nodiscard]] std::string run_help();
+
+/// The option behind a setting, for messages about settings that came from the command line.
+[[nodiscard]] std::string option_of(const SettingPlace& place, const RunSettings& settings);
 
 /// --source: a clip or URL, and what stood behind it as ",key=value". Only known keys at the very
 /// end are split off, because URLs may hold commas themselves. `common`: what holds for all

@@ -3,16 +3,22 @@
 #include <string>
 #include <vector>
 
+#include "framemill/config/file_clashes.h"
 #include "framemill/config/run_settings.h"
 #include "framemill/config/validate.h"
 
 namespace framemill {
 
-/// Files that a run would write although it reads them (a source, a model with what lies beside it,
-/// labels, certificates, the configuration), and files that it would write for two things. Files
-/// are told apart by device and number where they exist, so links and ways round are seen through.
-/// `config_path`: the configuration's own file; empty: none. Looks at files, opens none.
+/// Tells `files` of all that a run of `settings` reads: sources, models with what lies beside them,
+/// labels, certificates, the configuration. `config_path`: its own file; empty: none. `names`: what
+/// messages call them; empty: describe_place().
+void add_inputs(FileClashes& files, const RunSettings& settings, const std::string& config_path,
+                const PlaceNames& names = {});
+
+/// Files that a run would write although it reads them (see add_inputs()), and files that it would
+/// write for two things. Looks at files, opens none.
 [[nodiscard]] std::vector<SettingProblem> find_output_clashes(const RunSettings& settings,
-                                                              const std::string& config_path);
+                                                              const std::string& config_path,
+                                                              const PlaceNames& names = {});
 
 }  // namespace framemill

@@ -484,9 +484,10 @@ std::string describe_place(const SettingPlace& place, const RunSettings& setting
 }
 
 std::vector<SettingProblem> find_problems(const RunSettings& settings,
-                                          const std::string& config_path) {
+                                          const std::string& config_path, const PlaceNames& names) {
   std::vector<SettingProblem> problems = Checker(settings).run();
-  std::ranges::move(find_output_clashes(settings, config_path), std::back_inserter(problems));
+  std::ranges::move(find_output_clashes(settings, config_path, names),
+                    std::back_inserter(problems));
   return problems;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,9 @@ struct SettingPlace {
 /// "cameras[gate-1].slo", "models.objects.path", "sinks[0].type", "engine.budget".
 [[nodiscard]] std::string describe_place(const SettingPlace& place, const RunSettings& settings);
 
+/// What messages call a place.
+using PlaceNames = std::function<std::string(const SettingPlace&)>;
+
 /// What is wrong with settings as a whole, each with what to do about it.
 struct SettingProblem {
   SettingPlace place;
@@ -31,9 +35,11 @@ struct SettingProblem {
 
 /// Everything that can be said without opening a file or a camera: ranges, required settings, names
 /// used twice, references to models, settings that exclude each other, in the order of the
-/// settings; then find_output_clashes(). `config_path`: the file behind them; empty: none.
+/// settings; then find_output_clashes(). `config_path`: the file behind them; empty: none. `names`:
+/// for places that a message is about besides its own; empty: describe_place().
 [[nodiscard]] std::vector<SettingProblem> find_problems(const RunSettings& settings,
-                                                        const std::string& config_path = {});
+                                                        const std::string& config_path = {},
+                                                        const PlaceNames& names = {});
 
 /// Most problems that one message lists.
 inline constexpr std::size_t kProblemsShownMax = 20;
