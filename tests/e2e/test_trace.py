@@ -1,6 +1,7 @@
 """`framemill run --trace`: what the engine was told and decided is in the file, replays to the same decisions, and feeds `simulate`."""
 import json
 import subprocess
+import time
 import unittest
 
 import framemill
@@ -117,6 +118,36 @@ class TraceTest(FramemillTest):
         self.assertEqual(done.returncode, 2)
         self.assertIn("use --pace live", done.stderr)
         self.assertFalse((self.folder / "t.jsonl").exists())
+
+    def test_an_older_trace_stays_where_a_run_gets_nowhere(self):
+        trace, text = self.folder / "trace.jsonl", self.folder / "text.mp4"
+        trace.write_text("yesterday\n")
+        text.write_text("hello, I am not a video\n" * 50)
+        none = self.folder / "none.mp4"
+        for sources in ((none,), (text,), (text, none)):
+            words = [word for source in sources for word in ("--source", source)]
+            done = run("run", *words, "--model", DEMO_MODEL, "--pace", "live", "--listen", "off", "--trace", trace)
+            self.assertIn(done.returncode, (1, 2), done.stderr)
+            self.assertEqual(trace.read_text(), "yesterday\n", sources)
+        self.assertEqual(read_lines(self.record(answers=3).trace)[0]["schema"], "framemill.trace/1")
+
+    def test_a_trace_belongs_to_one_run_at_a_time(self):
+        trace = self.folder / "trace.jsonl"
+        first = subprocess.Popen([framemill.BINARY, "run", *CAMERAS, "--model", str(DEMO_MODEL), "--listen", "off", "--trace", str(trace)],
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            give_up_at = time.monotonic() + 60
+            while not (trace.exists() and trace.stat().st_size > 0):
+                self.assertLess(time.monotonic(), give_up_at, "no trace")
+                time.sleep(.1)
+            done = run("run", *CAMERAS, "--model", DEMO_MODEL, "--max-answers", "3", "--listen", "off", "--trace", trace)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("trace.jsonl: another run of framemill writes its trace there", done.stderr)
+        finally:
+            first.terminate()
+            _, told = first.communicate(timeout=60)
+        self.assertEqual(first.returncode, 0, told.decode())
+        self.assertEqual(read_lines(trace)[-1]["e"], "stop")
 
     def test_a_full_disk_ends_the_trace_and_not_the_run(self):
         summary, results = self.folder / "summary.json", self.folder / "results.jsonl"

@@ -482,9 +482,14 @@ RunReport Engine::finish() {
   const MutexLock lock(s.mu);
   s.final_report = s.make_report(ReportDetail::kFull);
   // Their threads have ended. A run that failed and wrote nothing, or that nobody started, loses no
-  // older results.
-  if (s.scheduler && s.final_report->failures().empty())
+  // older results and no older trace.
+  if (s.scheduler && s.final_report->failures().empty()) {
     for (JsonLinesSink* const file : s.line_files) file->end_empty();
+    if (s.trace) {
+      s.trace->end_empty();
+      s.final_report->trace = s.trace->counts();
+    }
+  }
   return *s.final_report;
 }
 

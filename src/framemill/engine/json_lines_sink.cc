@@ -8,10 +8,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "framemill/base/file_lock.h"
 #include "framemill/base/old_files.h"
 
 namespace framemill {
@@ -27,12 +27,6 @@ std::string_view destination(const std::string& path) {
 bool is_regular(int fd) {
   struct stat facts {};
   return ::fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode);
-}
-
-/// Two runs would write over each other, and both believe in their results. The kernel lets go of
-/// the file with the process; file systems that know no locks are taken as they are.
-bool belongs_to_another(int fd) {
-  return is_regular(fd) && ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
 }
 
 /// A line that a killed run left half written is cut off. Returns the size of the file.
@@ -65,7 +59,8 @@ Result<std::unique_ptr<JsonLinesSink>> JsonLinesSink::create(JsonLinesOptions op
                       "exists and is writable",
                       options.path, std::strerror(errno)));
     }
-    if (belongs_to_another(fd)) {
+    // Two runs would write over each other, and both believe in their results.
+    if (!lock_file(fd)) {
       ::close(fd);
       return fail(ErrorCode::kInvalidArgument,
                   fmt::format("{}: another run of framemill writes its results there; end that "
@@ -117,8 +112,8 @@ void JsonLinesSink::rotate() {
   if (options_.file_bytes_max == 0 || file_bytes_ < options_.file_bytes_max) return;
   move_up_old_files(options_.path, options_.old_files);
   const int fd = ::open(options_.path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0644);
-  if (fd < 0) return;            // goes on in the file that was renamed; the next flush tries again
-  (void)belongs_to_another(fd);  // takes it: it is new, nobody else can have it
+  if (fd < 0) return;   // goes on in the file that was renamed; the next flush tries again
+  (void)lock_file(fd);  // it is new, nobody else can have it
   ::close(fd_);
   fd_ = fd;
   file_bytes_ = 0;

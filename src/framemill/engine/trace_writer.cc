@@ -1,5 +1,6 @@
 #include "framemill/engine/trace_writer.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -7,22 +8,44 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "framemill/base/check.h"
+#include "framemill/base/file_lock.h"
 #include "framemill/base/thread_name.h"
 #include "framemill/engine/trace_json.h"
 
 namespace framemill {
+namespace {
+
+/// Beside an older trace: what is told before the first frame waits so long at most. A run that has
+/// told more than that has got somewhere.
+constexpr std::size_t kHeldChunksMax = 64;
+
+bool has_bytes(int fd) {
+  struct stat facts {};
+  return ::fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size > 0;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<TraceWriter>> TraceWriter::create(const std::string& path, Run run,
                                                          Options options) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) {
     return fail(ErrorCode::kInvalidArgument,
                 fmt::format("{}: the trace cannot be written there: {}; name a file in a folder "
                             "that exists and is writable",
                             path, std::strerror(errno)));
+  }
+  // Two runs would write over each other, and neither trace could be replayed.
+  if (!lock_file(fd)) {
+    ::close(fd);
+    return fail(ErrorCode::kInvalidArgument,
+                fmt::format("{}: another run of framemill writes its trace there; end that one, or "
+                            "name another file",
+                            path));
   }
   return std::unique_ptr<TraceWriter>(new TraceWriter(fd, path, std::move(run), options));
 }
@@ -32,6 +55,7 @@ TraceWriter::TraceWriter(int fd, std::string path, Run run, Options options)
       path_(std::move(path)),
       run_(std::move(run)),
       options_(options),
+      has_older_trace_(has_bytes(fd)),
       queue_(options.chunks_max),
       thread_([this] { this->run(); }) {
   CHECK(options.chunk_records >= 1);
@@ -53,7 +77,7 @@ void TraceWriter::begin(const LiveDispatchOptions& options, TimePoint began_at) 
                                 .models = run_.models,
                                 .options = options});
   const MutexLock lock(mu_);
-  push();  // the header alone: the file is a trace from the start
+  push();  // nothing but the header: a new file is a trace from the start
 }
 
 void TraceWriter::add(DispatchRecord&& record) {
@@ -104,15 +128,34 @@ TraceCounts TraceWriter::counts() const {
 
 void TraceWriter::run() {
   name_this_thread("trace");
-  bool has_begun = false;
-  while (const std::optional<Chunk> chunk = queue_.pop()) {
-    if (!has_begun && !header_.empty()) {
-      write(header_);
-      has_begun = true;
-    }
-    write_chunk(*chunk);
+  const auto is_frame = [](const DispatchRecord& record) {
+    return std::holds_alternative<FrameArrived>(record);
+  };
+  while (std::optional<Chunk> chunk = queue_.pop()) {
+    if (header_.empty()) return;  // never began: an empty file is no trace
+    const bool has_frame = std::ranges::any_of(*chunk, is_frame);
+    held_.push_back(*std::move(chunk));
+    if (!has_older_trace_ || has_frame || held_.size() >= kHeldChunksMax) write_held();
   }
-  if (!has_begun) return;  // never began: an empty file is no trace
+  if (!has_older_trace_ && !header_.empty()) write_end();
+}
+
+void TraceWriter::end_empty() {
+  if (!has_older_trace_ || header_.empty()) return;
+  write_held();
+  write_end();
+}
+
+void TraceWriter::write_held() {
+  if (has_older_trace_) (void)(::ftruncate(fd_, 0) == 0);
+  has_older_trace_ = false;
+  if (!has_begun_) write(header_);
+  has_begun_ = true;
+  for (const Chunk& chunk : held_) write_chunk(chunk);
+  held_.clear();
+}
+
+void TraceWriter::write_end() {
   text_.clear();
   append_trace_end(text_, written_, lost_);
   write(text_);

@@ -26,8 +26,10 @@ struct TraceCounts {
 /// Writes what a LiveDispatch is told and decides to a file (docs/reference/trace.md), so that it
 /// can be replayed and simulated. The scheduler hands records over in chunks and never waits: where
 /// the disk is slower than the run, chunks are lost, counted, and the file says so at their place.
-/// A file that cannot be written any longer ends after its last whole line; the run goes on.
-/// Thread-safety: begin() before the others, once; add(), stop() and counts() from any thread.
+/// A file that cannot be written any longer ends after its last whole line; the run goes on. An
+/// older trace stays until a first frame has come, so that a run that gets nowhere loses none. A
+/// file belongs to one run at a time, in all processes. Thread-safety: begin() before the others,
+/// once; add(), stop() and counts() from any thread.
 class TraceWriter {
  public:
   struct Options {
@@ -42,7 +44,7 @@ class TraceWriter {
     std::vector<std::string> models;
   };
 
-  /// Errors: kInvalidArgument where nothing can be written at `path`.
+  /// Errors: kInvalidArgument where nothing can be written at `path`, or another run writes it.
   static Result<std::unique_ptr<TraceWriter>> create(const std::string& path, Run run,
                                                      Options options);
   TraceWriter(const TraceWriter&) = delete;  // the thread holds `this`: no copy, no move
@@ -54,6 +56,8 @@ class TraceWriter {
   void add(DispatchRecord&& record) EXCLUDES(mu_);
   /// Writes what is left. Idempotent.
   void stop() EXCLUDES(mu_);
+  /// No frame came, and that is the result of a whole run: an older trace goes now. After stop().
+  void end_empty();
   [[nodiscard]] TraceCounts counts() const EXCLUDES(mu_);
 
  private:
@@ -63,6 +67,9 @@ class TraceWriter {
   /// Hands the chunk over, if there is room.
   void push() REQUIRES(mu_);
   void run();
+  /// The header, where there is none yet, and what was told since.
+  void write_held();
+  void write_end();
   void write_chunk(const Chunk& chunk);
   /// Appends `text` whole or not at all; false: it could not be, and nothing more will be.
   bool write(const std::string& text);
@@ -77,7 +84,10 @@ class TraceWriter {
   std::string header_;  ///< made by begin(), before the first chunk is pushed
   TimePoint began_at_;
   std::string text_;
-  std::int64_t end_ = 0;  ///< of the file, after its last whole line
+  bool has_begun_ = false;        ///< the header is written
+  std::vector<Chunk> held_;       ///< told, and not written yet
+  bool has_older_trace_ = false;  ///< which goes with the first frame
+  std::int64_t end_ = 0;          ///< of the file, after its last whole line
   bool is_dead_ = false;
 
   BoundedQueue<Chunk> queue_;  // synchronizes itself

@@ -132,6 +132,69 @@ TEST_F(TraceWriterTest, WhatNeverBeganIsEmpty) {
   EXPECT_TRUE(read(file).empty());
 }
 
+TEST_F(TraceWriterTest, AnOlderTraceStaysUntilAFrameHasCome) {
+  const auto text = [this] {
+    std::ifstream file(path_);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  folder_.write("trace.jsonl", "yesterday\n");
+  const auto begin = [this] {
+    auto writer = open(path_, {.chunk_records = 1, .chunks_max = 10'000});
+    writer->begin(site(), TimePoint());
+    writer->add(LaneAdded{});
+    return writer;
+  };
+  begin()->stop();  // a run that got nowhere
+  EXPECT_EQ(text(), "yesterday\n");
+  {
+    const auto writer = begin();
+    writer->stop();
+    writer->end_empty();  // one that was whole
+    EXPECT_EQ(writer->counts().written, 1);
+  }
+  std::ifstream whole(path_);
+  std::vector<Json> lines = read(whole);
+  ASSERT_EQ(lines.size(), 3U);
+  EXPECT_EQ(lines.back(), (Json{{"e", "stop"}, {"records", 1}, {"lost", 0}}));
+  folder_.write("trace.jsonl", "yesterday\n");
+  {
+    const auto writer = begin();
+    writer->add(FrameArrived{});
+    writer->add(CameraEnded{});
+    writer->stop();
+    writer->end_empty();  // nothing is left to do
+    EXPECT_EQ(writer->counts().written, 3);
+  }
+  std::ifstream file(path_);
+  lines = read(file);
+  ASSERT_EQ(lines.size(), 5U);
+  EXPECT_EQ(lines.front()["schema"], "framemill.trace/1");
+  EXPECT_EQ(lines.back(), (Json{{"e", "stop"}, {"records", 3}, {"lost", 0}}));
+}
+
+TEST_F(TraceWriterTest, AnOlderTraceGoesWhereTooMuchIsTold) {
+  folder_.write("trace.jsonl", "yesterday\n");
+  const auto writer = open(path_, {.chunk_records = 1, .chunks_max = 10'000});
+  writer->begin(site(), TimePoint());
+  for (int i = 0; i < 100; ++i) writer->add(CameraEnded{});
+  writer->stop();
+  std::ifstream file(path_);
+  EXPECT_EQ(read(file).size(), 102U);
+}
+
+TEST_F(TraceWriterTest, AFileBelongsToOneRunAtATime) {
+  {
+    const auto writer = open(path_);
+    writer->begin(site(), TimePoint());
+    const auto other = TraceWriter::create(path_, {}, {});
+    ASSERT_FALSE(other.has_value());
+    EXPECT_EQ(other.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_THAT(other.error().message(),
+                HasSubstr("trace.jsonl: another run of framemill writes its trace there"));
+  }
+  (void)open(path_);
+}
+
 TEST_F(TraceWriterTest, SaysWhereItCannotWrite) {
   const auto writer = TraceWriter::create("/no/such/folder/t.jsonl", {}, {});
   ASSERT_FALSE(writer.has_value());
