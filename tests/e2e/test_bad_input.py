@@ -41,6 +41,12 @@ class BadInputTest(FramemillTest):
         self.refused("run", "--sorce", DEMO_CLIP, says=["--sorce"])
         self.refused("run", says=["--source"])
 
+    def test_run_and_config_check_name_the_same_place(self):
+        path = self.config(f"models: {{m: {{path: {DEMO_MODEL}}}}}\ncameras:\n  - {{id: a, url: x.mp4}}\n  - {{url: y.mp4, rate: 300}}\n  - {{rate: 5}}\n")
+        told = [line.removeprefix("framemill: ") for line in self.refused("run", path).stderr.splitlines()]
+        self.assertEqual(told, self.refused("config", "check", path).stderr.splitlines())
+        self.assertIn("site.yaml:5: cameras[2].url: is missing", "\n".join(told))
+
     def test_unknown_config_key_gets_a_suggestion(self):
         path = self.config(f"models: {{m: {{path: {DEMO_MODEL}}}}}\ncameras:\n  - {{id: a, url: x.mp4, prioritty: normal}}\n")
         self.refused("run", path, says=["site.yaml:3", "prioritty", "priority"])

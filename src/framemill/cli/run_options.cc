@@ -317,7 +317,8 @@ class OptionReader {
       else
         note(fmt::format("--source {}", redact(source)), fail(camera.error()));
     }
-    assign_camera_ids(settings.cameras);
+    // Those of a configuration have theirs, or are told that they need one.
+    if (raw_.config.empty()) assign_camera_ids(settings.cameras);
     if (!raw_.is_looped) return;
     bool has_file = false;
     for (CameraSettings& camera : settings.cameras) {

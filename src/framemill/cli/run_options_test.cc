@@ -6,7 +6,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "framemill/base/temp_folder_for_test.h"
 #include "framemill/cli/config_command.h"
+#include "framemill/config/load_settings.h"
 
 namespace framemill {
 namespace {
@@ -155,6 +157,22 @@ TEST(ParseRunOptions, SaysWhatIsWrongAndWhatToDo) {
       {"no/such.yaml", "cannot read"},
   };
   for (const auto& [line, want] : cases) EXPECT_THAT(problem_of(line), HasSubstr(want)) << line;
+}
+
+TEST(ParseRunOptions, NamesPlacesOfAConfigurationAsConfigCheckDoes) {
+  const TempFolder folder;
+  const std::string site = folder.write(
+      "site.yaml",
+      "models: {m: {path: a.onnx}}\ncameras:\n  - {rate: 5}\n  - {url: b.mp4, rate: 300}\n"
+      "  - {url: rtsp://10.0.0.5/1}\n  - {id: own, url: c.mp4, slo: 61s}\n");
+  const Result<RunSettings> checked = load_settings(site);
+  ASSERT_FALSE(checked);
+  const std::string& problem = checked.error().message();
+  EXPECT_EQ(problem_of(site), problem);
+  EXPECT_THAT(problem, HasSubstr("site.yaml:3: cameras[0].url: is missing"));
+  EXPECT_THAT(problem, HasSubstr("site.yaml:4: cameras[1].rate: "));
+  EXPECT_THAT(problem, HasSubstr("site.yaml:5: cameras[2].id: is missing"));
+  EXPECT_THAT(problem, HasSubstr("site.yaml:6: cameras[own].slo: "));
 }
 
 TEST(ParseRunOptions, ATraceIsAFile) {

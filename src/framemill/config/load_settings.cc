@@ -134,15 +134,19 @@ class SettingsReader {
 
   void read_root(const YamlNode& root) {
     std::map<std::string_view, const YamlNode*> sections;
+    std::set<std::string_view> meant;  ///< that what nobody knows was probably to be
     for (const YamlEntry* entry : unique_entries(root, "")) {
       if (std::ranges::find(kSections, entry->key) == kSections.end()) {
-        add_unknown(*entry, "", kSections,
-                    "the sections are " + fmt::format("{}", fmt::join(kSections, ", ")));
+        meant.insert(add_unknown(*entry, "", kSections,
+                                 fmt::format("the sections are {}", fmt::join(kSections, ", "))));
         continue;
       }
       lines_[{entry->key, SettingPlace::kNoIndex, ""}] = entry->line;
       sections[entry->key] = &entry->value;
     }
+    for (const std::string_view name : meant)
+      if (!name.empty() && !sections.contains(name))
+        bad_places_.insert({std::string(name), SettingPlace::kNoIndex, ""});
     const auto section = [&](std::string_view name, Kind kind) -> const YamlNode* {
       const auto found = sections.find(name);
       if (found == sections.end() || found->second->kind == Kind::kNull) return nullptr;
@@ -256,14 +260,15 @@ class SettingsReader {
                                         const std::string& path, const std::string& section,
                                         std::size_t index, const std::string& key_prefix = {}) {
     std::set<std::string_view> keys;
+    std::set<std::string_view> meant;  ///< that what nobody knows was probably to be
     for (const YamlEntry* entry : unique_entries(map, path)) {
       const std::string where = join(path, entry->key);
       const SettingPlace place{section, index, key_prefix + entry->key};
       const Setting<Settings>* const row = find_setting<Settings>(entry->key);
       if (row == nullptr) {
-        read_without_row<Settings>(
+        meant.insert(read_without_row<Settings>(
             *entry, path,
-            key_prefix.empty() ? section : std::string(SettingsTable<Settings>::kSection));
+            key_prefix.empty() ? section : std::string(SettingsTable<Settings>::kSection)));
         continue;
       }
       if (row->is_own && section == "defaults") {
@@ -280,6 +285,9 @@ class SettingsReader {
       if (Result<void> done = read_value(*row, settings, entry->value); !done)
         add_problem(entry->line, place, where, done.error());
     }
+    for (const std::string_view key : meant)
+      if (!key.empty() && !keys.contains(key))
+        bad_places_.insert({section, index, key_prefix + std::string(key)});
     return keys;
   }
 
@@ -330,25 +338,26 @@ class SettingsReader {
     }
   }
 
-  /// A key of this section that is reserved, or that nobody knows.
+  /// A key of this section that is reserved, or that nobody knows. Returns the one that was
+  /// probably meant, or nothing: that it is missing need not be said, too.
   template <typename Settings>
-  void read_without_row(const YamlEntry& entry, const std::string& path,
-                        const std::string& section) {
+  std::string_view read_without_row(const YamlEntry& entry, const std::string& path,
+                                    const std::string& section) {
     if (const ReservedSetting* const reserved = find_reserved(section, entry.key)) {
-      if (is_accepted(*reserved, entry.value)) return;
+      if (is_accepted(*reserved, entry.value)) return {};
       add_problem(entry.line, join(path, entry.key),
                   fmt::format("{} is not supported by this version; {}", entry.key,
                               reserved->accepted.empty()
                                   ? "leave it out"
                                   : fmt::format("leave it out, or write {}", reserved->accepted)),
                   ErrorCode::kUnsupported);
-      return;
+      return {};
     }
     std::vector<std::string_view> known;
     for (const Setting<Settings>& row : SettingsTable<Settings>::kRows)
       if (!row.is_own || section != "defaults") known.push_back(row.key);
-    add_unknown(entry, path, known,
-                fmt::format("`framemill config explain {}` lists what there is", section));
+    return add_unknown(entry, path, known,
+                       fmt::format("`framemill config explain {}` lists what there is", section));
   }
 
   static bool is_accepted(const ReservedSetting& reserved, const YamlNode& value) {
@@ -358,16 +367,18 @@ class SettingsReader {
     return number && number == parse_number(reserved.accepted);
   }
 
-  void add_unknown(const YamlEntry& entry, std::string_view path,
-                   std::span<const std::string_view> known, std::string_view otherwise) {
+  std::string_view add_unknown(const YamlEntry& entry, std::string_view path,
+                               std::span<const std::string_view> known,
+                               std::string_view otherwise) {
     if (entry.key == "<<") {
       add_problem(entry.line, path, "merge keys (<<) are not supported; use `defaults:`");
-      return;
+      return {};
     }
     const std::string meant = did_you_mean(entry.key, known);
     add_problem(entry.line, join(path, entry.key),
                 meant.empty() ? fmt::format("unknown key; {}", otherwise)
                               : fmt::format("unknown key;{}", meant));
+    return nearest_word(entry.key, known);
   }
 
   template <typename Settings>
@@ -555,9 +566,13 @@ class SettingsReader {
 
   void check_as_a_whole() {
     std::set<std::string> reported_defaults;
-    for (const SettingProblem& problem : find_problems(settings_, name_)) {
+    const auto names = [this](const SettingPlace& place) { return name_of(place); };
+    for (const SettingProblem& problem : find_problems(settings_, name_, names)) {
       const SettingPlace& place = problem.place;
       if (bad_places_.contains(place)) continue;
+      // No model can be in a section that is not there by its name.
+      if (place.key == "model" && bad_places_.contains({"models", SettingPlace::kNoIndex, ""}))
+        continue;
       if (place.key.empty() && bad_places_.contains({place.section, SettingPlace::kNoIndex, ""}))
         continue;
       std::string message = problem.message;
@@ -572,11 +587,18 @@ class SettingsReader {
       if (place.section == "output") {  // stands on the command line alone
         problems_.push_back({0, fmt::format("--{}: {}", place.key, message), false});
       } else if (!is_from_defaults) {
-        add_problem(line_of(place), describe_place(place, settings_), message);
+        add_problem(line_of(place), name_of(place), message);
       } else if (reported_defaults.insert(place.key).second) {  // once, not for every camera
         add_problem(in_defaults->second, "defaults." + place.key, message);
       }
     }
+  }
+
+  /// By number where the id was made up from the file's name: the user would look for it in vain.
+  [[nodiscard]] std::string name_of(const SettingPlace& place) const {
+    const bool is_camera = place.section == "cameras" && place.index != SettingPlace::kNoIndex;
+    const bool has_own_id = lines_.contains({"cameras", place.index, "id"});
+    return describe_place(place, is_camera && !has_own_id ? RunSettings{} : settings_);
   }
 
   /// The place of the whole rule that a key like "rules[dock].zone" belongs to; others stay.

@@ -201,6 +201,33 @@ TEST(ParseSettings, EachProblemNamesPlaceAndRemedy) {
   for (const auto& [text, want] : cases) EXPECT_THAT(problem_of(text), HasSubstr(want)) << text;
 }
 
+TEST(ParseSettings, AMisspeltKeyIsSaidOnce) {
+  EXPECT_EQ(problem_of("models: {m: {pth: a.onnx}}\ncameras: [{id: a, url: x.mp4}]"),
+            "site.yaml:1: models.m.pth: unknown key; did you mean \"path\"?");
+  EXPECT_EQ(problem_of("modles: {m: {path: a.onnx}}\ncameras: [{id: a, url: x.mp4, model: m}]"),
+            "site.yaml:1: modles: unknown key; did you mean \"models\"?");
+  EXPECT_EQ(problem_of("models: {m: {path: a.onnx}}\ncamera: [{id: a, url: x.mp4}]"),
+            "site.yaml:2: camera: unknown key; did you mean \"cameras\"?");
+  EXPECT_EQ(problem_of("models: {m: {path: a.onnx}}\ncameras: [{id: a, ulr: x.mp4}]"),
+            "site.yaml:2: cameras[a].ulr: unknown key; did you mean \"url\"?");
+  EXPECT_EQ(problem_of("models: {m: {path: a.onnx}}\ncameras: [{id: a, url: x.mp4}]\n"
+                       "sinks: [{tpye: jsonl, path: x}]"),
+            "site.yaml:3: sinks[0].tpye: unknown key; did you mean \"type\"?");
+  // What it was to be is there as well, and wrong on its own.
+  EXPECT_THAT(problem_of("models: {m: {pth: a, path: a.pt}}\ncameras: [{id: a, url: x.mp4}]"),
+              HasSubstr("models.m.path: \"a.pt\" is not a model"));
+  EXPECT_THAT(problem_of("models: {m: {file: a.onnx}}\ncameras: [{id: a, url: x.mp4}]"),
+              HasSubstr("models.m.path: is missing"));
+}
+
+TEST(ParseSettings, ACameraWithoutAnIdOfItsOwnGoesByItsNumber) {
+  EXPECT_EQ(problem_of("models: {m: {path: a.onnx}}\ncameras: [{url: x.mp4, model: n}]"),
+            "site.yaml:2: cameras[0].model: is not in models; models has: m");
+  EXPECT_THAT(problem_of("models: {m: {path: a.onnx}}\ncameras: [{url: x.mp4}]\n"
+                         "sinks: [{type: jsonl, path: x.mp4}]"),
+              HasSubstr("\"x.mp4\" is read as cameras[0].url"));
+}
+
 TEST(ParseSettings, DurationsMayStandInQuotesEverywhere) {  // as JSON writes them
   const Result<RunSettings> settings = parse(with_camera(
       R"(    slo: "150ms"

@@ -90,11 +90,14 @@ class WorkloadReader {
 
   void read_root(const YamlNode& root) {
     std::map<std::string_view, const YamlEntry*> sections;
+    bool is_cameras_misspelt = false;
     for (const YamlEntry* entry : unique_entries(root, "")) {
-      if (std::ranges::find(kSections, entry->key) == kSections.end())
-        add_unknown(*entry, "", {kSections.begin(), kSections.end()});
-      else
+      if (std::ranges::find(kSections, entry->key) != kSections.end()) {
         sections[entry->key] = entry;
+        continue;
+      }
+      add_unknown(*entry, "", {kSections.begin(), kSections.end()});
+      is_cameras_misspelt |= nearest_word(entry->key, kSections) == "cameras";
     }
     const auto section = [&](std::string_view name, Kind kind) -> const YamlNode* {
       const auto found = sections.find(name);
@@ -118,7 +121,8 @@ class WorkloadReader {
     const bool is_cameras_wrong = cameras != sections.end() &&
                                   cameras->second->value.kind != Kind::kNull &&
                                   cameras->second->value.kind != Kind::kList;
-    if (workload_.cameras.empty() && !is_cameras_wrong)
+    const bool is_told = is_cameras_wrong || (is_cameras_misspelt && cameras == sections.end());
+    if (workload_.cameras.empty() && !is_told)
       add_problem(cameras == sections.end() ? root.line : cameras->second->line, "cameras",
                   "there is no group; a workload has at least one, such as "
                   "`cameras: [{name: gates, count: 12, rate: 10}]`");

@@ -137,6 +137,11 @@ TEST(ParseWorkload, WrongInputIsExplained) {
   EXPECT_EQ(problem_of("cameras: [{count: 1e9}]"), "");
 }
 
+TEST(ParseWorkload, AMisspeltSectionIsSaidOnce) {
+  EXPECT_EQ(problem_of("camera: [{}]"),
+            "site.yaml:1: camera: unknown key; did you mean \"cameras\"?");
+}
+
 TEST(ParseWorkload, AllProblemsAtOnce) {
   const std::string problem = problem_of("cameras: [{rate: 0, slo: x}]\nlinks: {netwrk: 1}");
   EXPECT_THAT(problem, HasSubstr("rate"));
