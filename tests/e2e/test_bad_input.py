@@ -74,6 +74,16 @@ class BadInputTest(FramemillTest):
     def test_an_unknown_key_behind_a_file(self):
         self.refused("run", "--source", f"{DEMO_CLIP},foo=3", "--model", DEMO_MODEL, says=["foo", "every, rate, id"])
 
+    def test_a_workload_where_a_configuration_stands_and_the_reverse(self):
+        workload = framemill.ROOT / "examples/plan-a-site/site.yaml"
+        for command in (("run", workload), ("compare", workload), ("config", "check", workload)):
+            done = self.refused(*command, says=["this looks like a workload, which is for plan, simulate and verify"])
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        site = self.config(f"models: {{m: {{path: {DEMO_MODEL}}}}}\ncameras: [{{id: a, url: x.mp4}}]\n")
+        for command in (("plan", site), ("simulate", site, "--profile", "p.json"), ("verify", site, "--profile", "p.json")):
+            done = self.refused(*command, says=["this looks like a configuration, which is for run"])
+            self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+
     def test_a_video_where_a_configuration_stands(self):
         for verb in ("run", "compare"):
             self.refused(verb, DEMO_CLIP, says=[str(DEMO_CLIP), "no configuration"])

@@ -11,6 +11,7 @@
 
 #include "framemill/base/url.h"
 #include "framemill/config/camera_ids.h"
+#include "framemill/config/file_kind.h"
 #include "framemill/config/nearest_word.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/validate.h"
@@ -61,6 +62,10 @@ class SettingsReader {
   }
 
   Result<RunSettings> read(const YamlNode& root, const SettingsOverride& override_settings) {
+    if (std::string other = wrong_file_kind(root, FileKind::kConfiguration); !other.empty()) {
+      add_problem(root.line, "", other);  // alone: no key of it is what it seems
+      return fail(gather_problems());
+    }
     if (root.kind == Kind::kNull) {
       add_problem(std::max(root.line, 1), "",
                   "the file is empty; a configuration has models and cameras");

@@ -228,6 +228,18 @@ TEST(ParseSettings, ACameraWithoutAnIdOfItsOwnGoesByItsNumber) {
               HasSubstr("\"x.mp4\" is read as cameras[0].url"));
 }
 
+TEST(ParseSettings, AWorkloadIsNamedAsOne) {
+  const std::string says =
+      "this looks like a workload, which is for plan, simulate and verify; a configuration names "
+      "models, and cameras with their url";
+  EXPECT_EQ(problem_of("plan: {name: x}\ncameras: [{name: a, count: 3}]\ndevices: [T4]"),
+            "site.yaml:1: " + says);
+  EXPECT_EQ(problem_of("cameras: [{name: a, count: 3, fps: 25}]"), "site.yaml:1: " + says);
+  // A slip is none.
+  EXPECT_THAT(problem_of(with_camera("    count: 3\n")), Not(HasSubstr("workload")));
+  EXPECT_THAT(problem_of("cameras: [{name: a}]"), Not(HasSubstr("workload")));
+}
+
 TEST(ParseSettings, DurationsMayStandInQuotesEverywhere) {  // as JSON writes them
   const Result<RunSettings> settings = parse(with_camera(
       R"(    slo: "150ms"

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "framemill/config/file_kind.h"
 #include "framemill/config/nearest_word.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/validate.h"
@@ -35,7 +36,9 @@ class WorkloadReader {
   Result<Workload> read(const YamlNode& root) {
     constexpr const char* kExample =
         "write at least `cameras: [{name: gates, count: 12, rate: 10}]`";
-    if (root.kind == Kind::kNull)
+    if (const std::string other = wrong_file_kind(root, FileKind::kWorkload); !other.empty())
+      add_problem(root.line, "", other);  // alone: no key of it is what it seems
+    else if (root.kind == Kind::kNull)
       add_problem(std::max(root.line, 1), "", fmt::format("the file is empty; {}", kExample));
     else if (root.kind != Kind::kMap)
       add_problem(root.line, "", fmt::format("the file is {}; {}", describe(root.kind), kExample));

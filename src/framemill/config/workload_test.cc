@@ -137,6 +137,15 @@ TEST(ParseWorkload, WrongInputIsExplained) {
   EXPECT_EQ(problem_of("cameras: [{count: 1e9}]"), "");
 }
 
+TEST(ParseWorkload, AConfigurationIsNamedAsOne) {
+  const std::string says =
+      "site.yaml:1: this looks like a configuration, which is for run; a workload has groups of "
+      "cameras, such as `cameras: [{name: gates, count: 12, rate: 10}]`";
+  EXPECT_EQ(problem_of("models: {m: {path: m.onnx}}\ncameras: [{id: a, url: x.mp4}]"), says);
+  EXPECT_EQ(problem_of("cameras: [{id: a, url: x.mp4, rate: 3}]"), says);
+  EXPECT_THAT(problem_of("cameras: [{count: 3, url: x}]"), HasSubstr("url: unknown key"));
+}
+
 TEST(ParseWorkload, AMisspeltSectionIsSaidOnce) {
   EXPECT_EQ(problem_of("camera: [{}]"),
             "site.yaml:1: camera: unknown key; did you mean \"cameras\"?");
