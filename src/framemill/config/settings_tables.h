@@ -300,7 +300,10 @@ inline constexpr std::array kEngineSettings{
                             .default_text = "no limit",
                             .help = "At most this share of the sampled frames (0.2), or this many "
                                     "inferences a second (30/s): of media time at pace fast, else "
-                                    "of the clock."},
+                                    "of the clock. On top come the first frame of each camera, "
+                                    "also after a reconnect (policy hold: after a loop, too), and "
+                                    "once an inference for each ten cameras, at least one: a short "
+                                    "run takes more than its share."},
     Setting<EngineSettings>{.key = "fidelity",
                             .field = &EngineSettings::fidelity,
                             .min = 0.5,
