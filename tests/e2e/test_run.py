@@ -1,5 +1,6 @@
 """`framemill run` on files: what is sampled, answered and counted."""
 import json
+import re
 import subprocess
 import sys
 import unittest
@@ -124,6 +125,19 @@ class RunTest(FramemillTest):
             done = run(*arguments)
             self.assertEqual(done.returncode, 0, done.stderr)
             self.assertIn("usage", (done.stdout + done.stderr).lower())
+        commands = re.findall(r"^  ([a-z]+) ", run("--help").stdout, re.M)
+        self.assertGreaterEqual(len(commands), 10)
+        for command in commands:
+            with self.subTest(command):
+                told = run(command, "--help")
+                self.assertEqual(told.returncode, 0, told.stderr)
+                self.assertIn("Exit status:", told.stdout)
+                self.assertEqual(run("help", command).stdout, told.stdout)
+        self.assertEqual(run("help", "config", "check").stdout, run("config", "check", "--help").stdout)
+        self.assertEqual(run("-V").stdout, run("--version").stdout)
+        done = run("help", "rnu")
+        self.assertEqual((done.returncode, done.stdout), (2, ""))
+        self.assertIn('there is no command "rnu"; did you mean "run"?', done.stderr)
 
 
 class CodecTest(FramemillTest):

@@ -8,7 +8,6 @@
 #include <nlohmann/json.hpp>
 
 #include "framemill/config/load_settings.h"
-#include "framemill/config/nearest_word.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/settings_reference.h"
 
@@ -77,19 +76,27 @@ std::string to_lines(const std::vector<SettingInfo>& infos) {
 
 int run_config_command(const std::vector<std::string>& arguments, std::ostream& out,
                        std::ostream& err) {
-  std::string file, section;
+  std::string file, word;
   bool is_json = false, is_markdown = false;
   CLI::App app("Checks and explains configurations.");
   app.name("framemill config");
   app.require_subcommand(1);
+  constexpr const char* kStatuses = "Exit status: 0 done, 2 wrong usage or configuration.";
+  app.footer(kStatuses);
   CLI::App* const check_app = app.add_subcommand("check", "Says whether a configuration is right.");
+  check_app->footer(fmt::format(
+      "Files and cameras that it names are not looked at: `framemill doctor YAML` opens "
+      "models and\ncameras.\n{}",
+      kStatuses));
   check_app->add_option("FILE", file, "The configuration.")->required()->option_text("YAML");
   CLI::App* const explain_app =
       app.add_subcommand("explain", "One line per setting with default, unit and meaning.");
+  explain_app->footer(kStatuses);
   explain_app
-      ->add_option("SECTION", section,
-                   "models, defaults, cameras, engine, rules, alarms, sinks or server.")
-      ->option_text("");
+      ->add_option("SECTION", word,
+                   "models, defaults, cameras, engine, rules, alarms, sinks or server; or what the "
+                   "name of a setting contains, as in slo or cameras.slo.")
+      ->option_text("|KEY");
   CLI::Option* const json = explain_app->add_flag("--json", is_json, "As a JSON list.");
   explain_app->add_flag("--markdown", is_markdown, "As docs/reference/settings.md.")
       ->excludes(json);
@@ -107,17 +114,20 @@ int run_config_command(const std::vector<std::string>& arguments, std::ostream& 
   if (check_app->parsed()) return check(file, out, err);
 
   const std::vector<std::string_view> sections = list_sections();
-  if (!section.empty() && std::ranges::find(sections, section) == sections.end()) {
-    err << fmt::format("framemill config explain: there is no section {};{} the sections are {}\n",
-                       quote(section), did_you_mean(section, sections), fmt::join(sections, ", "));
+  const bool is_section = word.empty() || std::ranges::find(sections, word) != sections.end();
+  const std::vector<SettingInfo> infos = is_section ? list_settings(word) : find_settings(word);
+  if (infos.empty()) {
+    err << fmt::format(
+        "framemill config explain: there is no section and no setting {};{} the sections are {}\n",
+        quote(word), nearest_setting(word), fmt::join(sections, ", "));
     return kWrongUsage;
   }
   if (is_markdown)
     out << settings_markdown();
   else if (is_json)
-    out << to_json(list_settings(section));
+    out << to_json(infos);
   else
-    out << to_lines(list_settings(section));
+    out << to_lines(infos);
   return kDone;
 }
 

@@ -1,5 +1,6 @@
 #include "framemill/cli/main.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <iostream>
@@ -19,6 +20,7 @@
 #include "framemill/cli/run_command.h"
 #include "framemill/cli/simulate_command.h"
 #include "framemill/cli/verify_command.h"
+#include "framemill/config/nearest_word.h"
 
 namespace framemill {
 namespace {
@@ -63,7 +65,22 @@ void print_usage(std::FILE* out) {
   for (const Subcommand& subcommand : kSubcommands) {
     fmt::print(out, "  {:<8} {}\n", subcommand.name, subcommand.help);
   }
-  fmt::print(out, "\n`framemill COMMAND --help` lists the options of a command.\n");
+  fmt::print(out,
+             "\n`framemill help COMMAND` or `framemill COMMAND --help` lists the options of a "
+             "command,\n`framemill --version` or `-V` says which framemill this is.\n");
+}
+
+/// Runs the subcommand `name`. 2 where there is none.
+int run_subcommand(const std::string& name, const std::vector<std::string>& args) {
+  const auto found = std::ranges::find(kSubcommands, name, &Subcommand::name);
+  if (found != kSubcommands.end()) return found->run(args);
+  std::vector<std::string_view> names;
+  for (const Subcommand& subcommand : kSubcommands) names.push_back(subcommand.name);
+  const std::string meant = did_you_mean(name, names);
+  fmt::print(stderr, "framemill: there is no command \"{}\"{}{}\n\n", name,
+             meant.empty() ? "" : ";", meant);
+  print_usage(stderr);
+  return 2;
 }
 
 }  // namespace
@@ -74,20 +91,20 @@ int run_command_line(int argc, char** argv) {
     print_usage(stderr);
     return 2;
   }
+  if (args[0] == "help" && args.size() > 1) {  // of "config check" as well
+    std::vector<std::string> rest(args.begin() + 2, args.end());
+    rest.emplace_back("--help");
+    return run_subcommand(args[1], rest);
+  }
   if (args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
     print_usage(stdout);
     return 0;
   }
-  if (args[0] == "--version") {
+  if (args[0] == "--version" || args[0] == "-V") {
     fmt::print("framemill {}\n", FRAMEMILL_VERSION);
     return 0;
   }
-  for (const Subcommand& subcommand : kSubcommands) {
-    if (subcommand.name == args[0]) return subcommand.run({args.begin() + 1, args.end()});
-  }
-  fmt::print(stderr, "framemill: there is no command \"{}\"\n\n", args[0]);
-  print_usage(stderr);
-  return 2;
+  return run_subcommand(args[0], {args.begin() + 1, args.end()});
 }
 
 }  // namespace framemill

@@ -240,7 +240,12 @@ TEST(ConfigCommand, ChecksAFile) {
   EXPECT_EQ(run_config({"check"}).status, 2);
   EXPECT_EQ(run_config({}).status, 2);
   EXPECT_EQ(run_config({"--help"}).status, 0);
-  EXPECT_THAT(run_config({"check", "--help"}).out, HasSubstr("framemill config check [OPTIONS]"));
+  const std::string help = run_config({"check", "--help"}).out;
+  EXPECT_THAT(help, HasSubstr("framemill config check [OPTIONS]"));
+  EXPECT_THAT(help, HasSubstr("not looked at: `framemill doctor YAML` opens"));
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"--help"}, {"check", "--help"}, {"explain", "--help"}})
+    EXPECT_THAT(run_config(arguments).out, HasSubstr("Exit status: 0 done, 2"));
 }
 
 TEST(ConfigCommand, ExplainsSettings) {
@@ -256,9 +261,28 @@ TEST(ConfigCommand, ExplainsSettings) {
   const Outcome json = run_config({"explain", "engine", "--json"});
   EXPECT_THAT(json.out, testing::StartsWith("["));
   EXPECT_THAT(json.out, HasSubstr("\"key\": \"budget\""));
-  const Outcome unknown = run_config({"explain", "camera"});
+  const Outcome unknown = run_config({"explain", "camreas"});
   EXPECT_EQ(unknown.status, 2);
+  EXPECT_EQ(unknown.out, "");
   EXPECT_THAT(unknown.err, HasSubstr("did you mean \"cameras\"?"));
+}
+
+TEST(ConfigCommand, FindsSettingsByAPartOfTheirName) {
+  const Outcome slo = run_config({"explain", "slo"});
+  EXPECT_EQ(slo.status, 0) << slo.err;
+  EXPECT_THAT(slo.out, HasSubstr("defaults.slo "));
+  EXPECT_THAT(slo.out, HasSubstr("cameras.slo "));
+  EXPECT_THAT(slo.out, Not(HasSubstr("cameras.rate ")));
+  const Outcome one = run_config({"explain", "cameras.slo"});
+  EXPECT_EQ(std::count(one.out.begin(), one.out.end(), '\n'), 1) << one.out;
+  EXPECT_THAT(run_config({"explain", "budget", "--json"}).out,
+              HasSubstr("\"section\": \"engine\""));
+  EXPECT_THAT(run_config({"explain", "bugdet"}).err, HasSubstr("did you mean \"budget\"?"));
+  EXPECT_THAT(run_config({"explain", "cameras.slw"}).err,
+              HasSubstr("did you mean \"cameras.slo\"?"));
+  const Outcome none = run_config({"explain", "zzzzzz"});
+  EXPECT_EQ(none.status, 2);
+  EXPECT_THAT(none.err, HasSubstr("no section and no setting \"zzzzzz\"; the sections are"));
 }
 
 }  // namespace

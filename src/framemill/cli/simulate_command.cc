@@ -150,6 +150,10 @@ int simulate_command(const std::vector<std::string>& arguments, std::ostream& ou
   CLI::App app(
       "Runs a workload on measured devices in simulated time, with the engine's own policy.");
   app.name("framemill simulate");
+  app.footer(
+      "Exit status: 0 done, 2 wrong usage, workload or profile. docs/simulate.md says how to read "
+      "the "
+      "figures.");
   app.add_option("WORKLOAD", options.workload, "Camera groups, as for plan.")
       ->required()
       ->option_text("YAML");

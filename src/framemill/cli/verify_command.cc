@@ -291,6 +291,10 @@ void add_class(Prepared& prepared, std::size_t priority, std::optional<LoadFigur
 
 CLI::App* add_options(CLI::App& app, Options& options) {
   app.name("framemill verify");
+  app.footer(
+      "Exit status: 0 done; 1 stopped before the measurement was over, or a camera or device "
+      "failed; 2\n"
+      "wrong usage, workload or profile.");
   app.add_option("WORKLOAD", options.workload, "Camera groups, as for plan.")
       ->required()
       ->option_text("YAML");

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "framemill/config/nearest_word.h"
 #include "framemill/config/setting_value.h"
 #include "framemill/config/settings_tables.h"
 
@@ -85,6 +86,25 @@ std::vector<SettingInfo> list_settings(std::string_view section) {
     if (one.name == "server") append<ServerSettings>(one.name, infos);
   }
   return infos;
+}
+
+std::vector<SettingInfo> find_settings(std::string_view word) {
+  std::vector<SettingInfo> infos = list_settings();
+  std::erase_if(infos, [word](const SettingInfo& info) {
+    return fmt::format("{}.{}", info.section, info.key).find(word) == std::string::npos;
+  });
+  return infos;
+}
+
+std::string nearest_setting(std::string_view word) {
+  const std::vector<SettingInfo> infos = list_settings();
+  std::vector<std::string> places;
+  for (const SettingInfo& info : infos)
+    places.push_back(fmt::format("{}.{}", info.section, info.key));
+  std::vector<std::string_view> names = list_sections();
+  for (const SettingInfo& info : infos) names.emplace_back(info.key);
+  if (word.find('.') != std::string_view::npos) names.assign(places.begin(), places.end());
+  return did_you_mean(word, names);
 }
 
 std::string settings_markdown() {

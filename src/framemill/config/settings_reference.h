@@ -22,6 +22,12 @@ struct SettingInfo {
 /// of their section. "defaults" gives those of cameras that may stand there.
 [[nodiscard]] std::vector<SettingInfo> list_settings(std::string_view section = {});
 
+/// Those whose key or whose place, as "cameras.slo", contains `word`; in the same order.
+[[nodiscard]] std::vector<SettingInfo> find_settings(std::string_view word);
+
+/// ` did you mean "slo"?` of all sections and keys, with a space in front, or empty.
+[[nodiscard]] std::string nearest_setting(std::string_view word);
+
 /// The sections of a configuration, in their order.
 [[nodiscard]] std::vector<std::string_view> list_sections();
 
