@@ -95,7 +95,7 @@ struct DeviceProfile {
   std::string device;        ///< backend's name of it, CPU
   std::string device_name;   ///< as it calls itself
   std::string model;         ///< file name without folder
-  std::string model_sha256;  ///< of the file and, for IR, its weights; 64 hex digits
+  std::string model_sha256;  ///< of all files of the model together (hash_model()), 64 hex digits
   std::string precision;     ///< fp32, fp16, int8
   Size input;                ///< of the model
   std::map<std::string, std::string>
