@@ -1,7 +1,10 @@
 """`framemill verify`: a workload is played here, and what was predicted stands beside what was measured."""
+import contextlib
+import http.server
 import json
 import shutil
 import subprocess
+import threading
 import unittest
 
 import framemill
@@ -67,6 +70,7 @@ class VerifyTest(FramemillTest):
         done = self.framemill("verify", self.site, "--profile", profile, "--models", self.models, "--clip", clip, "--predict")
         self.assertEqual(done.returncode, 2)
         self.assertIn("has 4", done.stderr)
+        self.check_that_silent_cameras_are_named(profile)
         # A made-up profile of this very file and machine, of another one, and of another kernel.
         real = json.loads(profile.read_text())
         content = {**made_up("line_int8.onnx"), **{key: real[key] for key in ("device_name", "model_sha256", "environment")}}
@@ -88,6 +92,38 @@ class VerifyTest(FramemillTest):
         done = self.framemill("verify", self.site, "--profile", profile, "--models", self.models)
         self.assertEqual(done.returncode, 2)
         self.assertIn("is not the file that the profile", done.stderr)
+
+    def check_that_silent_cameras_are_named(self, profile):
+        """The clip's server answers while it is looked at, and never again: its cameras connect until the end."""
+        clip = framemill.make_clip(self.folder / "clip.ts", rate=10)
+        asked, is_over = [], threading.Event()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                if len(asked) > 1:
+                    is_over.wait(120)
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(clip.stat().st_size))
+                self.end_headers()
+                with contextlib.suppress(OSError):  # it reads as much as it needs to know the clip
+                    self.wfile.write(clip.read_bytes())
+
+            def log_message(self, *arguments):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        server.daemon_threads = True
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        self.addCleanup(is_over.set)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = self.framemill("verify", self.site, "--profile", profile, "--models", self.models, "--for", "5s",
+                              "--clip", f"http://127.0.0.1:{server.server_port}/clip.ts")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for camera in ("gates-1", "gates-2", "yard-1", "yard-2"):
+            self.assertRegex(done.stderr, rf"(?m)^{camera}: never gave a picture: ")
 
     def test_wrong_input_starts_nothing(self):
         for arguments, message in (

@@ -383,6 +383,7 @@ int verify_command(const std::vector<std::string>& arguments, std::ostream& out,
   for (std::size_t i = 0; i < kPriorities; ++i) {
     add_class(*prepared, i, measured_of(measured[i], report.length));
   }
+  for (const std::string& line : run.never_seen()) err << fmt::format("{}\n", line);
   for (const std::string& line : run.failures()) err << fmt::format("failed: {}\n", line);
   if (!is_whole) {
     err << "framemill verify: stopped before the measurement was over\n";
