@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -11,6 +13,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "framemill/base/temp_folder_for_test.h"
 #include "framemill/infer/backend.h"
@@ -262,12 +265,25 @@ TEST_P(EachRuntime, ServesSeveralThreadsAndOutlivesTheBackend) {
   }
 }
 
-/// What is kept of a model, its facts and graphs, and when each was written.
-std::map<std::string, fs::file_time_type> files_of(const TempFolder& cache) {
-  std::map<std::string, fs::file_time_type> files;
-  for (const auto& entry : fs::recursive_directory_iterator(cache.path()))
-    if (entry.is_regular_file()) files[entry.path()] = entry.last_write_time();
+/// What is kept of a model, its facts and graphs, and which file each is: one that is made anew is
+/// another. When it was written says nothing, since each use sets that.
+std::map<std::string, std::uint64_t> files_of(const TempFolder& cache) {
+  std::map<std::string, std::uint64_t> files;
+  for (const auto& entry : fs::recursive_directory_iterator(cache.path())) {
+    struct stat facts {};
+    if (entry.is_regular_file() && ::stat(entry.path().c_str(), &facts) == 0)
+      files[entry.path()] = facts.st_ino;
+  }
   return files;
+}
+
+/// A file of 3 GiB that takes no place on the disk, as if it was used so long ago.
+std::string put_old_file(const TempFolder& cache, const std::string& name,
+                         std::chrono::hours ago = std::chrono::hours(24)) {
+  std::string path = cache.write(name);
+  fs::resize_file(path, std::uintmax_t{3} << 30);
+  fs::last_write_time(path, fs::file_time_type::clock::now() - ago);
+  return path;
 }
 
 TEST_F(OpenVino, ASecondStartTakesAllFromTheCache) {
@@ -300,6 +316,37 @@ TEST_F(OpenVino, ASecondStartTakesAllFromTheCache) {
   }
 }
 
+TEST_F(OpenVino, WhatIsWrittenMakesRoomAndAStartThatWritesNothingDoesNot) {
+  const TempFolder cache;
+  const std::string old = put_old_file(cache, "openvino/old");
+  const std::string packages = put_old_file(cache, "prepare/packages");
+  ASSERT_TRUE(load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path()));
+  EXPECT_FALSE(fs::exists(old));
+  EXPECT_TRUE(fs::exists(packages)) << "no compiled model";
+  const std::string later = put_old_file(cache, "openvino/later");
+  const auto second = load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path());
+  ASSERT_TRUE(second);
+  EXPECT_TRUE(fs::exists(later)) << "nothing was written";
+  ASSERT_EQ(scores_of(**second, 1, {64, 64}).size(), 1U);
+  EXPECT_FALSE(fs::exists(later)) << "a graph was";
+}
+
+TEST_F(OpenVino, AStartNotesThatItUsesWhatIsKept) {
+  const TempFolder cache;
+  ASSERT_EQ(scores_of(**load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path()), 1, {64, 64})
+                .size(),
+            1U);
+  const auto kept = files_of(cache);
+  ASSERT_EQ(kept.size(), 2U);
+  const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(48);
+  for (const auto& [path, number] : kept) fs::last_write_time(path, long_ago);
+  const auto second = load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path());
+  ASSERT_TRUE(second);
+  EXPECT_EQ(scores_of(**second, 1, {64, 64}).size(), 1U);
+  for (const auto& [path, number] : kept)
+    EXPECT_GT(fs::last_write_time(path), long_ago + std::chrono::hours(47)) << path;
+}
+
 TEST_F(OpenVino, ADamagedCacheCostsTimeOnly) {
   const TempFolder cache;
   const auto first = load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path());
@@ -317,11 +364,11 @@ TEST_F(OpenVino, ADamagedCacheCostsTimeOnly) {
       {"check sum alone", [](std::string& bytes) { bytes.resize(65); }},
       {"one bit", [](std::string& bytes) { bytes[bytes.size() / 2] ^= 4; }},
       {"another file's", [&](std::string& bytes) {
-         for (const auto& [path, written] : kept)
+         for (const auto& [path, number] : kept)
            if (std::string other = content_of(path); other != bytes) return bytes.swap(other);
        }}};
   for (const auto& [what, damage] : damages) {
-    for (const auto& [path, written] : kept) {
+    for (const auto& [path, number] : kept) {
       const std::string whole = content_of(path);
       std::string bytes = whole;
       damage(bytes);

@@ -15,6 +15,7 @@
 #include <fmt/format.h>
 
 #include "framemill/base/mutex.h"
+#include "framemill/infer/compiled_models.h"
 #include "framemill/infer/cpu_plan.h"
 #include "framemill/infer/device_name.h"
 #include "framemill/infer/model_files.h"
@@ -269,9 +270,9 @@ class OnnxRuntimeBackend final : public Backend {
                                   .cuda = cuda_};
     const Result<ProviderOptions> provider = provider_options(request);
     if (!provider) return fail(provider.error());
-    std::error_code ignored;  // without its cache an engine is built again
+    std::optional<CompiledFolder> engines;  // without them an engine is built again
     if (!provider->cache_folder.empty())
-      std::filesystem::create_directories(provider->cache_folder, ignored);
+      engines.emplace(options_.cache_dir, provider->cache_folder);
     Ort::SessionOptions session = common_options();
     const std::vector<std::int64_t> sides = ports_->tensor_shape(batch, input);
     std::map<std::string, std::int64_t> named;  // the first of sides that share a name
@@ -301,6 +302,7 @@ class OnnxRuntimeBackend final : public Backend {
     }
     const CaptureGate::Use use(gate_);
     auto shared = share(Ort::Session(library_.env, facts_.path.c_str(), session));
+    if (engines) engines->look_again();
     shared->cuda_index = device_.index;
     shared->has_cuda_graphs = provider->has_cuda_graphs && ports_->is_output_shape_fixed();
     return shared;

@@ -185,7 +185,7 @@ class OpenVinoBackend final : public Backend {
   ov::Core core_;  // synchronizes itself
   const InputLayout layout_;
   const ov::AnyMap settings_;
-  const OpenVinoCache cache_;
+  OpenVinoCache cache_;  // used under mu_
   const std::string cache_key_;
   const ModelFacts facts_;
   Mutex mu_;
@@ -323,8 +323,8 @@ Result<std::unique_ptr<Backend>> load_openvino_backend(const BackendOptions& opt
     std::string cache_key = cache_key_of(core, facts.device, facts.device_name, settings);
     if (!is_cpu) {
       // What a graph depends on in other devices' drivers, OpenVINO alone knows.
-      cache = OpenVinoCache("", facts.hash);
-      if (!options.cache_dir.empty()) settings.insert(ov::cache_dir(options.cache_dir));
+      const std::string folder = cache.leave_graphs_to_openvino();
+      if (!folder.empty()) settings.insert(ov::cache_dir(folder));
     }
     return std::unique_ptr<Backend>(std::make_unique<OpenVinoBackend>(
         std::move(core), std::move(model.graph), model.facts.layout, std::move(settings),

@@ -27,11 +27,11 @@ constexpr int kFormat = 1;
 /// A file is the check sum of its content, a line feed, and the content.
 constexpr std::size_t kCheckSumSize = 64;
 
-void write_checked(const std::string& path, std::string_view content) {
+/// Whether it was written. A cache that cannot be is none; the next start tries again.
+bool write_checked(const std::string& path, std::string_view content) {
   std::error_code ignored;
   fs::create_directories(fs::path(path).parent_path(), ignored);
-  // A cache that cannot be written is none; the next start tries again.
-  (void)replace_file(path, fmt::format("{}\n{}", hash_text(content), content));
+  return replace_file(path, fmt::format("{}\n{}", hash_text(content), content)).has_value();
 }
 
 /// The content of a whole and undamaged file, in memory that OpenVINO may share.
@@ -48,6 +48,7 @@ std::optional<ov::Tensor> read_checked(const std::string& path) {
     return std::nullopt;
   sum.pop_back();
   if (hash_text({bytes, content.get_byte_size()}) != sum) return std::nullopt;
+  note_use(path);
   return content;
 }
 
@@ -91,6 +92,10 @@ std::string OpenVinoCache::path_of(const std::string& key) const {
   return fmt::format("{}/openvino/{}", folder_, hash_text(prefix_ + "\n" + key).substr(0, 32));
 }
 
+void OpenVinoCache::keep(const std::string& key, std::string_view content) const {
+  if (write_checked(path_of(key), content)) prune_compiled_models(folder_);
+}
+
 std::optional<OpenVinoModelFacts> OpenVinoCache::find_facts() const {
   if (folder_.empty()) return std::nullopt;
   const std::optional<ov::Tensor> content = read_checked(path_of(kFactsKey));
@@ -105,14 +110,13 @@ std::optional<OpenVinoModelFacts> OpenVinoCache::find_facts() const {
 
 void OpenVinoCache::keep_facts(const OpenVinoModelFacts& facts) const {
   if (folder_.empty()) return;
-  write_checked(path_of(kFactsKey),
-                to_json(facts).dump(1, ' ', true, Json::error_handler_t::replace));
+  keep(kFactsKey, to_json(facts).dump(1, ' ', true, Json::error_handler_t::replace));
 }
 
 std::optional<ov::CompiledModel> OpenVinoCache::find_graph(ov::Core& core, const std::string& key,
                                                            const std::string& device,
                                                            const ov::AnyMap& settings) const {
-  if (folder_.empty()) return std::nullopt;
+  if (folder_.empty() || by_openvino_) return std::nullopt;
   const std::optional<ov::Tensor> content = read_checked(path_of(key));
   if (!content) return std::nullopt;
   try {
@@ -122,12 +126,20 @@ std::optional<ov::CompiledModel> OpenVinoCache::find_graph(ov::Core& core, const
   }
 }
 
-void OpenVinoCache::keep_graph(const std::string& key, ov::CompiledModel& graph) const {
+std::string OpenVinoCache::leave_graphs_to_openvino() {
+  if (folder_.empty()) return {};
+  const std::string path = path_of("graphs of OpenVINO's own");
+  by_openvino_.emplace(folder_, path);
+  return path;
+}
+
+void OpenVinoCache::keep_graph(const std::string& key, ov::CompiledModel& graph) {
   if (folder_.empty()) return;
+  if (by_openvino_) return by_openvino_->look_again();
   try {
     std::ostringstream content;
     graph.export_model(content);
-    write_checked(path_of(key), content.view());
+    keep(key, content.view());
   } catch (const std::exception&) {  // a graph that cannot be exported is compiled at each start
   }
 }
