@@ -61,6 +61,8 @@ class DevicesTest(FramemillTest):
                 break
         self.assertIn('framemill_device_up{device="CPU"} 1', metrics)
         self.assertIn('framemill_device_outages_total{device="CPU#2"} 0', metrics)
+        self.assertRegex(metrics, r'framemill_model_up\{model="line",variant="[^"]+",device="CPU#2"\} 1')
+        self.assertEqual([d["models_out"] for d in json.load(urllib.request.urlopen(f"{address}/api/v1/run"))["devices"]], [[], []])
         done = self.finish_engine(process)
         self.assertTrue(done.summary["conserved"])
         total = done.summary["total"]

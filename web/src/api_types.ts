@@ -180,10 +180,21 @@ export interface Device {
   serving?: boolean;
   out_reason?: string | null;
   outages?: number;
+  models_out?: ModelOut[];
+  model_outages?: number;
   memory_bytes?: number | null;
   memory_total_bytes?: number | null;
   temperature_celsius?: number | null;
   power_watts?: number | null;
+}
+
+/** A model, or one input size of it, that is out alone on a device. */
+export interface ModelOut {
+  model: string;
+  variant: string;
+  out_s: number;
+  stands_in: boolean;
+  last_error: string;
 }
 
 export interface Host {

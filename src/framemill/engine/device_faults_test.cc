@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "framemill/engine/engine.h"
+#include "framemill/engine/run_summary.h"
 #include "framemill/infer/fake_backend.h"
 
 namespace framemill {
@@ -232,6 +233,12 @@ TEST_P(ModelFaults, TheCamerasOfTheOtherModelGoOnAndItsOwnFollowOnceItIsWell) {
   std::this_thread::sleep_for(1500ms);
   const RunReport after = site.report();
   EXPECT_TRUE(after.devices[0].is_serving);
+  ASSERT_EQ(after.devices[0].lanes_out.size(), 1U);
+  EXPECT_EQ(after.devices[0].lanes_out[0].model, 1U);
+  EXPECT_GT(after.devices[0].lanes_out[0].out_for, 1s);
+  EXPECT_TRUE(after.devices[0].hosted[0][0].is_serving);
+  EXPECT_FALSE(after.devices[0].hosted[1][0].is_serving);
+  EXPECT_THAT(to_summary_json(after), HasSubstr(R"("models_out": [)"));
   // 4 cameras of 10/s, 1.5 s.
   EXPECT_GE(inferred_of(after, 0) - inferred_of(before, 0), 45);
   EXPECT_EQ(inferred_of(after, 1), inferred_of(before, 1));
@@ -239,6 +246,8 @@ TEST_P(ModelFaults, TheCamerasOfTheOtherModelGoOnAndItsOwnFollowOnceItIsWell) {
   EXPECT_LT(site.time_until_all_have(3, Origin::kInferred), kRecovery);
   const RunReport report = site.finish();
   EXPECT_EQ(report.devices[0].outages, 0);
+  EXPECT_EQ(report.devices[0].model_outages(), 1);
+  EXPECT_THAT(to_summary_json(report), HasSubstr(R"("model_outages": 1)"));
   if (GetParam() == PolicyKind::kFull) {
     EXPECT_GE(Site::of(report, Outcome::kFailed), 40);
   }

@@ -68,6 +68,13 @@ std::string_view to_string(OutReason reason) {
   return "none";
 }
 
+std::int64_t DeviceReport::model_outages() const {
+  std::int64_t sum = 0;
+  for (const auto& rungs : hosted)
+    for (const HostedModel& model : rungs) sum += model.outages;
+  return sum;
+}
+
 DevicePool::DevicePool(std::vector<std::shared_ptr<const Detector>> detectors, const Clock& clock)
     : DevicePool({{detectors.front()->facts().device, detectors}}, clock) {}
 
@@ -147,6 +154,7 @@ LaneIndex DevicePool::lane_for(std::size_t model, Size picture_size) {
     const bool is_host = has_device(hosts_[model], i);
     device.lanes.push_back(is_host ? device.pool->lane_for(model, picture_size) : 0);
     device.times.emplace_back();
+    device.facts.emplace_back();
   }
   return static_cast<LaneIndex>(lanes_.size() - 1);
 }
@@ -287,7 +295,7 @@ void DevicePool::on_done(std::uint64_t id, DeviceIndex index, BatchOutcome&& out
         for (const InferenceJob& job : outcome.jobs)
           if (job.frame_index >= 0) ++counts[static_cast<std::size_t>(job.purpose)];
       } else if (outcome.detections.error().code() != ErrorCode::kCancelled) {
-        tell_error(index, frames, outcome.detections.error(), deferred);
+        tell_error(index, flight->second.lane, frames, outcome.detections.error(), deferred);
       }
       done = std::move(flight->second.done);
       flights_.erase(flight);
@@ -308,10 +316,11 @@ void DevicePool::on_done(std::uint64_t id, DeviceIndex index, BatchOutcome&& out
   if (done) done(std::move(outcome));
 }
 
-void DevicePool::tell_error(DeviceIndex index, std::size_t frames, const Error& error,
-                            Deferred& deferred) {
+void DevicePool::tell_error(DeviceIndex index, LaneIndex lane, std::size_t frames,
+                            const Error& error, Deferred& deferred) {
   Device& device = devices_[index];
   device.last_error = error.message();
+  device.facts[lane].last_error = error.message();
   const TimePoint now = clock_.now();
   if (device.error_told_at && now - *device.error_told_at < kTellErrorsEvery) {
     ++device.errors_untold;
@@ -338,7 +347,7 @@ void DevicePool::tell_lane(DeviceIndex index, const DeviceHealth::Change& change
     return;
   }
   const bool is_elsewhere = device_for(index, lane).has_value();
-  deferred.emplace_back([name = names_[index], what, why = devices_[index].last_error,
+  deferred.emplace_back([name = names_[index], what, why = devices_[index].facts[lane].last_error,
                          left = is_elsewhere
                                     ? "another device stands in"
                                     : "no other device has it: its answers carry on what was last "
@@ -348,10 +357,22 @@ void DevicePool::tell_lane(DeviceIndex index, const DeviceHealth::Change& change
   });
 }
 
+void DevicePool::count_lane_outages(Device& device) {
+  if (!device.health->may_serve()) return;  // what was out alone still is
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    LaneFacts& facts = device.facts[lane];
+    const bool is_out = device.health->lane_out_since(static_cast<LaneIndex>(lane)).has_value();
+    if (is_out && !facts.is_out) ++facts.outages;
+    facts.is_out = is_out;
+  }
+}
+
 void DevicePool::obey(DeviceIndex index, const DeviceHealth::Change& change, Deferred& deferred) {
   std::size_t lanes_out = 0;
   for (const Device& each : devices_) lanes_out += each.health->lanes_out();
   lanes_out_ = lanes_out;
+  if (change.lane_out || change.lane_back || change.is_taken_back)
+    count_lane_outages(devices_[index]);
   if (change.lane_out || change.lane_back) {
     tell_lane(index, change, deferred);
     changed_.notify_all();
@@ -456,6 +477,7 @@ void DevicePool::on_probed(DeviceIndex index, LaneIndex lane, const DetectorPool
     const TimePoint now = clock_.now();
     if (!outcome.detections) {
       device.last_error = outcome.detections.error().message();
+      device.facts[lane].last_error = device.last_error;
     } else if (device.times[lane].samples() == 0) {  // since it was loaded anew
       device.times[lane].record(1, outcome.service_time);
     }
@@ -548,6 +570,37 @@ std::vector<DevicePool::State> DevicePool::states() const {
   return states;
 }
 
+std::vector<HostedModel> DevicePool::hosted_by(DeviceIndex index) const {
+  const Device& device = devices_[index];
+  std::vector<HostedModel> models(hosts_.size());
+  for (std::size_t model = 0; model < hosts_.size(); ++model) {
+    models[model].is_hosted = has_device(hosts_[model], index);
+    models[model].is_serving = models[model].is_hosted && device.health->may_serve();
+  }
+  for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+    HostedModel& model = models[lanes_[lane].model];
+    model.outages += device.facts[lane].outages;
+    model.is_serving &= device.health->may_serve(static_cast<LaneIndex>(lane));
+  }
+  return models;
+}
+
+std::vector<LaneOutReport> DevicePool::lanes_out_of(DeviceIndex index) const {
+  const Device& device = devices_[index];
+  std::vector<LaneOutReport> lanes;
+  for (std::size_t i = 0; i < lanes_.size(); ++i) {
+    const auto lane = static_cast<LaneIndex>(i);
+    const std::optional<TimePoint> since = device.health->lane_out_since(lane);
+    if (!since) continue;
+    lanes.push_back({.model = lanes_[i].model,
+                     .variant = detector(lanes_[i].model).variant_name(lanes_[i].input),
+                     .last_error = device.facts[i].last_error,
+                     .out_for = clock_.now() - *since,
+                     .is_elsewhere = device_for(index, lane).has_value()});
+  }
+  return lanes;
+}
+
 std::vector<DeviceReport> DevicePool::reports() const {
   const MutexLock lock(mu_);
   std::vector<DeviceReport> reports;
@@ -574,6 +627,9 @@ std::vector<DeviceReport> DevicePool::reports() const {
     for (const auto& pool : device.before) add(*pool);
     if (report.batches > 0) report.batch_mean = frames / static_cast<double>(report.batches);
     for (const InferenceCounts& counts : device.inferences) report.inferences.push_back({counts});
+    for (const HostedModel& hosted : hosted_by(static_cast<DeviceIndex>(i)))
+      report.hosted.push_back({hosted});
+    report.lanes_out = lanes_out_of(static_cast<DeviceIndex>(i));
   }
   return reports;
 }

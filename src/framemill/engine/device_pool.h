@@ -29,6 +29,22 @@ struct PooledDevice {
   std::vector<std::shared_ptr<const Detector>> detectors;
 };
 
+/// A model at one input size that is out alone, on a device that serves others.
+struct LaneOutReport {
+  std::size_t model = 0;   ///< index
+  std::string variant;     ///< Detector::variant_name()
+  std::string last_error;  ///< of its batches and probes there
+  Duration out_for{0};
+  bool is_elsewhere = false;  ///< another device stands in
+};
+
+/// A model on a device as it stands.
+struct HostedModel {
+  bool is_hosted = false;    ///< the device has it
+  bool is_serving = false;   ///< neither the device nor one of the model's input sizes is out
+  std::int64_t outages = 0;  ///< times that one of its input sizes was taken out alone
+};
+
 /// A device as it stands.
 struct DeviceReport {
   std::string name;
@@ -46,6 +62,11 @@ struct DeviceReport {
   /// Finished, by model and its rungs, best first. The pool knows no ladders: there each model has
   /// one.
   std::vector<std::vector<InferenceCounts>> inferences;
+  std::vector<std::vector<HostedModel>> hosted;  ///< likewise
+  std::vector<LaneOutReport> lanes_out;          ///< out alone; empty where the device is out
+
+  /// Times that one of its models was taken out alone, all together.
+  [[nodiscard]] std::int64_t model_outages() const;
 };
 
 /// The devices behind one scheduler, a DetectorPool each, and what keeps them honest: a thread with
@@ -138,11 +159,18 @@ class DevicePool {
     std::vector<InferenceJob> jobs;
     Done done;
   };
+  /// What is told of a lane on a device.
+  struct LaneFacts {
+    std::string last_error;
+    bool is_out = false;  ///< alone, when the device last served
+    std::int64_t outages = 0;
+  };
   struct Device {
     std::shared_ptr<DetectorPool> pool;
     std::vector<std::shared_ptr<const Detector>> detectors;  ///< as loaded first
     std::vector<LaneIndex> lanes;     ///< of `pool`, by ours; unused where it lacks the model
-    std::vector<ServiceTimes> times;  ///< by our lane
+    std::vector<ServiceTimes> times;  ///< by our lane, like the next
+    std::vector<LaneFacts> facts;
     std::unique_ptr<DeviceHealth> health;
     std::string last_error;
     TimePoint out_since;
@@ -171,8 +199,12 @@ class DevicePool {
       REQUIRES(mu_);
   /// Who answers now that `out` does not, for the log.
   [[nodiscard]] std::string explain_left(DeviceIndex out) const REQUIRES(mu_);
-  void tell_error(DeviceIndex device, std::size_t frames, const Error& error, Deferred& deferred)
-      REQUIRES(mu_);
+  /// Looks which lanes have gone out alone, or come back.
+  void count_lane_outages(Device& device) REQUIRES(mu_);
+  [[nodiscard]] std::vector<HostedModel> hosted_by(DeviceIndex device) const REQUIRES(mu_);
+  [[nodiscard]] std::vector<LaneOutReport> lanes_out_of(DeviceIndex device) const REQUIRES(mu_);
+  void tell_error(DeviceIndex device, LaneIndex lane, std::size_t frames, const Error& error,
+                  Deferred& deferred) REQUIRES(mu_);
   void probe(DeviceIndex device, LaneIndex lane, Deferred& deferred) REQUIRES(mu_);
   void on_probed(DeviceIndex device, LaneIndex lane, const DetectorPool* pool,
                  const BatchOutcome& outcome) EXCLUDES(mu_);

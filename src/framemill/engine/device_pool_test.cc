@@ -96,6 +96,8 @@ TEST_F(DevicePoolTest, KnowsWhichDeviceHasWhichModel) {
   EXPECT_EQ(pool_->hosts_of_lane(pool_->lane_for(1, kSize)), 1U);
   EXPECT_EQ(pool_->batches_max(), 4U);
   EXPECT_EQ(pool_->detectors_by_model().size(), 3U);
+  EXPECT_TRUE(pool_->reports()[0].hosted[1][0].is_hosted);
+  EXPECT_FALSE(pool_->reports()[1].hosted[1][0].is_hosted);
 }
 
 TEST_F(DevicePoolTest, AHungBatchEndsOnceWithItsPicturesAndItsLateResultIsIgnored) {
@@ -254,11 +256,23 @@ TEST_F(TwoModelsOnOneDevice, TheOneThatFailsDoesNotTakeTheDeviceFromTheOther) {
   EXPECT_EQ(pool_->reports()[0].outages, 0);
   EXPECT_TRUE(pool_->is_lane_out(lanes_[1]));
   EXPECT_FALSE(pool_->is_lane_out(lanes_[0]));
+  const DeviceReport report = pool_->reports()[0];
+  ASSERT_EQ(report.lanes_out.size(), 1U);
+  EXPECT_EQ(report.lanes_out[0].model, 1U);
+  EXPECT_EQ(report.lanes_out[0].variant, pool_->variant(lanes_[1]));
+  EXPECT_FALSE(report.lanes_out[0].last_error.empty());
+  EXPECT_FALSE(report.lanes_out[0].is_elsewhere);
+  EXPECT_TRUE(report.hosted[0][0].is_serving);
+  EXPECT_FALSE(report.hosted[1][0].is_serving);
+  EXPECT_EQ(report.model_outages(), 1);
   const std::int64_t probes = of_[0][1]->started;
   EXPECT_TRUE(wait_for([&] { return of_[0][1]->started > probes; })) << "it is what is probed";
   of_[0][1]->fail_all = false;
   EXPECT_TRUE(wait_for([&] { return run(0) && !pool_->is_lane_out(lanes_[1]); }));
   EXPECT_TRUE(run(1));
+  EXPECT_THAT(pool_->reports()[0].lanes_out, testing::IsEmpty());
+  EXPECT_TRUE(pool_->reports()[0].hosted[1][0].is_serving);
+  EXPECT_EQ(pool_->reports()[0].hosted[1][0].outages, 1) << "it is still told at the end";
 }
 
 TEST_F(TwoModelsOnOneDevice, WhereBothFailTheDeviceIsOut) {
@@ -266,6 +280,8 @@ TEST_F(TwoModelsOnOneDevice, WhereBothFailTheDeviceIsOut) {
   for (const auto& control : of_[0]) control->fail_all = true;
   EXPECT_TRUE(wait_for([&] { return !run(0) && !run(1) && !pool_->states()[0].is_serving; }));
   EXPECT_EQ(pool_->reports()[0].reason, OutReason::kErrors);
+  EXPECT_THAT(pool_->reports()[0].lanes_out, testing::IsEmpty()) << "the device is told";
+  EXPECT_FALSE(pool_->reports()[0].hosted[0][0].is_serving);
   for (const auto& control : of_[0]) control->fail_all = false;
   EXPECT_TRUE(wait_for([&] { return run(0) && run(1); }));
 }
@@ -276,6 +292,8 @@ TEST_F(TwoModelsTest, AnotherDeviceStandsInForTheModelThatFails) {
   EXPECT_FALSE(run(1) || run(1));
   EXPECT_TRUE(pool_->states()[0].is_serving);
   EXPECT_FALSE(pool_->is_lane_out(lanes_[1])) << "device 1 has it";
+  EXPECT_TRUE(pool_->reports()[0].lanes_out.at(0).is_elsewhere);
+  EXPECT_THAT(pool_->reports()[1].lanes_out, testing::IsEmpty());
   const std::int64_t before = of_[1][1]->finished;
   EXPECT_TRUE(run(1)) << "though device 0 was asked";
   EXPECT_EQ(of_[1][1]->finished, before + 1);

@@ -73,6 +73,23 @@ std::string_view closing_reason(std::string_view error, std::string_view place) 
   return error;
 }
 
+/// What the pool told by detector, by model as configured and its rungs.
+void tell_by_rung(DeviceReport& device, const std::vector<std::vector<std::size_t>>& ladders) {
+  const auto inferences = std::exchange(device.inferences, {});
+  const auto hosted = std::exchange(device.hosted, {});
+  const auto lanes_out = std::exchange(device.lanes_out, {});
+  for (std::size_t model = 0; model < ladders.size(); ++model) {
+    device.inferences.emplace_back();
+    device.hosted.emplace_back();
+    for (const std::size_t detector : ladders[model]) {
+      device.inferences.back().push_back(inferences[detector][0]);
+      device.hosted.back().push_back(hosted[detector][0]);
+      for (const LaneOutReport& lane : lanes_out)
+        if (lane.model == detector) device.lanes_out.emplace_back(lane).model = model;
+    }
+  }
+}
+
 }  // namespace
 
 Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -589,13 +606,7 @@ RunReport Engine::State::make_report(ReportDetail detail) const {
   report.budget = settings.engine.budget;
   report.fidelity_target = audits->target();
   report.devices = pool->reports();
-  for (DeviceReport& device : report.devices) {
-    const auto by_detector = std::exchange(device.inferences, {});
-    for (const std::vector<std::size_t>& rungs : ladders) {
-      auto& of_model = device.inferences.emplace_back();
-      for (const std::size_t rung : rungs) of_model.push_back(by_detector[rung][0]);
-    }
-  }
+  for (DeviceReport& device : report.devices) tell_by_rung(device, ladders);
   double frames = 0;
   for (const DeviceReport& device : report.devices) {
     report.inference_time += device.inference_time;

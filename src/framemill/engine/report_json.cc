@@ -123,4 +123,17 @@ Json source_json(const SourceCounts& source) {
           {"decode_cpu_s", rounded(to_seconds(source.decode_cpu))}};
 }
 
+Json models_out_json(const std::vector<LaneOutReport>& lanes,
+                     const std::vector<std::string>& model_names) {
+  Json json = Json::array();
+  for (const LaneOutReport& lane : lanes) {
+    json.push_back({{"model", model_names[lane.model]},
+                    {"variant", lane.variant},
+                    {"out_s", rounded(to_seconds(lane.out_for))},
+                    {"stands_in", lane.is_elsewhere},
+                    {"last_error", lane.last_error}});
+  }
+  return json;
+}
+
 }  // namespace framemill

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -24,5 +26,8 @@ namespace framemill {
 /// Null for a sink without a spool, or one that nothing went through.
 [[nodiscard]] nlohmann::ordered_json spool_json(const SpoolCounts& spool);
 [[nodiscard]] nlohmann::ordered_json source_json(const SourceCounts& source);
+/// What is out alone on a device; `model_names` as in RunReport.
+[[nodiscard]] nlohmann::ordered_json models_out_json(const std::vector<LaneOutReport>& lanes,
+                                                     const std::vector<std::string>& model_names);
 
 }  // namespace framemill

@@ -105,6 +105,10 @@ std::string to_summary_json(const RunReport& report) {
     if (device.batch_max < kBatchBuckets.back()) entry["batch_frames_max"] = device.batch_max;
     if (!device.is_serving) entry["out_reason"] = to_string(device.reason);
     if (!device.last_error.empty()) entry["last_error"] = device.last_error;
+    if (const std::int64_t outages = device.model_outages(); outages > 0)
+      entry["model_outages"] = outages;
+    if (!device.lanes_out.empty())
+      entry["models_out"] = models_out_json(device.lanes_out, report.model_names);
     json["devices"].push_back(std::move(entry));
   }
   json["environment"] = {{"framemill", FRAMEMILL_VERSION},

@@ -48,6 +48,11 @@ std::size_t DeviceHealth::lanes_out() const {
   return static_cast<std::size_t>(std::ranges::count_if(lanes_, &Lane::is_out));
 }
 
+std::optional<TimePoint> DeviceHealth::lane_out_since(LaneIndex lane) const {
+  if (!may_serve() || may_serve(lane)) return std::nullopt;
+  return lanes_[lane].out_since;
+}
+
 void DeviceHealth::started(std::uint64_t id, LaneIndex lane, std::size_t pictures, TimePoint now,
                            Duration expected) {
   CHECK(may_serve(lane) && pictures >= 1);

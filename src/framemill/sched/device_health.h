@@ -63,6 +63,8 @@ class DeviceHealth {
   }
   /// Lanes that are out alone.
   [[nodiscard]] std::size_t lanes_out() const;
+  /// Since when the lane is out alone; none: it is not, or the device is out.
+  [[nodiscard]] std::optional<TimePoint> lane_out_since(LaneIndex lane) const;
   /// In this outage of the device.
   [[nodiscard]] int probes_failed() const { return probes_failed_; }
   /// The largest batch that has not run out of memory; at least 1.

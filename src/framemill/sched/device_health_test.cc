@@ -173,6 +173,8 @@ TEST(DeviceHealth, ALaneThatFailsIsTakenOutAloneWhileAnotherOneWorks) {
   EXPECT_TRUE(health.may_serve(0));
   EXPECT_FALSE(health.may_serve(1));
   EXPECT_EQ(health.lanes_out(), 1U);
+  EXPECT_EQ(health.lane_out_since(1), at(3ms));
+  EXPECT_FALSE(health.lane_out_since(0));
   EXPECT_EQ(health.in_flight(), 1U);
 
   // It is that lane which is probed, and as often as a device would be.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 #include <type_traits>
 
 #include <fmt/format.h>
@@ -47,6 +48,41 @@ Json fidelity_value(const std::optional<FidelityFigure>& figure) {
 /// Memory that the process and others may fill before the kernel swaps or kills.
 constexpr double kMemoryShare = .85;
 constexpr double kCpuShare = .9;
+
+/// Models, or input sizes of them, that nothing serves though their devices do; and those that are
+/// on devices alone that are out.
+std::set<std::string> unserved_models(const RunReport& report) {
+  std::set<std::string> models;
+  const auto add = [&](std::size_t model, const std::string& variant) {
+    models.insert(fmt::format("{} ({})", report.model_names[model], variant));
+  };
+  for (const DeviceReport& device : report.devices)
+    for (const LaneOutReport& lane : device.lanes_out)
+      if (!lane.is_elsewhere) add(lane.model, lane.variant);
+  for (std::size_t model = 0; model < report.ladders.size(); ++model) {
+    for (std::size_t rung = 0; rung < report.ladders[model].size(); ++rung) {
+      const bool has_device = std::ranges::any_of(report.devices, [&](const DeviceReport& device) {
+        return device.is_serving && device.hosted[model][rung].is_hosted;
+      });
+      if (!has_device) add(model, report.ladders[model][rung]);
+    }
+  }
+  return models;
+}
+
+void add_device_troubles(const RunReport& report, std::vector<std::string>& reasons) {
+  for (const DeviceReport& device : report.devices) {
+    if (!device.is_serving)
+      reasons.push_back(
+          fmt::format("device {} is out ({})", device.name, to_string(device.reason)));
+    for (const LaneOutReport& lane : device.lanes_out)
+      reasons.push_back(fmt::format("model {} ({}) is out on device {}",
+                                    report.model_names[lane.model], lane.variant, device.name));
+  }
+  if (std::ranges::none_of(report.devices, &DeviceReport::is_serving)) return;
+  for (const std::string& model : unserved_models(report))
+    reasons.push_back(fmt::format("no device is left that serves model {}", model));
+}
 
 }  // namespace
 
@@ -111,7 +147,7 @@ Json camera_json(const RunFigures& figures, std::size_t i, const CameraSettings&
           {"settings", camera_settings_json(settings)}};
 }
 
-Json device_json(const DeviceFigures& device) {
+Json device_json(const DeviceFigures& device, const std::vector<std::string>& model_names) {
   Json json{{"device", device.device},
             {"name", device.name},
             {"utilization", or_null(device.utilization)},
@@ -123,6 +159,8 @@ Json device_json(const DeviceFigures& device) {
             {"serving", device.is_serving},
             {"out_reason", text_or_null(device.out_reason)},
             {"outages", device.outages},
+            {"models_out", models_out_json(device.lanes_out, model_names)},
+            {"model_outages", device.model_outages},
             {"memory_bytes", nullptr},
             {"memory_total_bytes", nullptr},
             {"temperature_celsius", nullptr},
@@ -159,7 +197,8 @@ Json run_json(const RunFigures& figures) {
         report.cameras, state, [](const CameraReport& camera) { return camera.status.state; });
   }
   Json devices = Json::array();
-  for (const DeviceFigures& device : figures.devices) devices.push_back(device_json(device));
+  for (const DeviceFigures& device : figures.devices)
+    devices.push_back(device_json(device, figures.report.model_names));
   Json sinks = Json::array();
   for (const SinkCounts& sink : report.sinks) {
     Json entry{{"sink", sink.name}, {"written", sink.written}, {"lost", sink.lost}};
@@ -190,10 +229,7 @@ Json run_json(const RunFigures& figures) {
 
 std::vector<std::string> troubles_of(const RunReport& report) {
   std::vector<std::string> reasons;
-  for (const DeviceReport& device : report.devices) {
-    if (device.is_serving) continue;
-    reasons.push_back(fmt::format("device {} is out ({})", device.name, to_string(device.reason)));
-  }
+  add_device_troubles(report, reasons);
   if (report.is_stopped_early) reasons.emplace_back("the run ends");
   const auto count = [&report](CameraState state) {
     return std::ranges::count(report.cameras, state,
@@ -221,7 +257,8 @@ Json plan_json(const RunFigures& figures) {
         return camera.status.state == CameraState::kUp;
       }));
   Json devices = Json::array();
-  for (const DeviceFigures& device : figures.devices) devices.push_back(device_json(device));
+  for (const DeviceFigures& device : figures.devices)
+    devices.push_back(device_json(device, figures.report.model_names));
   const double sampled = figures.total.sampled;
   double inferences = 0;
   std::optional<double> capacity;
@@ -310,7 +347,8 @@ Json stats_message(const RunFigures& figures, const std::map<std::string, int>& 
     cameras.push_back(camera_stats_json(figures, i, open == open_alarms.end() ? 0 : open->second));
   }
   Json devices = Json::array();
-  for (const DeviceFigures& device : figures.devices) devices.push_back(device_json(device));
+  for (const DeviceFigures& device : figures.devices)
+    devices.push_back(device_json(device, figures.report.model_names));
   return {{"type", "stats"},
           {"at", format_wall_time(figures.at)},
           {"cameras", std::move(cameras)},

@@ -45,5 +45,72 @@ TEST(ApiJson, APeerThatIsGoneIsToldWhileItIs) {
   EXPECT_THAT(troubles_of(figures.report), IsEmpty());
 }
 
+/// Two models, the second with a rung, on two devices that have all of them.
+RunFigures figures_of_two_devices() {
+  RunFigures figures;
+  RunReport& report = figures.report;
+  report.model_names = {"objects", "defects"};
+  report.ladders = {{"yolo"}, {"steel", "steel_small"}};
+  for (const char* const name : {"cuda:0", "cuda:1"}) {
+    DeviceReport& device = report.devices.emplace_back();
+    device.name = name;
+    device.hosted = {{{.is_hosted = true}}, {{.is_hosted = true}, {.is_hosted = true}}};
+  }
+  return figures;
+}
+
+TEST(ApiJson, AModelThatIsOutOnADeviceIsATroubleAndMoreSoWhereNoOtherStandsIn) {
+  RunReport report = figures_of_two_devices().report;
+  EXPECT_THAT(troubles_of(report), IsEmpty());
+  const auto out = [](bool is_elsewhere) {
+    return LaneOutReport{.model = 1,
+                         .variant = "steel@640x384",
+                         .last_error = "a secret of rtsp://10.0.0.7/",
+                         .is_elsewhere = is_elsewhere};
+  };
+  report.devices[0].lanes_out = {out(true)};
+  EXPECT_THAT(troubles_of(report),
+              ElementsAre("model defects (steel@640x384) is out on device cuda:0"));
+  for (DeviceReport& device : report.devices) device.lanes_out = {out(false)};
+  EXPECT_THAT(troubles_of(report),
+              ElementsAre("model defects (steel@640x384) is out on device cuda:0",
+                          "model defects (steel@640x384) is out on device cuda:1",
+                          "no device is left that serves model defects (steel@640x384)"));
+}
+
+TEST(ApiJson, ModelsThatAreOnALostDeviceAloneAreNamed) {
+  RunReport report = figures_of_two_devices().report;
+  report.devices[0].hosted[1][1].is_hosted = false;
+  report.devices[1].is_serving = false;
+  report.devices[1].reason = OutReason::kHung;
+  EXPECT_THAT(troubles_of(report),
+              ElementsAre("device cuda:1 is out (hung)",
+                          "no device is left that serves model defects (steel_small)"));
+  report.devices[0].is_serving = false;
+  report.devices[0].reason = OutReason::kGone;
+  EXPECT_THAT(troubles_of(report),
+              ElementsAre("device cuda:0 is out (gone)", "device cuda:1 is out (hung)"));
+}
+
+TEST(ApiJson, ADeviceSaysWhichModelsAreOutThere) {
+  RunFigures figures = figures_of_two_devices();
+  DeviceFigures& device = figures.devices.emplace_back();
+  EXPECT_EQ(run_json(figures)["devices"][0]["models_out"], nlohmann::ordered_json::array());
+  device.model_outages = 3;
+  device.lanes_out = {{.model = 1,
+                       .variant = "steel@640x384",
+                       .last_error = "no such operator",
+                       .out_for = std::chrono::seconds(5),
+                       .is_elsewhere = true}};
+  const nlohmann::ordered_json json = run_json(figures)["devices"][0];
+  EXPECT_EQ(json["model_outages"], 3);
+  const nlohmann::ordered_json wanted{{"model", "defects"},
+                                      {"variant", "steel@640x384"},
+                                      {"out_s", 5.0},
+                                      {"stands_in", true},
+                                      {"last_error", "no such operator"}};
+  EXPECT_EQ(json["models_out"], nlohmann::ordered_json::array({wanted}));
+}
+
 }  // namespace
 }  // namespace framemill

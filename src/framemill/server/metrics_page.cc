@@ -153,6 +153,33 @@ void write_inferences(PrometheusText& page, const RunReport& report) {
   }
 }
 
+/// Of each model that a device has.
+void write_models_of_devices(PrometheusText& page, const RunReport& report) {
+  const auto family = [&](std::string_view name, Type type, std::string_view help, auto value_of) {
+    page.family(name, type, help);
+    for (const DeviceReport& device : report.devices) {
+      for (std::size_t model = 0; model < device.hosted.size(); ++model) {
+        for (std::size_t rung = 0; rung < device.hosted[model].size(); ++rung) {
+          const HostedModel& hosted = device.hosted[model][rung];
+          if (!hosted.is_hosted) continue;
+          page.sample({{"model", report.model_names[model]},
+                       {"variant", report.ladders[model][rung]},
+                       {"device", device.name}},
+                      value_of(hosted));
+        }
+      }
+    }
+  };
+  family("framemill_model_up", Type::kGauge,
+         "1 while the device takes the model's batches, 0 while the device, the model or one input "
+         "size of it is out and being probed.",
+         [](const HostedModel& hosted) { return hosted.is_serving ? 1.0 : 0.0; });
+  family("framemill_model_outages_total", Type::kCounter,
+         "Times the model, or one input size of it, was taken out alone on the device: its batches "
+         "failed while others came through.",
+         [](const HostedModel& hosted) { return static_cast<double>(hosted.outages); });
+}
+
 void write_devices(PrometheusText& page, const RunFigures& figures) {
   const std::vector<DeviceReport>& devices = figures.report.devices;
   page.family("framemill_device_up", Type::kGauge,
@@ -163,6 +190,7 @@ void write_devices(PrometheusText& page, const RunFigures& figures) {
               "Times the device was taken out: batches failed, hung, or it was gone.");
   for (const DeviceReport& device : devices)
     page.sample({{"device", device.name}}, static_cast<double>(device.outages));
+  write_models_of_devices(page, figures.report);
   const auto gauge = [&](std::string_view name, std::string_view help, auto value_of) {
     if (std::ranges::none_of(figures.devices,
                              [&](const DeviceFigures& d) { return value_of(d).has_value(); }))

@@ -56,6 +56,30 @@ TEST(MetricsPage, InferencesAreToldByRungAndDevice) {
   EXPECT_THAT(page, line("small", "forced", 4));
 }
 
+TEST(MetricsPage, ModelsThatAreOutAreToldForEachDeviceThatHasThem) {
+  RunFigures figures;
+  RunReport& report = figures.report;
+  report.model_names = {"objects"};
+  report.ladders = {{"large", "small"}};
+  for (const char* const name : {"cuda:0", "cuda:1"}) {
+    report.devices.emplace_back().name = name;
+    report.devices.back().hosted = {
+        {{.is_hosted = true, .is_serving = true}, {.is_hosted = true, .outages = 2}}};
+  }
+  report.devices[1].hosted[0][0] = {};
+  const std::string page = metrics_page(RunReport{}, figures, AlarmBoard(1), ServerFigures{});
+  const auto labels = [](std::string_view variant, std::string_view device) {
+    return "{model=\"objects\",variant=\"" + std::string(variant) + "\",device=\"" +
+           std::string(device) + "\"} ";
+  };
+  EXPECT_THAT(page, HasSubstr("framemill_model_up" + labels("large", "cuda:0") + "1\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_model_up" + labels("small", "cuda:0") + "0\n"));
+  EXPECT_THAT(page, HasSubstr("framemill_model_up" + labels("small", "cuda:1") + "0\n"));
+  EXPECT_THAT(page, Not(HasSubstr("framemill_model_up" + labels("large", "cuda:1"))))
+      << "it does not have it";
+  EXPECT_THAT(page, HasSubstr("framemill_model_outages_total" + labels("small", "cuda:0") + "2\n"));
+}
+
 TEST(MetricsPage, KnowsLatenciesBeyondEverySlo) {
   RunReport report;
   LatencyHistogram& latency = report.parted.latency[static_cast<std::size_t>(Priority::kNormal)][0];

@@ -189,6 +189,8 @@ DeviceFigures RunMeter::device_figures(const DeviceReport& device, const Look& n
   figures.is_serving = device.is_serving;
   if (!device.is_serving) figures.out_reason = to_string(device.reason);
   figures.outages = device.outages;
+  figures.model_outages = device.model_outages();
+  figures.lanes_out = device.lanes_out;
   const Look::Device& is = now.devices[index];
   const Look::Device& was = last.devices[index];
   const Look::Device& long_ago = oldest.devices[index];

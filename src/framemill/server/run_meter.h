@@ -49,6 +49,8 @@ struct DeviceFigures {
   bool is_serving = true;
   std::string out_reason;  ///< why not: errors, hung, gone
   std::int64_t outages = 0;
+  std::int64_t model_outages = 0;
+  std::vector<LaneOutReport> lanes_out;
   std::optional<GpuReading> gpu;
 };
 
