@@ -34,12 +34,12 @@ void FileClashes::add_input(std::string name, const std::string& path) {
   if (const auto file = identify_file(path)) inputs_.emplace(*file, std::move(name));
 }
 
-void FileClashes::add_model(std::string name, const std::string& path) {
+void FileClashes::add_model(const std::string& name, const std::string& path) {
+  add_input(name, path);  // first: what a message names
   // OpenVINO's weights; what exporters call the external data of an ONNX file.
   if (path.ends_with(".xml")) add_input(name, fs::path(path).replace_extension(".bin").string());
   if (path.ends_with(".onnx"))
     for (const char* const end : {".data", "_data"}) add_input(name, path + end);
-  add_input(std::move(name), path);
 }
 
 void FileClashes::add_config(const std::string& path) { config_ = identify_file(path); }

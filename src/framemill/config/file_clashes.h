@@ -23,7 +23,7 @@ class FileClashes {
 
   void add_input(std::string name, const std::string& path);
   /// An input with the files that belong to it.
-  void add_model(std::string name, const std::string& path);
+  void add_model(const std::string& name, const std::string& path);
   /// The configuration's own file; empty: none.
   void add_config(const std::string& path);
 
