@@ -2,6 +2,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -14,6 +15,10 @@ struct FileIdentity {
   std::string path;                      ///< empty: exists
   friend auto operator<=>(const FileIdentity&, const FileIdentity&) = default;
 };
+
+/// `path`, absolute, without links and ways round as far as it exists, and without a slash at its
+/// end. Looks at folders only.
+[[nodiscard]] std::filesystem::path real_path(const std::string& path);
 
 /// Which file `path` leads to; links are followed. Empty for what is no regular file (a pipe, a
 /// terminal, /dev/null, a folder) and for "": nothing in it can be overwritten. Opens nothing.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <system_error>
 
 #include <fmt/format.h>
 
@@ -12,14 +11,6 @@ namespace framemill {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Without links and ways round, as far as the path exists; no slash at its end.
-fs::path real_place(const std::string& path) {
-  std::error_code error;
-  fs::path place = fs::weakly_canonical(fs::absolute(path, error), error);
-  if (error) place = fs::absolute(path, error).lexically_normal();
-  return place.has_filename() ? place : place.parent_path();
-}
 
 bool lies_in(const fs::path& folder, const fs::path& path) {
   const auto [end, rest] = std::ranges::mismatch(folder, path);
@@ -73,9 +64,9 @@ std::string FileClashes::check_path(const std::string& path, std::string_view re
 }
 
 std::string FileClashes::check_folder(const std::string& folder, std::string_view remedy) const {
-  const fs::path written = real_place(folder);
+  const fs::path written = real_path(folder);
   for (const auto& [path, name] : places_) {
-    if (!lies_in(written, real_place(path))) continue;
+    if (!lies_in(written, real_path(path))) continue;
     return fmt::format("{} is written to, and {} is read as {}; {}", quote(folder), quote(path),
                        name, remedy);
   }

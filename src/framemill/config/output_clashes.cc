@@ -6,18 +6,10 @@
 #include <fmt/format.h>
 
 #include "framemill/base/file_identity.h"
-#include "framemill/base/url.h"
 #include "framemill/config/camera_ids.h"
 
 namespace framemill {
 namespace {
-
-/// The file behind a camera's URL; empty where it is none.
-std::string source_file(const std::string& url) {
-  constexpr std::string_view kFileScheme = "file://";
-  if (url_scheme(url) == "file") return url.substr(kFileScheme.size());
-  return is_file_path(url) ? url : "";
-}
 
 PlaceNames or_default(const PlaceNames& names, const RunSettings& settings) {
   if (names) return names;
@@ -111,7 +103,8 @@ void add_inputs(FileClashes& files, const RunSettings& settings, const std::stri
   };
   files.add_config(config_path);
   for (std::size_t i = 0; i < settings.cameras.size(); ++i)
-    add({"cameras", i, "url"}, source_file(settings.cameras[i].url));
+    if (const std::string& url = settings.cameras[i].url; is_file_path(url))
+      add({"cameras", i, "url"}, url);
   for (std::size_t i = 0; i < settings.models.size(); ++i) {
     const ModelSettings& model = settings.models[i];
     files.add_model(names({"models", i, "path"}), model.path);

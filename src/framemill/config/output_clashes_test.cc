@@ -68,7 +68,7 @@ TEST_F(OutputClashesTest, NoOutputOverwritesWhatIsRead) {
 }
 
 TEST_F(OutputClashesTest, WhatIsWrittenBesideAnOutputCounts) {
-  settings_.cameras[0].url = "file://" + folder_.write("r.2", "film");
+  settings_.cameras[0].url = folder_.write("r.2", "film");
   folder_.write("r.1", "older");
   settings_.sinks = {{.type = "jsonl", .path = folder_ / "r", .size_mb = 1}};
   EXPECT_THAT(problems(), HasSubstr("sinks[0].path: "));

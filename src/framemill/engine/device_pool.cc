@@ -184,25 +184,19 @@ std::size_t DevicePool::batch_max(LaneIndex lane) const {
 
 Result<void> DevicePool::warm_up(DeviceIndex index, LaneIndex lane, std::size_t batch,
                                  std::size_t count) {
-  std::shared_ptr<DetectorPool> pool;
-  LaneIndex own = 0;
-  {
-    const MutexLock lock(mu_);
-    pool = devices_[index].pool;
-    own = devices_[index].lanes[lane];
-  }
+  const auto [pool, own] = lane_of(index, lane);
   return pool->warm_up(own, batch, count);
 }
 
 void DevicePool::unload_larger(DeviceIndex index, LaneIndex lane, std::size_t batch) {
-  std::shared_ptr<DetectorPool> pool;
-  LaneIndex own = 0;
-  {
-    const MutexLock lock(mu_);
-    pool = devices_[index].pool;
-    own = devices_[index].lanes[lane];
-  }
+  const auto [pool, own] = lane_of(index, lane);
   pool->unload_larger(own, batch);
+}
+
+std::pair<std::shared_ptr<DetectorPool>, LaneIndex> DevicePool::lane_of(DeviceIndex index,
+                                                                        LaneIndex lane) const {
+  const MutexLock lock(mu_);
+  return {devices_[index].pool, devices_[index].lanes[lane]};
 }
 
 // ---- batches

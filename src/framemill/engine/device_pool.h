@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "framemill/base/clock.h"
@@ -186,6 +187,10 @@ class DevicePool {
   /// What is to be done once the lock is released.
   using Deferred = std::vector<std::function<void()>>;
 
+  /// The device's pool, as it is loaded now, and our lane in it.
+  [[nodiscard]] std::pair<std::shared_ptr<DetectorPool>, LaneIndex> lane_of(DeviceIndex device,
+                                                                            LaneIndex lane) const
+      EXCLUDES(mu_);
   void watch() EXCLUDES(mu_);
   void on_done(std::uint64_t id, DeviceIndex device, BatchOutcome&& outcome) EXCLUDES(mu_);
   /// Carries out what the health of a device asks for.

@@ -347,6 +347,24 @@ TEST_F(OpenVino, AStartNotesThatItUsesWhatIsKept) {
     EXPECT_GT(fs::last_write_time(path), long_ago + std::chrono::hours(47)) << path;
 }
 
+TEST_F(OpenVino, WhatWasForgottenIsMadeAnewAndWhatIsInUseIsNot) {
+  const TempFolder cache;
+  const auto backend = load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path());
+  ASSERT_TRUE(backend);
+  const auto in_use = (*backend)->create_request(1, {64, 64});
+  ASSERT_TRUE(in_use);
+  ASSERT_EQ(scores_of(**backend, 2, {64, 64}).size(), 2U);
+  const auto made_anew = [&](std::size_t batch) {  // with nothing kept on disk either
+    for (const auto& [path, number] : files_of(cache)) fs::remove(path);
+    scores_of(**backend, batch, {64, 64});
+    return !files_of(cache).empty();
+  };
+  EXPECT_FALSE(made_anew(2)) << "it is still in memory";
+  (*backend)->forget_unused();
+  EXPECT_FALSE(made_anew(1)) << "is in use";
+  EXPECT_TRUE(made_anew(2));
+}
+
 TEST_F(OpenVino, ADamagedCacheCostsTimeOnly) {
   const TempFolder cache;
   const auto first = load_with(RuntimeKind::kOpenVino, tiny("plain"), cache.path());

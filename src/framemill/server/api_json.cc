@@ -84,6 +84,40 @@ void add_device_troubles(const RunReport& report, std::vector<std::string>& reas
     reasons.push_back(fmt::format("no device is left that serves model {}", model));
 }
 
+Json device_json(const DeviceFigures& device, const std::vector<std::string>& model_names) {
+  Json json{{"device", device.device},
+            {"name", device.name},
+            {"utilization", or_null(device.utilization)},
+            {"in_parallel", device.in_parallel},
+            {"batch_frames", device.batch_frames},
+            {"batch_mean", or_null(device.batch_mean)},
+            {"inferences_per_s", rounded(device.inferences_per_s)},
+            {"service_ms", or_null(device.service_ms)},
+            {"serving", device.is_serving},
+            {"out_reason", text_or_null(device.out_reason)},
+            {"outages", device.outages},
+            {"models_out", models_out_json(device.lanes_out, model_names)},
+            {"model_outages", device.model_outages},
+            {"memory_bytes", nullptr},
+            {"memory_total_bytes", nullptr},
+            {"temperature_celsius", nullptr},
+            {"power_watts", nullptr}};
+  if (device.gpu) {
+    json["memory_bytes"] = or_null(device.gpu->memory_used_bytes);
+    json["memory_total_bytes"] = or_null(device.gpu->memory_total_bytes);
+    json["temperature_celsius"] = or_null(device.gpu->temperature_c);
+    json["power_watts"] = or_null(device.gpu->power_w);
+  }
+  return json;
+}
+
+Json devices_json(const RunFigures& figures) {
+  Json devices = Json::array();
+  for (const DeviceFigures& device : figures.devices)
+    devices.push_back(device_json(device, figures.report.model_names));
+  return devices;
+}
+
 }  // namespace
 
 std::string dump(const Json& json) {
@@ -147,33 +181,6 @@ Json camera_json(const RunFigures& figures, std::size_t i, const CameraSettings&
           {"settings", camera_settings_json(settings)}};
 }
 
-Json device_json(const DeviceFigures& device, const std::vector<std::string>& model_names) {
-  Json json{{"device", device.device},
-            {"name", device.name},
-            {"utilization", or_null(device.utilization)},
-            {"in_parallel", device.in_parallel},
-            {"batch_frames", device.batch_frames},
-            {"batch_mean", or_null(device.batch_mean)},
-            {"inferences_per_s", rounded(device.inferences_per_s)},
-            {"service_ms", or_null(device.service_ms)},
-            {"serving", device.is_serving},
-            {"out_reason", text_or_null(device.out_reason)},
-            {"outages", device.outages},
-            {"models_out", models_out_json(device.lanes_out, model_names)},
-            {"model_outages", device.model_outages},
-            {"memory_bytes", nullptr},
-            {"memory_total_bytes", nullptr},
-            {"temperature_celsius", nullptr},
-            {"power_watts", nullptr}};
-  if (device.gpu) {
-    json["memory_bytes"] = or_null(device.gpu->memory_used_bytes);
-    json["memory_total_bytes"] = or_null(device.gpu->memory_total_bytes);
-    json["temperature_celsius"] = or_null(device.gpu->temperature_c);
-    json["power_watts"] = or_null(device.gpu->power_w);
-  }
-  return json;
-}
-
 Json host_json(const RunFigures& figures) {
   const HostReading& host = figures.host;
   return {{"cpu_utilization", or_null(host.cpu_utilization)},
@@ -196,9 +203,6 @@ Json run_json(const RunFigures& figures) {
     cameras[std::string(to_string(state))] = std::ranges::count(
         report.cameras, state, [](const CameraReport& camera) { return camera.status.state; });
   }
-  Json devices = Json::array();
-  for (const DeviceFigures& device : figures.devices)
-    devices.push_back(device_json(device, figures.report.model_names));
   Json sinks = Json::array();
   for (const SinkCounts& sink : report.sinks) {
     Json entry{{"sink", sink.name}, {"written", sink.written}, {"lost", sink.lost}};
@@ -223,7 +227,7 @@ Json run_json(const RunFigures& figures) {
           {"fidelity", fidelity_json(report.fidelity)},
           {"fidelity_target", target_json(report.fidelity_target)},
           {"host", host_json(figures)},
-          {"devices", std::move(devices)},
+          {"devices", devices_json(figures)},
           {"sinks", std::move(sinks)}};
 }
 
@@ -256,9 +260,6 @@ Json plan_json(const RunFigures& figures) {
       static_cast<double>(std::ranges::count_if(report.cameras, [](const CameraReport& camera) {
         return camera.status.state == CameraState::kUp;
       }));
-  Json devices = Json::array();
-  for (const DeviceFigures& device : figures.devices)
-    devices.push_back(device_json(device, figures.report.model_names));
   const double sampled = figures.total.sampled;
   double inferences = 0;
   std::optional<double> capacity;
@@ -301,7 +302,7 @@ Json plan_json(const RunFigures& figures) {
                                     figures.share_inferred.value_or(1));
   }
   return {{"window_s", rounded(figures.window_s)},
-          {"devices", std::move(devices)},
+          {"devices", devices_json(figures)},
           {"host", host_json(figures)},
           {"cameras", static_cast<std::int64_t>(cameras)},
           {"sampled_per_s", rounded(sampled)},
@@ -346,9 +347,6 @@ Json stats_message(const RunFigures& figures, const std::map<std::string, int>& 
     const auto open = open_alarms.find(figures.report.cameras[i].id);
     cameras.push_back(camera_stats_json(figures, i, open == open_alarms.end() ? 0 : open->second));
   }
-  Json devices = Json::array();
-  for (const DeviceFigures& device : figures.devices)
-    devices.push_back(device_json(device, figures.report.model_names));
   return {{"type", "stats"},
           {"at", format_wall_time(figures.at)},
           {"cameras", std::move(cameras)},
@@ -357,7 +355,7 @@ Json stats_message(const RunFigures& figures, const std::map<std::string, int>& 
             {"p95_ms", or_null(figures.p95_ms)},
             {"fidelity", fidelity_value(figures.report.fidelity)},
             {"share_inferred", or_null(figures.share_inferred)}}},
-          {"devices", std::move(devices)},
+          {"devices", devices_json(figures)},
           {"host", host_json(figures)}};
 }
 

@@ -21,9 +21,6 @@ namespace framemill {
                                                  const CameraSettings& settings, int open_alarms);
 [[nodiscard]] nlohmann::ordered_json camera_stats_json(const RunFigures& figures,
                                                        std::size_t camera, int open_alarms);
-/// `model_names` as in RunReport.
-[[nodiscard]] nlohmann::ordered_json device_json(const DeviceFigures& device,
-                                                 const std::vector<std::string>& model_names);
 [[nodiscard]] nlohmann::ordered_json host_json(const RunFigures& figures);
 [[nodiscard]] nlohmann::ordered_json run_json(const RunFigures& figures);
 /// What is wrong with the run now, for readiness; names no camera, sink or address.
