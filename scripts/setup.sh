@@ -21,7 +21,7 @@ test_packages=(
   chromium ffmpeg python3-gi python3-venv python3-numpy python3-yaml prometheus gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav
   sqlite3 mosquitto python3-paho-mqtt python3-pymodbus python3-serial-asyncio openssl postgresql-15
-  lintian systemd
+  lintian systemd docker-compose
 )
 # The dashboard is bundled by node; another one in PATH than Debian's will do.
 command -v npm >/dev/null || build_packages+=(nodejs npm)

@@ -14,6 +14,8 @@ sed -n 's/^FRAMEMILL_VIEW_TOKEN=//p' .env | tr -d '\n' >secrets/view_token
 chmod 644 secrets/view_token
 [ "${1:-}" != --only-secrets ] || exit 0
 
+# The Dockerfile is written for BuildKit, which Docker before 23 and docker-compose 1 have to be asked for.
+export DOCKER_BUILDKIT=1 COMPOSE_DOCKER_CLI_BUILD=1
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
 "${compose[@]}" up --build --detach
 echo "framemill   http://127.0.0.1:8460/  token: $(sed -n 's/^FRAMEMILL_TOKEN=//p' .env)"

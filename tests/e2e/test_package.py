@@ -231,13 +231,42 @@ class ComposeTest(unittest.TestCase):
         config.write_text(text.replace("/run/secrets/view_token", str(self.compose / "secrets/view_token")))
         call("promtool", "check", "config", config)
 
-    @unittest.skipUnless(shutil.which("docker-compose"), "docker-compose is not installed")
+    @unittest.skipUnless(shutil.which("docker-compose"), "docker-compose is not installed; scripts/setup.sh installs it")
     def test_docker_compose_takes_it(self):
+        """And understands by it what is meant; no daemon is asked."""
         call(self.compose / "start.sh", "--only-secrets")
-        call("docker-compose", "config", "--quiet", cwd=self.compose)
+        values = dict(line.split("=") for line in (self.compose / ".env").read_text().split())
+        meant = yaml.safe_load(call("docker-compose", "config", cwd=self.compose))
+        self.assertEqual(set(meant["services"]), {"framemill", "prometheus", "grafana"})
+        for name, service in meant["services"].items():
+            for volume in service["volumes"]:
+                source = volume.split(":")[0]
+                self.assertTrue(pathlib.Path(source).is_file() or source in meant["volumes"], f"{name}: {volume}")
+        framemill_service = meant["services"]["framemill"]
+        self.assertEqual(framemill_service["environment"], {name: values[name] for name in ("FRAMEMILL_TOKEN", "FRAMEMILL_VIEW_TOKEN")})
+        self.assertEqual(meant["services"]["grafana"]["environment"]["GF_SECURITY_ADMIN_PASSWORD"], values["GRAFANA_PASSWORD"])
+        build = framemill_service["build"]
+        self.assertEqual(pathlib.Path(build["context"]), self.folder.parent)
+        self.assertTrue((pathlib.Path(build["context"]) / build["dockerfile"]).is_file())
+        self.assertEqual(pathlib.Path(meant["secrets"]["view_token"]["file"]).read_text(), values["FRAMEMILL_VIEW_TOKEN"])
+        self.assertTrue(stat.S_IMODE(os.stat(meant["secrets"]["view_token"]["file"]).st_mode) & stat.S_IROTH, "Prometheus is another user there")
         (self.compose / ".env").unlink()
         with self.assertRaisesRegex(AssertionError, "start.sh"):
             call("docker-compose", "config", "--quiet", cwd=self.compose)
+
+    def test_start_asks_whatever_docker_there_is_for_buildkit(self):
+        """The Dockerfile mounts while it builds, which the older builder does not know."""
+        self.assertRegex((DEPLOY / "docker/Dockerfile").read_text(), r"RUN --mount")
+        for has_plugin in (True, False):
+            with self.subTest(plugin=has_plugin):
+                tools = self.folder / f"tools-{has_plugin}"
+                tools.mkdir()
+                for tool in ("docker", "docker-compose"):
+                    (tools / tool).write_text(f"#!/bin/sh\n[ \"$*\" = 'compose version' ] && exit {int(not has_plugin)}\n"
+                                              f"echo {tool} \"$@\" $DOCKER_BUILDKIT$COMPOSE_DOCKER_CLI_BUILD\n")
+                    (tools / tool).chmod(0o755)
+                told = call(self.compose / "start.sh", env={**os.environ, "PATH": f"{tools}:{os.environ['PATH']}"})
+                self.assertEqual(told.splitlines()[0], ("docker compose" if has_plugin else "docker-compose") + " up --build --detach 11")
 
     def test_the_image_is_built_from_what_is_there(self):
         text = (DEPLOY / "docker/Dockerfile").read_text()
