@@ -3,6 +3,7 @@ import collections
 import concurrent.futures
 import contextlib
 import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -335,6 +337,45 @@ class SecurityTest(ServerTest):
         self.assertEqual(self.ask("PATCH", "/api/v1/cameras/locked", {"url": "rtsp://127.0.0.2:9/1", "password": None, "username": None}).status, 200)
         self.assertEqual(self.ask("POST", "/api/v1/cameras", {"id": "bad", "url": f"ftp://viewer:{SECRET}@10.0.0.5/"}).status, 400)
         self.stop()
+
+    def test_a_camera_leads_nowhere_where_it_could_not_be_added(self):
+        """One at an allowed address that redirects: added over HTTP it gets there no more than by name; that of the configuration does."""
+        class Peer(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.server.asked.append(self.path)
+                self.send_response(302 if self.server.leads_to else 404)
+                if self.server.leads_to:
+                    self.send_header("Location", self.server.leads_to + self.path)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        def serve(host, leads_to=None):
+            server = http.server.ThreadingHTTPServer((host, 0), Peer)
+            server.asked, server.leads_to = [], leads_to
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            self.addCleanup(server.server_close)
+            self.addCleanup(server.shutdown)
+            return server, f"http://{host}:{server.server_port}"
+
+        metadata, metadata_address = serve("127.0.0.2")  # Linux has all of 127.0.0.0/8
+        camera, camera_address = serve("127.0.0.1", metadata_address)
+        self.start_server(self.config([f'{{id: "trusted", url: "{camera_address}/trusted"}}'], server="camera_networks: [127.0.0.1]"))
+        self.assertEqual(self.ask("POST", "/api/v1/cameras", {"id": "direct", "url": f"{metadata_address}/direct"}).status, 400)
+        self.assertEqual(self.ask("POST", "/api/v1/cameras", {"id": "added", "url": f"{camera_address}/added"}).status, 201)
+        self.assertEqual(self.ask("PATCH", "/api/v1/cameras/added", {"rate": 2}).status, 200)
+        told_of = lambda name: self.ask("GET", f"/api/v1/cameras/{name}").body.decode()
+        self.wait_for(lambda: "leads to 127.0.0.2, which is a loopback" in told_of("added"))
+        self.assertEqual(self.ask("GET", "/api/v1/cameras/added").json["state"], "down")
+        self.wait_for(lambda: "/trusted" in metadata.asked)
+        self.assertIn("/added", camera.asked)
+        self.assertEqual(set(metadata.asked), {"/trusted"})
+        self.assertEqual(self.ask("PATCH", "/api/v1/cameras/trusted", {"url": f"{camera_address}/other"}).status, 200)
+        self.wait_for(lambda: "/other" in camera.asked)
+        self.wait_for(lambda: "leads to 127.0.0.2" in told_of("trusted"))
+        self.assertNotIn("/other", metadata.asked)
 
     def test_listening_to_others_needs_a_token(self):
         for listen, server, part in (("0.0.0.0:0", "", "token"), ("[::]:0", "", "token"), ("127.0.0.1.example:0", "", "token"),

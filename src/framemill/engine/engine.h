@@ -175,10 +175,12 @@ class Engine {
   // Changes of cameras. Errors of all: kFailedPrecondition at pace fast, kUnavailable before
   // start() and while the run ends, kNotFound for an unknown id.
   /// Errors: kInvalidArgument, names place and remedy; kFailedPrecondition where the id is taken.
-  Result<void> add_camera(const CameraSettings& camera);
+  /// `may_connect_to` holds as long as the camera keeps its address.
+  Result<void> add_camera(const CameraSettings& camera, AddressFilter may_connect_to = {});
   /// The camera of this id gets these settings: it is disconnected and connects anew. Waits for its
-  /// last answers. Errors: kInvalidArgument.
-  Result<void> change_camera(const CameraSettings& camera);
+  /// last answers. `may_connect_to`: of its new address; one that stays keeps what it had. Errors:
+  /// kInvalidArgument.
+  Result<void> change_camera(const CameraSettings& camera, AddressFilter may_connect_to = {});
   Result<void> remove_camera(const CameraId& id);
   /// Disconnects until resume or restart. Errors: kFailedPrecondition where the camera has ended.
   Result<void> pause_camera(const CameraId& id);

@@ -217,6 +217,7 @@ void Engine::State::start_session(Camera& camera, Duration start_delay) {
   session.source.url = from.url;
   session.source.username = from.username;
   session.source.password = from.password;
+  session.source.may_connect_to = camera.may_connect_to;
   session.source.transport = from.transport;
   if (from.decode == "auto") session.source.hardware_decoder = hardware_decoder(camera);
   session.source.pace = pace;
@@ -318,7 +319,8 @@ void Engine::State::wait_for_last_answers(const AnswerLedger& ledger) const {
   }
 }
 
-Result<void> Engine::State::add(const CameraSettings& settings_of_camera) {
+Result<void> Engine::State::add(const CameraSettings& settings_of_camera,
+                                AddressFilter may_connect_to) {
   CameraPosition first;
   std::vector<const AnswerLedger*> before;  // of the same id, not at rest yet
   {
@@ -336,6 +338,7 @@ Result<void> Engine::State::add(const CameraSettings& settings_of_camera) {
   Result<std::unique_ptr<Camera>> made = make_camera(settings_of_camera, first);
   if (!made) return fail(made.error());
   Camera& camera = **made;
+  camera.may_connect_to = std::move(may_connect_to);
   audits->add_camera({.ledger = camera.ledger,
                       .policy = camera.policy,
                       .group = static_cast<std::uint32_t>(camera.model)});
@@ -347,7 +350,8 @@ Result<void> Engine::State::add(const CameraSettings& settings_of_camera) {
   return {};
 }
 
-Result<void> Engine::State::change(const CameraSettings& settings_of_camera) {
+Result<void> Engine::State::change(const CameraSettings& settings_of_camera,
+                                   AddressFilter may_connect_to) {
   Camera* old = nullptr;
   {
     const MutexLock lock(mu);
@@ -363,6 +367,8 @@ Result<void> Engine::State::change(const CameraSettings& settings_of_camera) {
   Result<std::unique_ptr<Camera>> made = make_camera(settings_of_camera, old->session->position());
   CHECK(made.has_value());  // check_change() has seen its classes
   Camera& camera = **made;
+  camera.may_connect_to =
+      camera.settings.url == old->settings.url ? old->may_connect_to : std::move(may_connect_to);
   camera.is_paused = old->session->is_paused();  // whoever paused it did so for a reason
   audits->add_camera({.ledger = camera.ledger,
                       .policy = camera.policy,
@@ -489,7 +495,7 @@ Failure unknown(const CameraId& id) {
 
 }  // namespace
 
-Result<void> Engine::add_camera(const CameraSettings& camera) {
+Result<void> Engine::add_camera(const CameraSettings& camera, AddressFilter may_connect_to) {
   State& s = *state_;
   const MutexLock changes(s.changes_mu);
   std::vector<CameraSettings> wanted = s.current_settings();
@@ -501,13 +507,13 @@ Result<void> Engine::add_camera(const CameraSettings& camera) {
   }
   wanted.push_back(camera);
   if (Result<void> checked = s.check_change(wanted); !checked) return checked;
-  if (Result<void> added = s.add(camera); !added) return added;
+  if (Result<void> added = s.add(camera, std::move(may_connect_to)); !added) return added;
   s.update_shares();
   spdlog::info("{}: added", camera.id);
   return {};
 }
 
-Result<void> Engine::change_camera(const CameraSettings& camera) {
+Result<void> Engine::change_camera(const CameraSettings& camera, AddressFilter may_connect_to) {
   State& s = *state_;
   const MutexLock changes(s.changes_mu);
   std::vector<CameraSettings> wanted = s.current_settings();
@@ -516,7 +522,7 @@ Result<void> Engine::change_camera(const CameraSettings& camera) {
   if (*place == camera) return {};
   *place = camera;
   if (Result<void> checked = s.check_change(wanted); !checked) return checked;
-  if (Result<void> done = s.change(camera); !done) return done;
+  if (Result<void> done = s.change(camera, std::move(may_connect_to)); !done) return done;
   s.update_shares();
   spdlog::info("{}: changed", camera.id);
   return {};
@@ -558,7 +564,7 @@ Result<void> Engine::restart_camera(const CameraId& id) {
   const auto camera = find_camera(all, id);
   if (camera == all.end()) return unknown(id);
   if (Result<void> checked = s.check_change(all); !checked) return checked;
-  return s.change(*camera);
+  return s.change(*camera, {});
 }
 
 Result<void> Engine::State::redirect(const CameraId& id,
@@ -630,10 +636,10 @@ Result<CameraChanges> Engine::reconfigure(const RunSettings& before, const RunSe
   for (const CameraId& id : result.removed) s.remove(id);
   for (const CameraSettings& camera : to_change) {
     if (s.is_ending()) break;  // what is left changes nothing any more
-    if (Result<void> done = s.change(camera); !done) return fail(done.error());
+    if (Result<void> done = s.change(camera, {}); !done) return fail(done.error());
   }
   for (const CameraSettings& camera : to_add) {
-    if (Result<void> added = s.add(camera); !added) return fail(added.error());
+    if (Result<void> added = s.add(camera, {}); !added) return fail(added.error());
   }
   s.update_shares();
   return result;

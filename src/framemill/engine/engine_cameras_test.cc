@@ -167,6 +167,39 @@ TEST(LiveCameras, AnotherOneLeavesAFidelityTheShareThatItHas) {
   run.finish();
 }
 
+// Promise: a filter holds for the address it was given with, whatever else changes.
+TEST(LiveCameras, WhereOneMayConnectToGoesWithItsAddress) {
+  CameraSettings trusted = synthetic("trusted");
+  trusted.url = "rtsp://127.0.0.1:9/1";
+  LiveEngine run({trusted});
+  const auto nowhere = [](std::string_view address) -> Result<void> {
+    return fail(ErrorCode::kInvalidArgument, std::string(address));
+  };
+  CameraSettings added = trusted;
+  added.id = "added";
+  ASSERT_TRUE(run->add_camera(added, nowhere));
+  const auto wait_for_error = [&run](std::size_t camera, std::string_view part) {
+    run.wait_for([&] {
+      const CameraStatus status = run->report().cameras[camera].status;
+      return status.last_error.find(part) != std::string::npos;
+    });
+  };
+  wait_for_error(0, "refused");  // by the network: nobody listens there
+  wait_for_error(1, "leads to 127.0.0.1");
+  for (CameraSettings* camera : {&trusted, &added}) {
+    camera->transport = Transport::kTcp;
+    ASSERT_TRUE(run->change_camera(*camera, nowhere));
+  }
+  wait_for_error(0, "refused");
+  wait_for_error(1, "leads to 127.0.0.1");
+  trusted.url = added.url = "rtsp://127.0.0.1:9/2";
+  ASSERT_TRUE(run->change_camera(trusted, nowhere));
+  ASSERT_TRUE(run->change_camera(added));
+  wait_for_error(0, "leads to 127.0.0.1");
+  wait_for_error(1, "refused");
+  run.finish();
+}
+
 TEST(LiveCameras, AChangeGoesOnUnderTheSameId) {
   LiveEngine run({synthetic("first"), synthetic("other")});
   run.wait_for_answers("first", 5);

@@ -30,6 +30,7 @@ struct Engine::State {
   struct Camera {
     CameraIndex index = 0;
     CameraSettings settings;
+    AddressFilter may_connect_to;  ///< empty: anywhere, as what stands in the configuration
     std::size_t model = 0;
     PolicyKind policy = PolicyKind::kFull;
     CameraPosition first;
@@ -171,8 +172,9 @@ struct Engine::State {
   [[nodiscard]] std::vector<CameraSettings> current_settings() const EXCLUDES(mu);
   /// Its rules are judged from now on; a disk that fails costs alarms, not the camera.
   void watch(const Camera& camera);
-  Result<void> add(const CameraSettings& camera) EXCLUDES(mu);
-  Result<void> change(const CameraSettings& camera) EXCLUDES(mu);
+  Result<void> add(const CameraSettings& camera, AddressFilter may_connect_to) EXCLUDES(mu);
+  /// `may_connect_to`: where the address is another than before.
+  Result<void> change(const CameraSettings& camera, AddressFilter may_connect_to) EXCLUDES(mu);
   void remove(const CameraId& id) EXCLUDES(mu);
   /// Has the session of camera `id` act; false from it: the camera has ended.
   Result<void> redirect(const CameraId& id, const std::function<bool(CameraSession&)>& act)

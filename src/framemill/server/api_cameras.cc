@@ -91,7 +91,8 @@ HttpResponse Api::add_camera(const Call& call) {
   }
   if (const Result<void> allowed = parts_.addresses.check(camera->url); !allowed)
     return error_response(allowed.error(), "url");
-  if (const Result<void> added = call.engine->add_camera(*camera); !added)
+  if (const Result<void> added = call.engine->add_camera(*camera, parts_.addresses.filter());
+      !added)
     return error_response(added.error(), "body");
   add_event("camera_added", camera->id, "added", call.who.name);
   after_change(call);
@@ -139,7 +140,8 @@ HttpResponse Api::change_camera(const Call& call) {
                              "give it again, or null"});
     }
   }
-  if (const Result<void> changed = call.engine->change_camera(*camera); !changed)
+  if (const Result<void> changed = call.engine->change_camera(*camera, parts_.addresses.filter());
+      !changed)
     return error_response(changed.error(), "body");
   add_event("camera_changed", camera->id, "changed", call.who.name);
   after_change(call);

@@ -57,6 +57,13 @@ bool is_special(const std::string& address) {
   return is_near_zero || (byte(0) == 0xFE && (byte(1) & 0xC0U) == 0x80U) || byte(0) == 0xFF;
 }
 
+Failure forbidden(std::string_view host) {
+  return wrong(fmt::format(
+      "{} is a loopback, link-local or multicast address, where no camera may be added; name its "
+      "network in `server: {{camera_networks: [...]}}`",
+      host));
+}
+
 }  // namespace
 
 std::string url_host(std::string_view url) {
@@ -104,6 +111,13 @@ bool CameraAddressRules::is_allowed(std::string_view address) const {
   return !is_special(bytes) || std::ranges::any_of(networks_, is_listed);
 }
 
+AddressFilter CameraAddressRules::filter() const {
+  return [rules = *this](std::string_view address) -> Result<void> {
+    if (rules.is_allowed(address)) return {};
+    return forbidden(std::string(address) + ", which");
+  };
+}
+
 Result<void> CameraAddressRules::check(std::string_view url) const {
   static constexpr std::array<std::string_view, 5> kSchemes{"rtsp", "rtsps", "http", "https",
                                                             "synthetic"};
@@ -135,10 +149,7 @@ Result<void> CameraAddressRules::check(std::string_view url) const {
   }
   freeaddrinfo(found);
   if (are_all_allowed) return {};
-  return wrong(
-      fmt::format("url: {} is a loopback, link-local or multicast address, where no camera may be "
-                  "added; name its network in `server: {{camera_networks: [...]}}`",
-                  quote(host)));
+  return forbidden("url: " + quote(host));
 }
 
 }  // namespace framemill

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "framemill/base/result.h"
+#include "framemill/video/source.h"
 
 namespace framemill {
 
@@ -18,12 +19,15 @@ class CameraAddressRules {
   static Result<CameraAddressRules> create(const std::vector<std::string>& networks);
 
   /// Whether a camera may be at `url`. Asks the name service where the host is a name: all its
-  /// addresses have to be allowed. What it answers later, when the camera is connected to, is out
-  /// of our hands. May take seconds. Errors: kInvalidArgument; the message holds no credentials.
+  /// addresses have to be allowed. What it answers later, and where the camera redirects to, is for
+  /// filter() to see. May take seconds. Errors: kInvalidArgument; the message holds no credentials.
   [[nodiscard]] Result<void> check(std::string_view url) const;
 
   /// Whether a camera may be at this numeric address.
   [[nodiscard]] bool is_allowed(std::string_view address) const;
+
+  /// The same for each connection to a camera; holds a copy of these rules.
+  [[nodiscard]] AddressFilter filter() const;
 
  private:
   struct Network {

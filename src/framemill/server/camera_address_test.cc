@@ -62,6 +62,16 @@ TEST(CameraAddressRules, TakesTheSchemesOfCamerasOnly) {
   }
 }
 
+TEST(CameraAddressRules, AFilterSaysWhereNoCameraMayBe) {
+  const AddressFilter filter = CameraAddressRules::create({"127.0.0.1"})->filter();
+  EXPECT_TRUE(filter("10.0.0.5"));
+  EXPECT_TRUE(filter("127.0.0.1"));
+  const Result<void> refused = filter("169.254.169.254");
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(), testing::AllOf(testing::HasSubstr("169.254.169.254"),
+                                                        testing::HasSubstr("camera_networks")));
+}
+
 TEST(CameraAddressRules, NetworksOpenWhatTheyName) {
   const Result<CameraAddressRules> rules =
       CameraAddressRules::create({"127.0.0.0/8", "fe80::/10", "169.254.7.1"});

@@ -10,6 +10,7 @@ extern "C" {
 #include <fmt/format.h>
 
 #include "framemill/base/shared_library.h"
+#include "framemill/video/connect_gate.h"
 #include "framemill/video/ffmpeg_error.h"
 
 namespace framemill {
@@ -133,9 +134,16 @@ Result<std::unique_ptr<PacketReader>> PacketReader::open(const SourceOptions& op
   } else {
     guard.set_deadline_in(options.open_timeout);
   }
+  const ConnectGate gate(options.may_connect_to);
   const Result<void> opened = reader->open_format();
   guard.clear_deadline();
-  if (!opened) return fail(opened.error());
+  if (!opened) return gate.refusal() ? reader->refusal(gate) : fail(opened.error());
+  if (gate.is_active() && reader->is_live() && !gate.was_asked()) {
+    return fail(ErrorCode::kInternal,
+                reader->name_ +
+                    ": this build does not see where FFmpeg connects to; report it, "
+                    "and add the camera in the configuration");
+  }
   return reader;
 }
 
@@ -219,6 +227,11 @@ Failure PacketReader::open_failure(int av_error) const {
   return fail(code, fmt::format("{}: {}{}", name_, ffmpeg_text(av_error), advice));
 }
 
+Failure PacketReader::refusal(const ConnectGate& gate) const {
+  return fail(ErrorCode::kFailedPrecondition,
+              fmt::format("{}: leads to {}", name_, gate.refusal()->message()));
+}
+
 Failure PacketReader::read_failure(int av_error, Duration waited) const {
   if (guard_.is_interrupted()) return fail(ErrorCode::kCancelled, name_ + ": interrupted");
   if (guard_.is_past_deadline() || av_error == AVERROR(ETIMEDOUT))
@@ -240,6 +253,7 @@ Result<bool> PacketReader::read(AVPacket& packet, Duration stall_timeout) {
   constexpr Duration kDeviceLook = std::chrono::milliseconds(2);
   const TimePoint begin = std::chrono::steady_clock::now();
   if (is_live()) guard_.set_deadline_in(stall_timeout);
+  const ConnectGate gate(options_.may_connect_to);
   int bad_reads = 0;
   while (true) {
     av_packet_unref(&packet);
@@ -256,6 +270,7 @@ Result<bool> PacketReader::read(AVPacket& packet, Duration stall_timeout) {
       if (guard_.wait_until(kClock.now() + kDeviceLook, kClock)) continue;
     }
     if (!is_stopped && status == AVERROR_INVALIDDATA && ++bad_reads < kBadReadsMax) continue;
+    if (!is_stopped && gate.refusal()) return refusal(gate);
     return read_failure(status, std::chrono::steady_clock::now() - begin);
   }
 }

@@ -15,6 +15,8 @@
 
 namespace framemill {
 
+class ConnectGate;
+
 /// Reads the packets of the one video stream of a file, network stream or device. Every call ends
 /// in bounded time: network and device calls by deadline, all by the guard's interrupt(). Not
 /// thread-safe.
@@ -52,6 +54,8 @@ class PacketReader {
   /// A live stream of pictures without time stamps (Motion JPEG by HTTP).
   [[nodiscard]] bool has_no_time_stamps() const;
   [[nodiscard]] Failure open_failure(int av_error) const;
+  /// The gate's, which has one.
+  [[nodiscard]] Failure refusal(const ConnectGate& gate) const;
   [[nodiscard]] Failure read_failure(int av_error, Duration waited) const;
 
   const SourceOptions options_;

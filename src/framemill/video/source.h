@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "framemill/base/clock.h"
 #include "framemill/base/result.h"
@@ -75,10 +77,15 @@ class Source {
   [[nodiscard]] virtual SourceCounts counts() const = 0;
 };
 
+/// Whether a source may connect to a numeric address ("10.0.0.5", "fe80::1%eth0"); else an error
+/// that names it, for people. Empty: anywhere. Any thread.
+using AddressFilter = std::function<Result<void>(std::string_view address)>;
+
 struct SourceOptions {
   std::string url;  ///< rtsp://, rtsps://, http(s)://, /dev/videoN, synthetic://, or a file's path
   std::string username;  ///< joined into the URL where the protocol wants it; never logged
   std::string password;
+  AddressFilter may_connect_to;  ///< of network streams, wherever they lead; empty: anywhere
   Transport transport = Transport::kAuto;                   ///< RTSP; kAuto is TCP
   std::shared_ptr<const HardwareDecoder> hardware_decoder;  ///< null: the processor decodes
   Pace pace = Pace::kLive;                                  ///< files and synthetic:// only
