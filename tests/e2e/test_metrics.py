@@ -18,7 +18,7 @@ NAMES = ("framemill_frames_captured_total", "framemill_frames_total", "framemill
          "framemill_answers_overdue_total", "framemill_inferences_total", "framemill_batch_size", "framemill_device_utilization_ratio", "framemill_camera_up")
 #: Names that depend on what is there: audits, graphics devices, rules, sinks with a spool.
 ELSEWHERE = ("framemill_fidelity_ratio", "framemill_fidelity_low_ratio", "framemill_fidelity_high_ratio", "framemill_fidelity_of_group",
-             "framemill_run_fidelity_ratio", "framemill_run_fidelity_low_ratio", "framemill_run_fidelity_high_ratio", "framemill_fidelity_target_ratio", "framemill_device_memory_bytes", "framemill_device_temperature_celsius",
+             "framemill_run_fidelity_ratio", "framemill_run_fidelity_low_ratio", "framemill_run_fidelity_high_ratio", "framemill_fidelity_target_ratio", "framemill_device_card_utilization_ratio", "framemill_device_memory_bytes", "framemill_device_temperature_celsius",
              "framemill_device_power_watts", "framemill_alarms_total", "framemill_sink_spooled_bytes")
 
 

@@ -182,6 +182,7 @@ export interface Device {
   outages?: number;
   models_out?: ModelOut[];
   model_outages?: number;
+  card_utilization?: number | null;
   memory_bytes?: number | null;
   memory_total_bytes?: number | null;
   temperature_celsius?: number | null;

@@ -147,6 +147,7 @@ function DeviceCard({device}: {device: Device}) {
       {device.serving === false &&
         <p class="severity critical">{`Out: ${OUT_REASONS[device.out_reason ?? ""] ?? "it fails"}. It is tried again by itself.`}</p>}
       <Bar title="In use" share={device.utilization} />
+      {device.card_utilization != null && <Bar title="Card, all programs" share={device.card_utilization} />}
       {device.memory_bytes != null && device.memory_total_bytes != null &&
         <Bar title="Memory" share={device.memory_bytes / device.memory_total_bytes} text={`${format.bytes(device.memory_bytes)} of ${format.bytes(device.memory_total_bytes)}`} />}
       <dl class="facts">

@@ -98,11 +98,13 @@ Json device_json(const DeviceFigures& device, const std::vector<std::string>& mo
             {"outages", device.outages},
             {"models_out", models_out_json(device.lanes_out, model_names)},
             {"model_outages", device.model_outages},
+            {"card_utilization", nullptr},
             {"memory_bytes", nullptr},
             {"memory_total_bytes", nullptr},
             {"temperature_celsius", nullptr},
             {"power_watts", nullptr}};
   if (device.gpu) {
+    json["card_utilization"] = or_null(device.gpu->utilization);
     json["memory_bytes"] = or_null(device.gpu->memory_used_bytes);
     json["memory_total_bytes"] = or_null(device.gpu->memory_total_bytes);
     json["temperature_celsius"] = or_null(device.gpu->temperature_c);

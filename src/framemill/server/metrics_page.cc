@@ -207,18 +207,28 @@ void write_devices(PrometheusText& page, const RunFigures& figures) {
   page.sample(static_cast<double>(figures.report.batch_frames));
   gauge("framemill_batch_size", "Frames to a batch on average since the start.",
         [](const DeviceFigures& d) { return d.batch_mean; });
-  gauge("framemill_device_utilization_ratio", "Share of the last second that the device was busy.",
+  gauge("framemill_device_utilization_ratio",
+        "How busy framemill keeps the device: of the inferences that it can have going there side "
+        "by side, the share that was, over the last second.",
         [](const DeviceFigures& d) { return d.utilization; });
-  gauge("framemill_device_memory_bytes", "Memory of the device in use.",
-        [](const DeviceFigures& d) {
-          return d.gpu ? d.gpu->memory_used_bytes : std::optional<std::int64_t>();
-        });
-  gauge("framemill_device_temperature_celsius", "Temperature of the device.",
-        [](const DeviceFigures& d) {
-          return d.gpu ? d.gpu->temperature_c : std::optional<double>();
-        });
-  gauge("framemill_device_power_watts", "Power that the device draws.",
-        [](const DeviceFigures& d) { return d.gpu ? d.gpu->power_w : std::optional<double>(); });
+  const auto card_gauge = [&gauge](std::string_view name, std::string_view help, auto field) {
+    gauge(name, help, [field](const DeviceFigures& device) {
+      using Value = std::decay_t<decltype(GpuReading().*field)>;
+      return device.gpu ? *device.gpu.*field : Value();
+    });
+  };
+  card_gauge("framemill_device_card_utilization_ratio",
+             "How busy the device's card is with the work of all programs: share of the time that "
+             "it computed, over the driver's own window. Devices on one card show the same.",
+             &GpuReading::utilization);
+  card_gauge("framemill_device_memory_bytes",
+             "Memory of the device's card in use, by all programs. Devices on one card show the "
+             "same.",
+             &GpuReading::memory_used_bytes);
+  card_gauge("framemill_device_temperature_celsius", "Temperature of the device's card.",
+             &GpuReading::temperature_c);
+  card_gauge("framemill_device_power_watts", "Power that the device's card draws.",
+             &GpuReading::power_w);
 }
 
 void write_host(PrometheusText& page, const RunReport& report, const RunFigures& figures) {

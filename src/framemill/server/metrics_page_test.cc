@@ -80,6 +80,39 @@ TEST(MetricsPage, ModelsThatAreOutAreToldForEachDeviceThatHasThem) {
   EXPECT_THAT(page, HasSubstr("framemill_model_outages_total" + labels("small", "cuda:0") + "2\n"));
 }
 
+// Promise: one name, one meaning. What framemill keeps a device busy with, and what its card does
+// for everybody, are told apart, and each device of the run has both.
+TEST(MetricsPage, CardsAreToldBesideWhatTheRunMakesOfThem) {
+  GpuMeter meter(FRAMEMILL_FAKE_NVML);
+  RunFigures figures;
+  figures.devices = {{.device = "tensorrt:0", .name = "Fake H200", .utilization = .25},
+                     {.device = "cuda:0#2", .name = "Fake H200", .utilization = .5},
+                     {.device = "cpu", .name = "Some processor", .utilization = .75}};
+  add_cards(meter.read(), figures.devices);
+  ASSERT_EQ(figures.devices.size(), 4U) << "the second card is nobody's";
+  const std::string page = metrics_page(RunReport{}, figures, AlarmBoard(1), ServerFigures{});
+  const auto has = [&page](std::string_view name, std::string_view device, std::string_view value) {
+    const std::string line = "framemill_device_" + std::string(name) + "{device=\"" +
+                             std::string(device) + "\"} " + std::string(value);
+    return page.find(line) != std::string::npos;
+  };
+  EXPECT_TRUE(has("utilization_ratio", "tensorrt:0", "0.25\n"));
+  EXPECT_TRUE(has("utilization_ratio", "cuda:0#2", "0.5\n"));
+  EXPECT_TRUE(has("utilization_ratio", "cpu", "0.75\n"));
+  EXPECT_FALSE(has("utilization_ratio", "cuda:1", "")) << "the run makes nothing of it";
+  for (const char* device : {"tensorrt:0", "cuda:0#2"}) {
+    EXPECT_TRUE(has("card_utilization_ratio", device, "0.87\n"));
+    EXPECT_TRUE(has("memory_bytes", device, "4294967296\n"));
+    EXPECT_TRUE(has("temperature_celsius", device, "61\n"));
+    EXPECT_TRUE(has("power_watts", device, "312.5\n"));
+  }
+  EXPECT_TRUE(has("memory_bytes", "cuda:1", ""));
+  for (const char* name : {"card_utilization_ratio", "temperature_celsius", "power_watts"}) {
+    EXPECT_FALSE(has(name, "cuda:1", "")) << "it does not tell";
+    EXPECT_FALSE(has(name, "cpu", "")) << "no card";
+  }
+}
+
 TEST(MetricsPage, KnowsLatenciesBeyondEverySlo) {
   RunReport report;
   LatencyHistogram& latency = report.parted.latency[static_cast<std::size_t>(Priority::kNormal)][0];

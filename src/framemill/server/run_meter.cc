@@ -179,6 +179,19 @@ std::vector<CameraTrouble> RunMeter::troubles(const CameraReport& camera, const 
   return found;
 }
 
+void add_cards(const std::vector<GpuReading>& cards, std::vector<DeviceFigures>& devices) {
+  const std::size_t of_run = devices.size();
+  for (const GpuReading& card : cards) {
+    bool is_used = false;
+    for (std::size_t i = 0; i < of_run; ++i) {
+      if (card_of(devices[i].device) != card.device) continue;
+      devices[i].gpu = card;
+      is_used = true;
+    }
+    if (!is_used) devices.push_back({.device = card.device, .name = card.name, .gpu = card});
+  }
+}
+
 DeviceFigures RunMeter::device_figures(const DeviceReport& device, const Look& now,
                                        const Look& last, const Look& oldest, std::size_t index) {
   DeviceFigures figures;
@@ -268,26 +281,12 @@ void RunMeter::look() {
         0.0, 1.0);
   }
   figures->host = host_.read();
-  const std::vector<GpuReading> gpus = gpu_.read();
-  std::vector<bool> is_shown(gpus.size());
   for (std::size_t i = 0; i < report.devices.size(); ++i) {
     DeviceFigures device = device_figures(report.devices[i], now, last, oldest, i);
     device.batch_frames = std::min(report.batch_frames, report.devices[i].batch_max);
-    const std::string card = card_of(device.device);
-    for (std::size_t k = 0; k < gpus.size(); ++k) {
-      if (gpus[k].device != card) continue;
-      device.gpu = gpus[k];
-      is_shown[k] = true;
-    }
     figures->devices.push_back(std::move(device));
   }
-  for (std::size_t k = 0; k < gpus.size(); ++k) {
-    if (is_shown[k]) continue;
-    figures->devices.push_back({.device = gpus[k].device,
-                                .name = gpus[k].name,
-                                .utilization = gpus[k].utilization,
-                                .gpu = gpus[k]});
-  }
+  add_cards(gpu_.read(), figures->devices);
   // Looks in between, after a change, would make the last second short.
   if (looks_.empty() || now.at - looks_.back().at >= kEvery / 2) {
     looks_.push_back(std::move(now));

@@ -37,10 +37,12 @@ struct CameraFigures {
   std::vector<CameraTrouble> troubles;
 };
 
-/// What changes from second to second of a device.
+/// What changes from second to second of a device, or of a card that no device of the run is on.
 struct DeviceFigures {
   std::string device, name;
-  std::optional<double> utilization;  ///< 0..1 of what runs in parallel, over the last second
+  /// 0..1 of the inferences that the run keeps going side by side, over the last second; none of a
+  /// card that the run does not use. How busy the card is with everything is gpu->utilization.
+  std::optional<double> utilization;
   std::size_t in_parallel = 1;
   std::size_t batch_frames = 1;
   std::optional<double> batch_mean;
@@ -53,6 +55,10 @@ struct DeviceFigures {
   std::vector<LaneOutReport> lanes_out;
   std::optional<GpuReading> gpu;
 };
+
+/// Puts each card's reading to the devices that compute on it, and adds the cards that none is on.
+/// Pure.
+void add_cards(const std::vector<GpuReading>& cards, std::vector<DeviceFigures>& devices);
 
 /// A run at one moment.
 struct RunFigures {
