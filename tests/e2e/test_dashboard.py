@@ -1,4 +1,5 @@
 """The dashboard in a real browser, against a real run: add a camera, see boxes, draw a zone, acknowledge an alarm, lose and regain the server."""
+import json
 import re
 import signal
 import unittest
@@ -270,6 +271,36 @@ class DashboardTest(BrowserTest):
         expect(tile).to_contain_text("Connection refused")  # the reason, not a word for it
         self.assertEqual(tile.inner_text().count("down"), 1, "once is enough")
         expect(tile.locator(".why")).to_have_attribute("title", re.compile("^No connection: rtsp://127.0.0.1:9/none: Connection refused"))
+
+    def test_the_fleet_page_shows_models_that_are_out_and_how_busy_a_card_is(self):
+        """A device of this machine has no such trouble, so it is put into the figures on their way to the page."""
+        self.start_server()
+        out = {"model": "defects", "variant": "steel@640x384", "out_s": 12, "stands_in": True, "last_error": "no such operator"}
+
+        def alter(stream):
+            server = stream.connect_to_server()
+
+            def pass_on(text):
+                message = json.loads(text)
+                for device in message.get("devices", []):
+                    self.assertEqual((device["models_out"], device["card_utilization"]), ([], None))
+                    device["models_out"] = [out, {**out, "model": "objects", "variant": "objects", "stands_in": False}]
+                    device["card_utilization"] = 0.87
+                stream.send(json.dumps(message))
+            server.on_message(pass_on)
+
+        page = self.open_page()
+        page.route_web_socket("**/api/v1/stream", alter)
+        page.goto(self.address("/fleet"))
+        told = page.locator(".card .model-out")
+        expect(told).to_have_count(2)
+        expect(told.nth(0)).to_contain_text("defects (steel@640x384), for 12 s")
+        expect(told.nth(0)).to_contain_text("Another device runs them meanwhile.")
+        expect(told.nth(0)).to_contain_text("Last error: no such operator.")
+        expect(told.nth(0).locator(".severity")).to_have_class("severity warning")
+        expect(told.nth(1)).to_contain_text("No other device has it")
+        expect(told.nth(1).locator(".severity")).to_have_class("severity critical")
+        expect(page.get_by_role("meter", name="Card, all programs")).to_have_attribute("aria-valuenow", "87")
 
     def test_hundreds_of_cameras_are_found_by_search_and_by_keyboard(self):
         cameras = "".join(f"  - {{id: hall-{n}, url: 'synthetic://?size=64x64&rate=1&objects=0', rate: 1}}\n" for n in range(300))

@@ -4,7 +4,7 @@ import type {Device, Plan, Run, Sink} from "./api_types.ts";
 import {Chart, type Line} from "./chart.tsx";
 import * as format from "./format.ts";
 import {store, useTopics} from "./store.ts";
-import {level_of, why} from "./why.ts";
+import {level_of, why, why_out} from "./why.ts";
 
 const USE_LINES: Line[] = [
   {column: "utilization", title: "device", shade: 0},
@@ -146,6 +146,10 @@ function DeviceCard({device}: {device: Device}) {
       <h2>{device.device}<span class="dim">{device.name}</span></h2>
       {device.serving === false &&
         <p class="severity critical">{`Out: ${OUT_REASONS[device.out_reason ?? ""] ?? "it fails"}. It is tried again by itself.`}</p>}
+      {device.models_out?.map((out) => {
+        const {level, title, text} = why_out(out);
+        return <p key={`${out.model} ${out.variant}`} class="model-out"><span class={`severity ${level === 2 ? "critical" : "warning"}`}>{title}</span> {text}</p>;
+      })}
       <Bar title="In use" share={device.utilization} />
       {device.card_utilization != null && <Bar title="Card, all programs" share={device.card_utilization} />}
       {device.memory_bytes != null && device.memory_total_bytes != null &&

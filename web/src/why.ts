@@ -1,4 +1,5 @@
-import type {CameraStats} from "./api_types.ts";
+import type {CameraStats, ModelOut} from "./api_types.ts";
+import {duration} from "./format.ts";
 
 /** How bad: 2 nothing is seen, 1 less than was asked for, 0 all is well. `paused` is wanted, so it is no fault. */
 export type Level = 0 | 1 | 2;
@@ -48,4 +49,16 @@ export function in_short({kind, title, text}: Why, state: string): string {
 export function level_of(camera: CameraStats): Level {
   const by_state: Level = camera.state === "down" || camera.state === "failed" || camera.state === "frozen" ? 2 : camera.state === "connecting" ? 1 : 0;
   return Math.max(by_state, ...why(camera).map((one) => one.level)) as Level;
+}
+
+/** What it means that a model is out on a device that otherwise works: which, since when, what becomes of its cameras, and why. */
+export function why_out({model, variant, out_s, stands_in, last_error}: ModelOut): Pick<Why, "level" | "title" | "text"> {
+  const name = variant === model ? model : `${model} (${variant})`;
+  const effect = stands_in ? "Another device runs them meanwhile." : "No other device has it: answers carry on what was seen last.";
+  const reason = last_error.trim().replace(/([^.!?])$/, "$1.");
+  return {
+    level: stands_in ? 1 : 2,
+    title: "Model out",
+    text: `${name}, for ${duration(1000 * out_s)}: its batches fail on this device, others come through. ${effect} It is tried again by itself.${reason && ` Last error: ${reason}`}`,
+  };
 }
