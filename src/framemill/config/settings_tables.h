@@ -107,7 +107,8 @@ inline constexpr std::array kModelSettings{
         .may_repeat = true,
         .default_text = "auto",
         .help = "Where it runs: auto, or a device as the runtime names it. OpenVINO: CPU, GPU, "
-                "GPU.1, NPU; ONNX Runtime: CPU, cuda:0, tensorrt:0, rtx:0. A list: on each of "
+                "GPU.1, NPU, HETERO:GPU,CPU; ONNX Runtime: CPU, cuda:0, tensorrt:0, rtx:0. A list: "
+                "on each of "
                 "them, behind one scheduler; a device that is named twice runs it twice."},
     Setting<ModelSettings>{
         .key = "precision",

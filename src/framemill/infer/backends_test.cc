@@ -286,6 +286,44 @@ std::string put_old_file(const TempFolder& cache, const std::string& name,
   return path;
 }
 
+TEST_F(OpenVino, AVirtualDeviceOfTheProcessorIsTheProcessor) {
+  const auto plain = load_with(RuntimeKind::kOpenVino, tiny("plain"));
+  ASSERT_TRUE(plain) << plain.error().message();
+  for (const char* const device : {"AUTO:CPU", "MULTI:CPU", "hetero:cpu"}) {
+    const auto backend = load_backend({.path = tiny("plain"), .device = device});
+    ASSERT_TRUE(backend) << backend.error().message();
+    EXPECT_EQ((*backend)->facts().device, "CPU") << device;
+    EXPECT_EQ((*backend)->facts().device_name, (*plain)->facts().device_name) << device;
+    EXPECT_EQ(scores_of(**backend, 2, {64, 64}), scores_of(**plain, 2, {64, 64})) << device;
+  }
+}
+
+// A processor is its own partner here: what counts is that OpenVINO tells nothing of the virtual
+// device, and that it keeps the graph itself.
+TEST_F(OpenVino, OneGraphOverTwoDevicesComputesWhatEachOfThemDoes) {
+  const TempFolder cache;
+  const auto plain = load_with(RuntimeKind::kOpenVino, tiny("plain"));
+  ASSERT_TRUE(plain) << plain.error().message();
+  const std::vector<float> want = scores_of(**plain, 2, {64, 64});
+  const std::string& processor = (*plain)->facts().device_name;
+  const std::string kept = cache.path();
+  for (const std::string& folder : {std::string(), kept, kept}) {
+    const auto backend = load_backend({.path = tiny("plain"),
+                                       .runtime = RuntimeKind::kOpenVino,
+                                       .device = "HETERO:CPU,CPU",
+                                       .cache_dir = folder});
+    ASSERT_TRUE(backend) << backend.error().message();
+    EXPECT_EQ((*backend)->facts().device, "HETERO:CPU,CPU");
+    EXPECT_EQ((*backend)->facts().device_name, processor + " + " + processor);
+    EXPECT_EQ(scores_of(**backend, 2, {64, 64}), want);
+  }
+  const auto half = load_backend(
+      {.path = tiny("plain"), .device = "HETERO:CPU,CPU", .precision = Precision::kFp16});
+  if (!half) {  // else the processor can
+    EXPECT_THAT(half.error().message(), HasSubstr("HETERO:CPU,CPU cannot compute in fp16"));
+  }
+}
+
 TEST_F(OpenVino, ASecondStartTakesAllFromTheCache) {
   const TempFolder cache;
   std::size_t models = 0;

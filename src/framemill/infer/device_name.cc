@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "framemill/base/text_case.h"
 
@@ -33,6 +34,72 @@ bool read_indexed(std::string_view text, std::string_view name, char separator, 
          index <= kIndexMax;
 }
 
+std::string upper(std::string_view text) {
+  std::string result(text);
+  for (char& c : result)
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+  return result;
+}
+
+std::vector<std::string> split_at_commas(std::string_view text) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin <= text.size();) {
+    const std::size_t end = std::min(text.find(',', begin), text.size());
+    if (end > begin) parts.emplace_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+/// "GPU" stands for "GPU.0" as well.
+bool is_listed(const std::string& device, const std::vector<std::string>& available) {
+  return std::ranges::any_of(available, [&device](const std::string& name) {
+    return name == device || name.starts_with(device + ".") || name + ".0" == device;
+  });
+}
+
+Failure fail_as_missing(std::string_view device, const std::vector<std::string>& available) {
+  return fail(ErrorCode::kUnsupported,
+              fmt::format(R"(device "{}" is not there; OpenVINO finds {} (drivers missing?); set )"
+                          R"("device: auto" or one of these)",
+                          device, fmt::join(available, ", ")));
+}
+
+std::string pick_openvino_device(const std::vector<std::string>& available) {
+  const auto gpu = std::ranges::find_if(
+      available, [](const std::string& name) { return name.starts_with("GPU"); });
+  return gpu == available.end() ? std::string("CPU") : *gpu;
+}
+
+/// OpenVINO's devices over devices. It tells little of them (no name, no abilities, not when they
+/// are slow), so what the scheduler does itself is left to it.
+Result<OpenVinoDevice> find_virtual_device(const std::string& kind,
+                                           const std::vector<std::string>& parts,
+                                           const std::vector<std::string>& available) {
+  const std::string all = fmt::format("{}", fmt::join(parts, ", "));
+  const auto refuse = [&](std::string_view why) {
+    return fail(ErrorCode::kUnsupported,
+                fmt::format(R"(device "{}:{}" {})", kind, fmt::join(parts, ","), why));
+  };
+  if (kind != "AUTO" && kind != "HETERO" && kind != "MULTI")
+    return refuse(kind == "BATCH" ? "makes batches, which framemill does itself; name the device"
+                                  : "is none of OpenVINO's; write CPU, GPU or HETERO:GPU,CPU");
+  if (parts.empty()) return refuse("names no device; write HETERO:GPU,CPU, or CPU alone");
+  if (kind == "AUTO") {
+    const auto first = std::ranges::find_if(
+        parts, [&available](const std::string& part) { return is_listed(part, available); });
+    if (first == parts.end()) return fail_as_missing(all, available);
+    return OpenVinoDevice{*first, {*first}};
+  }
+  for (const std::string& part : parts)
+    if (!is_listed(part, available)) return fail_as_missing(part, available);
+  if (parts.size() == 1) return OpenVinoDevice{parts.front(), parts};
+  if (kind == "MULTI")
+    return refuse(
+        fmt::format("shares frames out, which framemill does itself; write device: [{}]", all));
+  return OpenVinoDevice{fmt::format("{}:{}", kind, fmt::join(parts, ",")), parts};
+}
+
 }  // namespace
 
 bool is_onnxruntime_device(std::string_view text) {
@@ -57,6 +124,20 @@ std::string to_string(const OnnxDevice& device) {
   for (const auto& [name, provider] : kNames)
     if (provider == device.provider) return fmt::format("{}:{}", name, device.index);
   return "CPU";
+}
+
+Result<OpenVinoDevice> find_openvino_device(std::string_view text,
+                                            const std::vector<std::string>& available) {
+  std::string device = upper(text);
+  if (const std::size_t colon = device.find(':'); colon != std::string::npos)
+    return find_virtual_device(device.substr(0, colon),
+                               split_at_commas(std::string_view(device).substr(colon + 1)),
+                               available);
+  if (device == "HETERO" || device == "MULTI" || device == "BATCH")
+    return find_virtual_device(device, {}, available);
+  if (device == "AUTO" || device.empty()) device = pick_openvino_device(available);
+  if (!is_listed(device, available)) return fail_as_missing(text, available);
+  return OpenVinoDevice{device, {device}};
 }
 
 }  // namespace framemill

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "framemill/base/result.h"
 
@@ -27,5 +28,20 @@ struct OnnxDevice {
 
 /// "CPU", "cuda:0", "tensorrt:0", "rtx:0": as results, metrics and profiles show it.
 [[nodiscard]] std::string to_string(const OnnxDevice& device);
+
+/// A device as OpenVINO's backend takes it.
+struct OpenVinoDevice {
+  std::string name;                ///< as OpenVINO takes it: "CPU", "GPU.0", "HETERO:GPU,CPU"
+  std::vector<std::string> parts;  ///< the real devices it stands for, at least one
+  friend bool operator==(const OpenVinoDevice&, const OpenVinoDevice&) = default;
+};
+
+/// The device that `text` asks for; case does not matter. "auto": a GPU of `available` if there is
+/// one, else the CPU. "AUTO:A,B": the first of these that is there. "HETERO:A,B": one graph over
+/// all of them. A virtual device of a single real one is that one. `available`: as OpenVINO lists
+/// them. Pure. Errors: kUnsupported where it is not there, or spreads or batches frames, which the
+/// scheduler does (MULTI, BATCH).
+[[nodiscard]] Result<OpenVinoDevice> find_openvino_device(
+    std::string_view text, const std::vector<std::string>& available);
 
 }  // namespace framemill

@@ -95,6 +95,58 @@ TEST(OnnxDevice, IsReadAndWritten) {
     EXPECT_FALSE(parse_onnx_device(text)) << text;
 }
 
+TEST(OpenVinoDevice, IsFoundAmongThoseThatAreThere) {
+  const std::vector<std::string> cpu{"CPU"}, gpu{"CPU", "GPU"}, gpus{"CPU", "GPU.0", "GPU.1"};
+  const struct {
+    const char* text;
+    const std::vector<std::string>& available;
+    OpenVinoDevice want;
+  } cases[] = {{"auto", cpu, {"CPU", {"CPU"}}},
+               {"", gpu, {"GPU", {"GPU"}}},
+               {"auto", gpus, {"GPU.0", {"GPU.0"}}},
+               {"cpu", gpus, {"CPU", {"CPU"}}},
+               {"gpu", gpus, {"GPU", {"GPU"}}},
+               {"gpu.0", gpu, {"GPU.0", {"GPU.0"}}},
+               {"gpu.1", gpus, {"GPU.1", {"GPU.1"}}},
+               // a virtual device of a single real one is that one
+               {"auto:cpu", gpu, {"CPU", {"CPU"}}},
+               {"MULTI:CPU", cpu, {"CPU", {"CPU"}}},
+               {"HETERO:CPU", cpu, {"CPU", {"CPU"}}},
+               {"HETERO:GPU.1,", gpus, {"GPU.1", {"GPU.1"}}},
+               // the first that is there
+               {"AUTO:GPU,CPU", cpu, {"CPU", {"CPU"}}},
+               {"AUTO:NPU,GPU.1,CPU", gpus, {"GPU.1", {"GPU.1"}}},
+               // one graph over all of them
+               {"hetero:gpu,cpu", gpu, {"HETERO:GPU,CPU", {"GPU", "CPU"}}}};
+  for (const auto& [text, available, want] : cases) {
+    const auto device = find_openvino_device(text, available);
+    ASSERT_TRUE(device) << text << ": " << device.error().message();
+    EXPECT_EQ(device->name, want.name) << text;
+    EXPECT_EQ(device->parts, want.parts) << text;
+  }
+}
+
+TEST(OpenVinoDevice, SaysWhatToWriteWhereItTakesNone) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"NPU", R"(device "NPU" is not there; OpenVINO finds CPU, GPU)"},
+      {"GPU.1", R"("GPU.1" is not there)"},
+      {"AUTO:NPU,GPU.7", R"("NPU, GPU.7" is not there)"},
+      {"AUTO:-GPU", R"("-GPU" is not there)"},
+      {"HETERO:NPU,CPU", R"("NPU" is not there)"},
+      {"HETERO", R"(write HETERO:GPU,CPU)"},
+      {"MULTI:", "names no device"},
+      {"MULTI:GPU,CPU", R"("MULTI:GPU,CPU" shares frames out, which framemill does itself; write )"
+                        "device: [GPU, CPU]"},
+      {"BATCH:GPU", "framemill does itself; name the device"},
+      {"GPU:1", R"("GPU:1" is none of OpenVINO's)"}};
+  for (const auto& [text, says] : cases) {
+    const auto device = find_openvino_device(text, {"CPU", "GPU"});
+    ASSERT_FALSE(device) << text;
+    EXPECT_EQ(device.error().code(), ErrorCode::kUnsupported) << text;
+    EXPECT_THAT(device.error().message(), HasSubstr(says));
+  }
+}
+
 TEST(ParseLetterboxOn, KnowsThreeWordsAndNamesThem) {
   EXPECT_EQ(*parse_letterbox_on(""), LetterboxOn::kAuto);
   EXPECT_EQ(*parse_letterbox_on("auto"), LetterboxOn::kAuto);

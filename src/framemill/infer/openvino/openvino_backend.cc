@@ -1,7 +1,6 @@
 #include "framemill/infer/openvino/openvino_backend.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdint>
 #include <exception>
 #include <filesystem>
@@ -10,13 +9,16 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <openvino/openvino.hpp>
 
 #include "framemill/base/mutex.h"
+#include "framemill/base/text_case.h"
 #include "framemill/infer/cpu_plan.h"
+#include "framemill/infer/device_name.h"
 #include "framemill/infer/model_files.h"
 #include "framemill/infer/openvino/openvino_cache.h"
 #include "framemill/infer/openvino/openvino_error.h"
@@ -195,13 +197,6 @@ class OpenVinoBackend final : public Backend {
 
 // ---- loading
 
-std::string upper(std::string_view text) {
-  std::string result(text);
-  std::ranges::transform(result, result.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return result;
-}
-
 /// Whether OpenVINO's GPU plugin could find a device: a driver's node (/dev/dxg in WSL). Asking the
 /// plugin itself takes .1 s or more at each start.
 bool may_have_gpu() {
@@ -211,54 +206,69 @@ bool may_have_gpu() {
 }
 
 /// The device to compile for, from the setting.
-Result<std::string> choose_device(ov::Core& core, const std::string& wanted) {
-  const std::string device = upper(wanted);
-  const bool is_auto = device == "AUTO" || device.empty();
+Result<OpenVinoDevice> choose_device(ov::Core& core, const std::string& wanted) {
+  const std::string device = to_lower(wanted);
+  const bool is_auto = device == "auto" || device.empty();
   // Spares a look at all drivers; a CPU is always there.
-  if (device == "CPU" || (is_auto && !may_have_gpu())) return std::string("CPU");
-  const std::vector<std::string> available = core.get_available_devices();
-  const auto is_gpu = [](const std::string& name) { return name.starts_with("GPU"); };
-  if (is_auto) {
-    const auto gpu = std::ranges::find_if(available, is_gpu);
-    return gpu == available.end() ? std::string("CPU") : *gpu;
+  if (device == "cpu" || (is_auto && !may_have_gpu())) return find_openvino_device("CPU", {"CPU"});
+  return find_openvino_device(wanted, core.get_available_devices());
+}
+
+bool has_processor(const OpenVinoDevice& device) {
+  return std::ranges::find(device.parts, "CPU") != device.parts.end();
+}
+
+/// Its parts' names as the drivers tell them: virtual devices tell none.
+std::string full_name_of(ov::Core& core, const OpenVinoDevice& device) {
+  std::vector<std::string> names;
+  for (const std::string& part : device.parts)
+    names.push_back(core.get_property(part, ov::device::full_name));
+  return fmt::format("{}", fmt::join(names, " + "));
+}
+
+/// What all parts can do.
+std::vector<std::string> capabilities_of(ov::Core& core, const OpenVinoDevice& device) {
+  std::vector<std::string> all = core.get_property(device.parts.front(), ov::device::capabilities);
+  for (const std::string& part : device.parts) {
+    const std::vector<std::string> own = core.get_property(part, ov::device::capabilities);
+    std::erase_if(all, [&own](const std::string& each) { return !std::ranges::count(own, each); });
   }
-  // "GPU" stands for "GPU.0" as well; "HETERO:GPU,CPU" and the like are OpenVINO's own business.
-  const bool is_listed = std::ranges::any_of(available, [&device](const std::string& name) {
-    return name == device || name.starts_with(device + ".") || name + ".0" == device;
-  });
-  if (is_listed || device.find(':') != std::string::npos) return device;
-  return fail(ErrorCode::kUnsupported,
-              fmt::format(R"(device "{}" is not there; OpenVINO finds {} (drivers missing?); set )"
-                          R"("device: auto" or one of these)",
-                          wanted, fmt::join(available, ", ")));
+  return all;
 }
 
 /// The arithmetic to ask the device for; none: it decides. On CPUs with AMX or AVX-512 BF16
 /// OpenVINO decides for bf16 by itself, which moves scores of FP32 models by up to .1: there, the
 /// weights' own precision is asked for, and bf16 is the user's choice (docs/inference.md has both's
 /// figures).
-Result<std::optional<ov::element::Type>> choose_precision(ov::Core& core, const std::string& device,
+Result<std::optional<ov::element::Type>> choose_precision(ov::Core& core,
+                                                          const OpenVinoDevice& device,
                                                           Precision wanted) {
   using Choice = std::optional<ov::element::Type>;
-  const bool is_cpu = device == "CPU";
-  if (wanted == Precision::kAuto) return is_cpu ? Choice(ov::element::f32) : Choice();
+  if (wanted == Precision::kAuto) return device.name == "CPU" ? Choice(ov::element::f32) : Choice();
   if (wanted == Precision::kFp32) return Choice(ov::element::f32);
   const std::string name = wanted == Precision::kFp16 ? "FP16" : "BF16";
-  const auto capabilities = core.get_property(device, ov::device::capabilities);
+  const std::vector<std::string> capabilities = capabilities_of(core, device);
   if (std::ranges::find(capabilities, name) == capabilities.end())
     return fail(ErrorCode::kUnsupported,
-                fmt::format("{} cannot compute in {} ({} can: {}); set precision: auto", device,
-                            wanted == Precision::kFp16 ? "fp16" : "bf16", device,
+                fmt::format("{} cannot compute in {} ({} can: {}); set precision: auto",
+                            device.name, wanted == Precision::kFp16 ? "fp16" : "bf16", device.name,
                             fmt::join(capabilities, ", ")));
   return wanted == Precision::kFp16 ? Choice(ov::element::f16) : Choice(ov::element::bf16);
 }
 
+ov::AnyMap settings_of(const CpuPlan& plan) {
+  return {ov::num_streams(ov::streams::Num(static_cast<int>(plan.streams))),
+          ov::inference_num_threads(static_cast<int>(plan.threads)),
+          // Decoders share these cores; a pinned stream would wait for them while another core is
+          // free.
+          ov::hint::enable_cpu_pinning(false)};
+}
+
 /// What a compiled graph depends on beside the model and OpenVINO's version.
-std::string cache_key_of(ov::Core& core, const std::string& device, const std::string& device_name,
-                         const ov::AnyMap& settings) {
-  std::string key =
-      fmt::format("{}\n{}\n{}", device, device_name,
-                  fmt::join(core.get_property(device, ov::device::capabilities), " "));
+std::string cache_key_of(ov::Core& core, const OpenVinoDevice& device,
+                         const std::string& device_name, const ov::AnyMap& settings) {
+  std::string key = fmt::format("{}\n{}\n{}", device.name, device_name,
+                                fmt::join(capabilities_of(core, device), " "));
   for (const auto& [name, value] : settings)
     key += fmt::format("\n{}={}", name, value.as<std::string>());
   return key;
@@ -277,9 +287,9 @@ Result<std::unique_ptr<Backend>> load_openvino_backend(const BackendOptions& opt
   try {
     ov::Core core;
     facts.runtime = "OpenVINO " + openvino_version();
-    Result<std::string> device = choose_device(core, options.device);
+    const Result<OpenVinoDevice> device = choose_device(core, options.device);
     if (!device) return fail(device.error().at(options.path));
-    facts.device = *device;
+    facts.device = device->name;
     const bool is_cpu = facts.device == "CPU";
 
     OpenVinoCache cache(options.cache_dir, facts.hash);
@@ -303,24 +313,28 @@ Result<std::unique_ptr<Backend>> load_openvino_backend(const BackendOptions& opt
 
     ov::AnyMap settings;
     const Result<std::optional<ov::element::Type>> precision =
-        choose_precision(core, facts.device, options.precision);
+        choose_precision(core, *device, options.precision);
     if (!precision) return fail(precision.error().at(options.path));
     if (*precision) settings.insert(ov::hint::inference_precision(**precision));
+    const CpuPlan plan = plan_cpu(options.streams, options.threads);
     if (is_cpu) {
-      const CpuPlan plan = plan_cpu(options.streams, options.threads);
-      settings.insert(ov::num_streams(ov::streams::Num(static_cast<int>(plan.streams))));
-      settings.insert(ov::inference_num_threads(static_cast<int>(plan.threads)));
-      // Decoders share these cores; a pinned stream would wait for them while another core is free.
-      settings.insert(ov::hint::enable_cpu_pinning(false));
+      settings.merge(settings_of(plan));
       facts.parallel_requests = plan.streams;
     } else {
       settings.insert(ov::hint::performance_mode(ov::hint::PerformanceMode::THROUGHPUT));
       if (options.streams > 0)
         settings.insert(ov::num_streams(ov::streams::Num(static_cast<int>(options.streams))));
       facts.parallel_requests = options.streams > 0 ? options.streams : kGpuRequests;
+      if (has_processor(*device)) {
+        // Of the device that it shares the graph with, it has nothing.
+        ov::AnyMap own = settings_of(plan);
+        if (options.precision == Precision::kAuto)
+          own.insert(ov::hint::inference_precision(ov::element::f32));
+        settings.insert(ov::device::properties("CPU", std::move(own)));
+      }
     }
-    facts.device_name = core.get_property(facts.device, ov::device::full_name);
-    std::string cache_key = cache_key_of(core, facts.device, facts.device_name, settings);
+    facts.device_name = full_name_of(core, *device);
+    std::string cache_key = cache_key_of(core, *device, facts.device_name, settings);
     if (!is_cpu) {
       // What a graph depends on in other devices' drivers, OpenVINO alone knows.
       const std::string folder = cache.leave_graphs_to_openvino();
