@@ -112,6 +112,7 @@ int doctor_command(const std::vector<std::string>& args) {
   report.machine = read_machine_facts();
   report.ffmpeg = read_ffmpeg_facts();
   report.runtimes = list_runtimes();
+  report.absent_runtimes = list_absent_runtimes();
   bool is_hung = false;
   if (settings) {
     report.config = request.config;

@@ -62,6 +62,13 @@ void look_at_build(DoctorReport& report) {
   if (report.runtimes.empty())
     fix(report, "this build has no inference runtime",
         "build with -DFRAMEMILL_OPENVINO=ON or -DFRAMEMILL_ONNXRUNTIME=ON (the defaults)");
+  else
+    for (const AbsentRuntime& runtime : report.absent_runtimes)
+      advise(
+          report, fmt::format("this build has no {}", runtime.name),
+          fmt::format(
+              "only models that name it, or a device or format of its own, need it; build with {}",
+              runtime.option));
   for (const RuntimeFacts& runtime : report.runtimes) {
     for (const std::string& missing : runtime.missing)
       advise(report, fmt::format("{}: {}", runtime.name, missing),
@@ -316,6 +323,8 @@ std::string format_doctor_report(const DoctorReport& report) {
       text += fmt::format("; providers {}", fmt::join(runtime.providers, " "));
     line("runtime", text);
   }
+  for (const AbsentRuntime& runtime : report.absent_runtimes)
+    line("runtime", runtime.name + " is not in this build");
   line("decoders", or_none(report.ffmpeg.decoders, " ") + "; " + report.ffmpeg.version);
   line("hardware", or_none(report.ffmpeg.hardware, " ") + " (what FFmpeg was built for)");
 

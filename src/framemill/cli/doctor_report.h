@@ -105,6 +105,7 @@ struct DoctorReport {
   MachineFacts machine;
   FfmpegFacts ffmpeg;
   std::vector<RuntimeFacts> runtimes;
+  std::vector<AbsentRuntime> absent_runtimes;
   std::string config;  ///< empty: none was given
   std::vector<CheckedModel> models;
   std::vector<CheckedCamera> cameras;

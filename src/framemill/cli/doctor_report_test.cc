@@ -52,6 +52,24 @@ TEST(Doctor, FindsNothingWhereNothingIsWrong) {
   EXPECT_THAT(format_doctor_report(report), HasSubstr("nothing to fix"));
 }
 
+TEST(Doctor, ARuntimeThatTheBuildLacksIsSaidAndNothingToFixWhereThereIsAnother) {
+  DoctorReport report = healthy();
+  report.absent_runtimes = {{"ONNX Runtime", "-DFRAMEMILL_ONNXRUNTIME=ON"}};
+  diagnose(report);
+  ASSERT_THAT(report.findings, SizeIs(1));
+  EXPECT_EQ(report.findings[0].kind, Finding::Kind::kAdvice);
+  EXPECT_EQ(report.findings[0].text, "this build has no ONNX Runtime");
+  EXPECT_THAT(report.findings[0].remedy, HasSubstr("-DFRAMEMILL_ONNXRUNTIME=ON"));
+  EXPECT_FALSE(report.has_to_be_fixed());
+  EXPECT_THAT(format_doctor_report(report), HasSubstr("ONNX Runtime is not in this build"));
+
+  report = healthy();
+  report.runtimes.clear();
+  report.absent_runtimes = {{"OpenVINO", "x"}, {"ONNX Runtime", "y"}};
+  diagnose(report);
+  EXPECT_TRUE(report.has_to_be_fixed());
+}
+
 TEST(Doctor, WhatHidesTheRestComesFirstAndAdviceLast) {
   DoctorReport report = healthy();
   report.machine.governor = "powersave";

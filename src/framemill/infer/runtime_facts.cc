@@ -20,4 +20,15 @@ std::vector<RuntimeFacts> list_runtimes() {
   return runtimes;
 }
 
+std::vector<AbsentRuntime> list_absent_runtimes() {
+  std::vector<AbsentRuntime> absent;
+#ifndef FRAMEMILL_OPENVINO
+  absent.push_back({"OpenVINO", "-DFRAMEMILL_OPENVINO=ON"});
+#endif
+#ifndef FRAMEMILL_ONNXRUNTIME
+  absent.push_back({"ONNX Runtime", "-DFRAMEMILL_ONNXRUNTIME=ON"});
+#endif
+  return absent;
+}
+
 }  // namespace framemill

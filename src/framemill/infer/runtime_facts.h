@@ -14,6 +14,14 @@ struct RuntimeFacts {
   std::vector<std::string> missing;  ///< what keeps it or its devices from working, with the remedy
 };
 
+/// One that this build was made without.
+struct AbsentRuntime {
+  std::string name;    ///< "ONNX Runtime"
+  std::string option;  ///< of CMake, that brings it
+  friend bool operator==(const AbsentRuntime&, const AbsentRuntime&) = default;
+};
+[[nodiscard]] std::vector<AbsentRuntime> list_absent_runtimes();
+
 /// Those of this build; asks drivers, so it may take a second. Any thread.
 [[nodiscard]] std::vector<RuntimeFacts> list_runtimes();
 
