@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
@@ -41,7 +42,8 @@ constexpr int kProbesBeforeLoad = 2;
 /// Threads that put pictures into batches and read their answers, for a graphics device.
 constexpr std::size_t kPictureThreadsMax = 8;
 
-bool is_processor(const std::string& device) { return device.starts_with("CPU"); }
+/// Also of a device that shares its graphs with the processor ("HETERO:GPU,CPU").
+bool is_processor(const std::string& device) { return device.find("CPU") != std::string::npos; }
 
 DeviceHealthPolicy health_of(const std::string& device, DeviceHealthPolicy policy) {
   if (is_processor(device)) policy.hang_least = std::max(policy.hang_least, kProcessorHangLeast);
@@ -154,6 +156,7 @@ LaneIndex DevicePool::lane_for(std::size_t model, Size picture_size) {
     const bool is_host = has_device(hosts_[model], i);
     device.lanes.push_back(is_host ? device.pool->lane_for(model, picture_size) : 0);
     device.times.emplace_back();
+    device.unloaded.push_back(0);
     device.facts.emplace_back();
   }
   return static_cast<LaneIndex>(lanes_.size() - 1);
@@ -190,6 +193,10 @@ Result<void> DevicePool::warm_up(DeviceIndex index, LaneIndex lane, std::size_t 
 
 void DevicePool::unload_larger(DeviceIndex index, LaneIndex lane, std::size_t batch) {
   const auto [pool, own] = lane_of(index, lane);
+  {
+    const MutexLock lock(mu_);
+    devices_[index].unloaded[lane] = batch;
+  }
   pool->unload_larger(own, batch);
 }
 
@@ -508,10 +515,12 @@ void DevicePool::make_ready(DeviceIndex index, DetectorPool& pool) {
   {
     const MutexLock lock(mu_);
     const Device& device = devices_[index];
-    for (std::size_t lane = 0; lane < lanes_.size(); ++lane)
-      for (std::size_t i = 0; i < kBatchBuckets.size(); ++i)
+    for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
+      const std::size_t largest = device.unloaded[lane] > 0 ? device.unloaded[lane] : SIZE_MAX;
+      for (std::size_t i = 0; i < kBatchBuckets.size() && kBatchBuckets[i] <= largest; ++i)
         if (device.times[lane].estimates()[i].is_seen)
           wanted.push_back({lanes_[lane], kBatchBuckets[i]});
+    }
   }
   for (const Wanted& each : wanted)  // what fails says so again in its batches
     (void)pool.warm_up(pool.lane_for(each.lane.model, each.lane.picture), each.batch,

@@ -127,7 +127,7 @@ class DevicePool {
   /// See DetectorPool.
   Result<void> warm_up(DeviceIndex device, LaneIndex lane, std::size_t batch, std::size_t count)
       EXCLUDES(mu_);
-  /// See DetectorPool.
+  /// See DetectorPool. Holds where the device is loaded anew, too.
   void unload_larger(DeviceIndex device, LaneIndex lane, std::size_t batch) EXCLUDES(mu_);
 
   /// Runs `jobs` (at least one, of one lane that the device has) as one batch. `done` is called
@@ -169,8 +169,9 @@ class DevicePool {
   struct Device {
     std::shared_ptr<DetectorPool> pool;
     std::vector<std::shared_ptr<const Detector>> detectors;  ///< as loaded first
-    std::vector<LaneIndex> lanes;     ///< of `pool`, by ours; unused where it lacks the model
-    std::vector<ServiceTimes> times;  ///< by our lane, like the next
+    std::vector<LaneIndex> lanes;       ///< of `pool`, by ours; unused where it lacks the model
+    std::vector<ServiceTimes> times;    ///< by our lane, like the next
+    std::vector<std::size_t> unloaded;  ///< batches above this one; 0: none
     std::vector<LaneFacts> facts;
     std::unique_ptr<DeviceHealth> health;
     std::string last_error;
@@ -216,7 +217,8 @@ class DevicePool {
   void begin_load(DeviceIndex device) REQUIRES(mu_);
   /// On a thread of its own.
   void load(DeviceIndex device) EXCLUDES(mu_);
-  /// Makes the requests that the device has had batches for, as far as it can.
+  /// Makes the requests that the device has had batches for, as far as it can, but for those that
+  /// were unloaded.
   void make_ready(DeviceIndex device, DetectorPool& pool) EXCLUDES(mu_);
   [[nodiscard]] std::shared_ptr<DetectorPool> make_pool(
       std::vector<std::shared_ptr<const Detector>> detectors) const;

@@ -213,6 +213,36 @@ TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
   EXPECT_EQ(pool_->reports()[0].inferences[1][0][0], 1);
 }
 
+// Promise: batches beyond the knee, once unloaded, cost no memory after a device's return either.
+TEST_F(DevicePoolTest, WhatWasUnloadedIsNotMadeReadyWhereItsDeviceIsLoadedAnew) {
+  const auto load_large = [this](DeviceIndex,
+                                 std::size_t) -> Result<std::shared_ptr<const Detector>> {
+    if (controls_[0]->gone) return fail(ErrorCode::kUnavailable, "no such device");
+    const FakeBackendOptions backend{.input = kSize, .batch_max = 8, .parallel_requests = 2};
+    return std::shared_ptr<const Detector>(
+        *Detector::create(create_fake_backend(backend, controls_[0]), {}));
+  };
+  DevicePool::Options options;
+  options.load_every = 10ms;
+  options.load = load_large;
+  pool_ = std::make_unique<DevicePool>(std::vector<PooledDevice>{{"FAKE.0", {*load_large(0, 0)}}},
+                                       clock_, std::move(options));
+  lane_ = pool_->lane_for(0, kSize);
+  for (const std::size_t frames : {1, 2, 8}) submit(0, frames);
+  ASSERT_TRUE(wait_until_all_are_back());
+  ASSERT_EQ(well_, 3);
+  pool_->unload_larger(0, lane_, 2);
+  controls_[0]->gone = true;
+  submit(0);
+  ASSERT_TRUE(wait_until_all_are_back());
+  ++controls_[0]->lives;
+  const std::size_t held = controls_[0]->pictures_held;
+  controls_[0]->gone = false;
+  ASSERT_TRUE(wait_for([this] { return pool_->states()[0].is_serving; }));
+  EXPECT_LE(controls_[0]->pictures_held - held, 2U * (1 + 2)) << "two of each size that is kept";
+  EXPECT_GE(controls_[0]->pictures_held - held, 1U + 2U);
+}
+
 /// Two models with devices of their own behaviour: `controls[device][model]`.
 class TwoModelsTest : public DevicePoolTest {
  protected:
