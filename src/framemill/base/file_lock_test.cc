@@ -19,6 +19,8 @@ TEST(LockFile, AFileBelongsToOneOpeningAtATime) {
   EXPECT_TRUE(lock_file(first));
   EXPECT_TRUE(lock_file(first)) << "it has it already";
   EXPECT_FALSE(lock_file(second));
+  EXPECT_EQ(try_lock_file(first), FileLock::kOurs);
+  EXPECT_EQ(try_lock_file(second), FileLock::kOfAnother);
   ::close(first);
   EXPECT_TRUE(lock_file(second));
   ::close(second);
@@ -29,6 +31,7 @@ TEST(LockFile, WhatIsNoFileIsTakenAsItIs) {
   const int second = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
   EXPECT_TRUE(lock_file(first));
   EXPECT_TRUE(lock_file(second));
+  EXPECT_EQ(try_lock_file(second), FileLock::kUnknown);
   ::close(first);
   ::close(second);
 }

@@ -9,10 +9,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "framemill/base/check.h"
+#include "framemill/base/file_lock.h"
 
 namespace framemill {
 namespace {
@@ -98,12 +98,21 @@ Result<std::unique_ptr<Spool>> Spool::open(const std::string& folder, std::int64
                     "to another one",
                     folder, std::strerror(errno)));
   }
-  if (::flock(spool->lock_fd_, LOCK_EX | LOCK_NB) != 0) {
-    return fail(
-        ErrorCode::kFailedPrecondition,
-        fmt::format("{}: another run of framemill uses it; stop that one, or set engine.data "
-                    "to another folder",
-                    folder));
+  // Results go where nobody can tell who else writes; of two runs on one spool each would remove
+  // what the other has not sent.
+  switch (try_lock_file(spool->lock_fd_)) {
+    case FileLock::kOurs:
+      break;
+    case FileLock::kOfAnother:
+      return fail(ErrorCode::kFailedPrecondition,
+                  fmt::format("{}: another run of framemill uses it; stop that one, or set "
+                              "engine.data to another folder",
+                              folder));
+    case FileLock::kUnknown:
+      return fail(ErrorCode::kFailedPrecondition,
+                  fmt::format("{}: its file system knows no locks, so two runs could use it at "
+                              "once; set engine.data to a folder on a local disk",
+                              folder));
   }
   spool->cursor_fd_ = ::open((folder + "/cursor").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (spool->cursor_fd_ < 0) return disk_failure(folder, errno);

@@ -31,6 +31,24 @@ class SpoolTest : public testing::Test {
   const TempFolder folder_;
 };
 
+TEST_F(SpoolTest, ItsFolderBelongsToOneRunAndIsRefusedWhereNobodyCanTell) {
+  {
+    const auto spool = open();
+    const auto second = Spool::open(folder_.path(), 1'000'000);
+    ASSERT_FALSE(second);
+    EXPECT_EQ(second.error().code(), ErrorCode::kFailedPrecondition);
+    EXPECT_THAT(second.error().message(), testing::HasSubstr("another run of framemill uses it"));
+  }
+  EXPECT_NE(open(), nullptr) << "it was let go of";
+  // Stands for a file system without locks.
+  std::filesystem::remove(folder_ / "lock");
+  std::filesystem::create_symlink("/dev/null", folder_ / "lock");
+  const auto unknown = Spool::open(folder_.path(), 1'000'000);
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_THAT(unknown.error().message(), testing::HasSubstr("knows no locks"));
+}
+
 TEST_F(SpoolTest, FirstInFirstOut) {
   const auto spool = open();
   for (const std::string record : {"a", "", "c\nd"}) ASSERT_TRUE(spool->append(record));
