@@ -27,7 +27,6 @@ SinkRunner::SinkRunner(std::unique_ptr<ResultSink> sink, Options options,
 SinkRunner::~SinkRunner() { stop(); }
 
 void SinkRunner::offer(Answer&& answer) {
-  if (!sink_->wants(answer)) return;
   if (!sink_->wants_pictures()) answer.picture.reset();  // a queue of pictures is a lot of memory
   Item item(std::move(answer));
   const bool is_taken = options_.when_full == WhenFull::kWait ? queue_.push(std::move(item))

@@ -50,10 +50,10 @@ class SinkRunner {
   SinkRunner(const SinkRunner&) = delete;  // the thread holds `this`: no copy, no move
   ~SinkRunner();
 
-  /// Whether offer() has any use: the answer need not be copied else.
+  /// Whether offer() may have it: others the sink does not get, and they need not be copied.
   [[nodiscard]] bool wants(const Answer& answer) const { return sink_->wants(answer); }
-  /// Never blocks with WhenFull::kLose. A sink gets no answers that it does not want, and no
-  /// pictures with them.
+  /// Of an answer that it wants(). Never blocks with WhenFull::kLose. A sink gets no pictures that
+  /// it does not want.
   void offer(Answer&& answer);
   /// Never blocks. Alarms go before the answers that wait; one that finds no room, or no sink that
   /// works, stays unsettled.
