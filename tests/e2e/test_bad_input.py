@@ -229,13 +229,25 @@ class BadInputTest(FramemillTest):
                 for path in (older, summary):
                     path.write_text("yesterday\n")
                 # Told before the model is looked at.
-                done = self.refused("run", "--source", source, "--model", self.folder / "no.onnx", *outputs, says=["].url: ", says])
+                done = self.refused("run", "--source", source, "--model", self.folder / "no.onnx", *outputs, says=["framemill: --source: ", says])
                 self.assertNotIn("no.onnx", done.stderr)
                 self.assertEqual((older.read_text(), summary.read_text()), ("yesterday\n",) * 2)
         self.failed("--source", self.folder / "text.mp4", "--model", DEMO_MODEL, says=["text.mp4"])
         done = run("run", "--source", self.folder / "text.mp4", "--source", self.folder / "none.mp4", "--model", DEMO_MODEL, *outputs)
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertEqual((older.read_text(), summary.read_text()), ("yesterday\n",) * 2)
+        # No answers came, so no new results; but an older summary would be taken for that of this run.
+        self.assertEqual(older.read_text(), "yesterday\n")
+        told = json.loads(summary.read_text())
+        self.assertEqual((told["total"]["captured"], [camera["state"] for camera in told["cameras"]]), (0, ["failed"] * 2))
+        self.assertIn("text.mp4", told["cameras"][0]["error"])
+
+    def test_a_place_is_named_as_it_was_written(self):
+        config = self.folder / "site.yaml"
+        config.write_text(f"models: {{objects: {{path: {DEMO_MODEL}}}}}\ncameras: [{{id: gate, url: {self.folder}}}]\n")
+        self.refused("run", config, "--listen", "off", says=["cameras[gate].url: ", "is a directory"])
+        self.refused("compare", "--source", self.folder, "--model", DEMO_MODEL, says=["--source: ", "is a directory"])
+        self.refused("run", "--source", "rtsp://127.0.0.1:9/a", "--pace", "fast", "--model", DEMO_MODEL, "--listen", "off",
+                     says=["--source rtsp://127.0.0.1:9/a: a live source cannot be read at pace fast"])
 
     def test_results_belong_to_one_run_at_a_time(self):
         first = self.start_engine("--source", DEMO_CLIP, "--loop", "--model", DEMO_MODEL)

@@ -166,6 +166,7 @@ Result<std::unique_ptr<Engine>> Comparer::make_engine(const RunSettings& setting
   EngineHooks hooks;
   hooks.cache = &cache_;
   hooks.models = models_;
+  hooks.source_option = request_.source_option;
   hooks.on_answer = [answers = answers_](const Answer& answer) {
     // A frame that cannot be decoded can in no run, and says nothing about a policy.
     if (answer.origin == Origin::kNone && answer.drop_reason == DropReason::kFailed) return;

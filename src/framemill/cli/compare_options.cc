@@ -331,6 +331,7 @@ Result<CompareRequest> parse_compare_options(const std::vector<std::string>& arg
   if (Result<void> checked = check_report(request, run->config_path); !checked)
     return fail(checked.error());
   request.is_json_wanted = own.is_json_wanted;
+  if (run->config_path.empty()) request.source_option = "--source";
   return request;
 }
 

@@ -29,6 +29,7 @@ struct CompareRequest {
   bool is_json_wanted = false;          ///< the document on standard output in place of the table
   double fidelity = .98;                ///< what the headline asks for
   std::uint64_t seed = 1;
+  std::string source_option;    ///< that named the cameras' sources; empty: a configuration did
   std::string command;          ///< as typed, quoted for a shell, without credentials
   bool is_help_wanted = false;  ///< nothing else was looked at
 };

@@ -1,9 +1,7 @@
 #include "framemill/cli/run_command.h"
 
-#include <algorithm>
 #include <condition_variable>
 #include <cstdio>
-#include <filesystem>
 #include <mutex>
 #include <thread>
 
@@ -107,20 +105,6 @@ Result<std::unique_ptr<RunServer>> make_server(const RunOptions& options, const 
   return std::unique_ptr<RunServer>();
 }
 
-/// Whether each source failed before its first frame.
-bool has_begun_nothing(const RunReport& report) {
-  return report.total.captured == 0 && !report.cameras.empty() &&
-         std::ranges::all_of(report.cameras, [](const CameraReport& camera) {
-           return camera.status.state == CameraState::kFailed;
-         });
-}
-
-bool holds_a_summary(const std::string& path) {
-  std::error_code unknown;  // then it does not
-  return path != "-" && std::filesystem::is_regular_file(path, unknown) &&
-         std::filesystem::file_size(path, unknown) > 0;
-}
-
 int report_usage_error(const Error& error) {
   fmt::print(stderr, "framemill: {}\n", error.message());
   return 2;
@@ -152,6 +136,7 @@ int run_command(const std::vector<std::string>& args) {
     if (!listening) return report_usage_error(listening.error());
     server = std::move(*listening);
     EngineHooks hooks;
+    if (!has_config) hooks.source_option = "--source";
     if (server) {
       hooks.on_answer = [&server](const Answer& answer) { server->take_answer(answer); };
       hooks.on_alarm = [&server](const AlarmEvent& event) { server->take_alarm(event); };
@@ -208,9 +193,8 @@ int run_command(const std::vector<std::string>& args) {
     fmt::print(stderr, "failed: {}\n", line);
     has_failed = true;
   }
-  if (has_begun_nothing(report) && holds_a_summary(summary)) {
-    fmt::print(stderr, "{} stays as it was: no source gave a frame\n", summary);
-  } else if (!summary.empty()) {
+  // Also where no source gave a frame: an older summary would be taken for this run's.
+  if (!summary.empty()) {
     if (const Result<void> written = write_summary(report, summary); !written) {
       fmt::print(stderr, "failed: {}\n", written.error().message());
       has_failed = true;

@@ -13,6 +13,7 @@
 
 #include "framemill/base/check.h"
 #include "framemill/base/thread_name.h"
+#include "framemill/base/url.h"
 #include "framemill/config/rule_defaults.h"
 #include "framemill/config/validate.h"
 #include "framemill/core/inference_budget.h"
@@ -48,14 +49,17 @@ constexpr Duration kDatabaseGather = std::chrono::milliseconds(200);
 
 /// Where none of the sources can be opened nothing has to be loaded, and nothing starts. With
 /// others beside them they fail on their own.
-Result<void> check_sources(const std::vector<CameraSettings>& cameras) {
+Result<void> check_sources(const std::vector<CameraSettings>& cameras,
+                           const std::string& source_option) {
   std::vector<std::string> lines;
   for (const CameraSettings& camera : cameras) {
     const Result<UrlKind> kind = classify_url(camera.url);
     if (!kind || *kind != UrlKind::kFile) return {};
     const Result<void> checked = check_source_file(camera.url);
     if (checked) return {};
-    lines.push_back(fmt::format("cameras[{}].url: {}", camera.id, checked.error().message()));
+    const std::string place = source_option.empty() ? fmt::format("cameras[{}].url", camera.id)
+                                                    : source_option;  // the message names the file
+    lines.push_back(fmt::format("{}: {}", place, checked.error().message()));
   }
   if (lines.empty()) return {};
   return fail(list_problems(lines, ErrorCode::kInvalidArgument));
@@ -102,6 +106,7 @@ Engine::~Engine() {
 
 Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, const Clock& clock,
                                                EngineHooks hooks) {
+  const std::string source_option = hooks.source_option;
   auto state = std::make_unique<State>(settings, clock, std::move(hooks));
   state->run_id = make_run_id(clock.wall_now());
   state->environment = read_environment();
@@ -114,9 +119,10 @@ Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, cons
       if (!is_live_url(camera.url)) continue;
       return fail(
           ErrorCode::kInvalidArgument,
-          fmt::format("cameras[{}]: a live source cannot be read at pace fast; use pace live, or "
-                      "files only",
-                      camera.id));
+          fmt::format("{}: a live source cannot be read at pace fast; use pace live, or files only",
+                      source_option.empty()
+                          ? fmt::format("cameras[{}]", camera.id)
+                          : fmt::format("{} {}", source_option, redact(camera.url))));
     }
   }
   if (const std::string& trace = settings.output.trace;
@@ -127,7 +133,8 @@ Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, cons
                             trace));
   }
   // Models take long to load; what can be known before is told before.
-  if (Result<void> found = check_sources(settings.cameras); !found) return fail(found.error());
+  if (Result<void> found = check_sources(settings.cameras, source_option); !found)
+    return fail(found.error());
   if (Result<void> found = check_output_paths(settings); !found) return fail(found.error());
   if (Result<void> loaded = state->load_models(); !loaded) return fail(loaded.error());
   if (Result<void> made = state->make_cameras(); !made) return fail(made.error());

@@ -125,6 +125,8 @@ struct EngineHooks {
   /// Engine::models() of an engine with the same models, devices, streams and threads in its
   /// settings: they are used in place of loading them again. Empty: they are loaded.
   std::vector<std::shared_ptr<const Detector>> models;
+  /// The option that named the cameras' sources, for messages; empty: a configuration did.
+  std::string source_option;
   /// Called for each answer, in frame order for each camera, from several threads at once for
   /// several cameras; must not call back.
   std::function<void(const Answer&)> on_answer;
