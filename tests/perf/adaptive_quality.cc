@@ -432,7 +432,7 @@ Replay Replayer::replay(PolicyKind policy, double budget) {
   out_.sure_errors.resize(n);
   cameras_.clear();
   ObjectStateOptions state{.motion = method_.value_or(MotionMethod::kAuto)};
-  if (policy != PolicyKind::kAdaptive) state = {.ring_frames = 1, .score_memory = 0};
+  if (policy != PolicyKind::kAdaptive) state = {.ring_frames = 1, .are_scores_remembered = false};
   for (std::size_t i = 0; i < n; ++i)
     cameras_.emplace_back().state = std::make_unique<ObjectState>(state);
   policy_ = std::make_unique<InferencePolicy>(InferencePolicyOptions{

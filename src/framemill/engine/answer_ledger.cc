@@ -36,7 +36,7 @@ double luma_variance(const Thumbnail& thumbnail) {
 
 ObjectStateOptions state_options(const LedgerOptions& options, std::size_t ring_frames) {
   if (options.policy != PolicyKind::kAdaptive) {
-    return {.motion = options.motion, .ring_frames = 1, .score_memory = 0};
+    return {.motion = options.motion, .ring_frames = 1, .are_scores_remembered = false};
   }
   return {.motion = options.motion, .ring_frames = ring_frames};
 }

@@ -10,7 +10,7 @@ namespace framemill {
 
 namespace {
 /// In mean intervals between two inferences of a camera, 1 / share frames.
-constexpr double kLongWait = 1.2;
+constexpr double kLongWait = 1.75;
 
 /// Grows steeply where a camera waits longer than others: what its boxes do not show (an object
 /// that comes out from behind another) has then had time to happen.

@@ -386,9 +386,9 @@ TEST(InferencePolicy, EqualNeedIsServedEvenlyAndNobodyStarves) {
 }
 
 // Boxes that prove right ask for next to nothing, but what they do not show may have come in. Where
-// need grows steeply from 1.2 mean intervals on, the longest wait here is 1.5 to 1.7 of them; from
-// 1.5 on it would be 1.8 to 2.0, without it 3.4 to 3.6.
-TEST(InferencePolicy, ACameraWithNothingToFearWaitsAtMostOneAndThreeQuartersMeanIntervals) {
+// need grows steeply from 1.75 mean intervals on, the longest wait here is 2.1 to 2.3 of them;
+// without it 3.4 to 3.6.
+TEST(InferencePolicy, ACameraWithNothingToFearWaitsAtMostTwoAndAHalfMeanIntervals) {
   for (const double share : {.1, .2, .3}) {
     Cameras cameras(adaptive(24), share);
     cameras.change = [](std::vector<SampledFrame>& frames) {
@@ -405,7 +405,7 @@ TEST(InferencePolicy, ACameraWithNothingToFearWaitsAtMostOneAndThreeQuartersMean
       inferred += is_inferred ? 1 : 0;
       longest = std::max(longest, since);
     }
-    EXPECT_LE(longest, 1.75 / share) << share;
+    EXPECT_LE(longest, 2.5 / share) << share;
     EXPECT_LT(inferred, 400 * share * .7) << share << ": the others still have more of it";
   }
 }

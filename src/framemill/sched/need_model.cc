@@ -1,6 +1,7 @@
 #include "framemill/sched/need_model.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "framemill/base/check.h"
 
@@ -8,37 +9,70 @@ namespace framemill {
 namespace {
 /// Wrong detections per object and frame that neither drift nor unexplained motion tells of.
 constexpr double kBaseError = .005;
-constexpr double kUnexplainedWeight = .3;
-/// So many wrong detections, expected and found, are believed of a camera from the start.
-constexpr double kPrior = .3;
-/// What a correction's weight is multiplied with at each later one.
+/// Wrong detections per object's worth of motion outside all boxes. Where nothing else is known of
+/// a camera it makes what enters an empty scene count; what moves there without harm is soon
+/// learned.
+constexpr double kUnexplainedError = .03;
+/// So many wrong detections, expected and found, of all cameras are believed of a camera, and so
+/// many that come as expected of all of them from the start.
+constexpr double kPrior = 1;
+/// Of a wrong detection is what the model does not confirm of all that was given, be it sure or
+/// not.
+constexpr double kUnconfirmed = .2;
+/// What a correction's weight is multiplied with at each later one of its camera.
 constexpr double kMemory = .9;
 
 }  // namespace
 
-double expected_wrong(const ObjectDoubt& doubt) {
+NeedModel::ByCause NeedModel::expect(const ObjectDoubt& doubt) {
   const auto age = static_cast<double>(std::max<std::int64_t>(doubt.age, 0));
-  return kBaseError * (1 + doubt.objects) * age + doubt.drift +
-         kUnexplainedWeight * doubt.unexplained;
+  return {kBaseError * (1 + doubt.objects) * age, doubt.drift,
+          kUnexplainedError * doubt.unexplained};
+}
+
+double expected_wrong(const ObjectDoubt& doubt) {
+  const auto expected = NeedModel::expect(doubt);
+  return std::accumulate(expected.begin(), expected.end(), 0.0);
 }
 
 NeedModel::NeedModel(std::size_t cameras) : cameras_(cameras) {}
 
+double NeedModel::ratio(const Evidence& camera, std::size_t cause) const {
+  const double of_all = (all_.wrong[cause] + kPrior) / (all_.expected[cause] + kPrior);
+  return (camera.wrong[cause] + kPrior * of_all) / (camera.expected[cause] + kPrior);
+}
+
 double NeedModel::need(CameraIndex camera, const ObjectDoubt& doubt) const {
   CHECK(camera < cameras_.size());
-  const CameraError& error = cameras_[camera];
-  const double ratio = (error.wrong + kPrior) / (error.expected + kPrior);
-  return ratio * expected_wrong(doubt) * static_cast<double>(std::max<std::int64_t>(doubt.age, 1));
+  const ByCause expected = expect(doubt);
+  double wrong = 0;
+  for (std::size_t i = 0; i < kCauses; ++i) wrong += ratio(cameras_[camera], i) * expected[i];
+  return wrong * static_cast<double>(std::max<std::int64_t>(doubt.age, 1));
+}
+
+void NeedModel::add(Evidence& evidence, double memory, const ByCause& wrong,
+                    const ByCause& expected) {
+  for (std::size_t i = 0; i < kCauses; ++i) {
+    evidence.wrong[i] = memory * evidence.wrong[i] + wrong[i];
+    evidence.expected[i] = memory * evidence.expected[i] + expected[i];
+  }
 }
 
 void NeedModel::learn(CameraIndex camera, const ObjectDoubt& doubt, const AgreementCounts& counts) {
   CHECK(camera < cameras_.size());
   if (doubt.age <= 0) return;
-  const auto wrong =
+  const auto grave =
       static_cast<double>((counts.wanted - counts.found) + (counts.sure_given - counts.sure_right));
-  CameraError& error = cameras_[camera];
-  error.wrong = kMemory * error.wrong + wrong;
-  error.expected = kMemory * error.expected + expected_wrong(doubt);
+  const double found = grave + kUnconfirmed * static_cast<double>(counts.given - counts.right);
+  const ByCause expected = expect(doubt);
+  ByCause wrong;
+  for (std::size_t i = 0; i < kCauses; ++i) wrong[i] = ratio(cameras_[camera], i) * expected[i];
+  // Not 0: time has passed, and a ratio never comes to 0.
+  const double sum = std::accumulate(wrong.begin(), wrong.end(), 0.0);
+  for (double& part : wrong) part *= found / sum;
+  add(cameras_[camera], kMemory, wrong, expected);
+  // All cameras together are remembered for as many corrections of each.
+  add(all_, 1 - (1 - kMemory) / static_cast<double>(cameras_.size()), wrong, expected);
 }
 
 }  // namespace framemill

@@ -64,8 +64,58 @@ TEST(NeedModel, LearnsWhichCameraErrs) {
   EXPECT_LT(model.need(0, kDoubt), model.need(2, kDoubt)) << "always right: it has time";
   EXPECT_GT(model.need(1, kDoubt), model.need(2, kDoubt));
   EXPECT_GT(model.need(0, kDoubt), 0) << "but not for ever";
-  NeedModel untouched(3);
-  EXPECT_EQ(model.need(2, kDoubt), untouched.need(2, kDoubt)) << "cameras do not share errors";
+}
+
+TEST(NeedModel, LearnsForWhichCauseACameraErrs) {
+  // Both move outside their boxes as much; one errs when its boxes drift, the other when it is
+  // unexplained.
+  const ObjectDoubt leaves{.age = 5, .objects = 4, .unexplained = 40};
+  const ObjectDoubt fast{.age = 5, .objects = 4, .drift = 2, .unexplained = 40};
+  NeedModel model(2);
+  for (int i = 0; i < 20; ++i) {
+    model.learn(0, leaves, wrong_ones(0));
+    model.learn(0, fast, wrong_ones(2));
+    model.learn(1, leaves, wrong_ones(2));
+    model.learn(1, fast, wrong_ones(2));
+  }
+  EXPECT_LT(model.need(0, leaves), .2 * model.need(0, fast)) << "leaves in the wind";
+  EXPECT_GT(model.need(1, leaves), .6 * model.need(1, fast)) << "an entrance";
+  EXPECT_GT(model.need(1, leaves), 4 * model.need(0, leaves));
+}
+
+TEST(NeedModel, ErrorsFoundAreSharedOutWhole) {  // property
+  // Each time as much is wrong as is expected by then: whatever the causes, ratios stay near 1.
+  std::mt19937 rng(5);
+  const auto real = [&rng](double most) {
+    return std::uniform_real_distribution<double>(0, most)(rng);
+  };
+  NeedModel model(1);
+  double expected = 0;
+  std::int64_t told = 0;
+  for (int i = 0; i < 400; ++i) {
+    const ObjectDoubt doubt{
+        .age = 3, .objects = real(8), .drift = real(2), .unexplained = real(20)};
+    expected += expected_wrong(doubt);
+    const auto wrong = static_cast<std::int64_t>(expected) - told;
+    told += wrong;
+    model.learn(0, doubt, {.wanted = wrong});
+  }
+  const ObjectDoubt doubt{.age = 1, .objects = 4, .drift = 1, .unexplained = 10};
+  EXPECT_NEAR(model.need(0, doubt), expected_wrong(doubt), .2 * expected_wrong(doubt));
+}
+
+TEST(NeedModel, OfACameraNotLookedAtIsBelievedWhatAllOthersShow) {
+  const ObjectDoubt moving{.age = 5, .objects = 4, .unexplained = 40};
+  NeedModel model(8);
+  for (int i = 0; i < 20; ++i) {
+    for (CameraIndex camera = 0; camera < 7; ++camera) model.learn(camera, moving, wrong_ones(0));
+  }
+  EXPECT_LT(model.need(7, moving), .2 * NeedModel(8).need(7, moving));
+  const double before = model.need(7, moving);
+  model.add_camera();
+  EXPECT_EQ(model.need(8, moving), before);
+  for (int i = 0; i < 20; ++i) model.learn(7, moving, wrong_ones(3));
+  EXPECT_GT(model.need(7, moving), 10 * model.need(0, moving)) << "its own history weighs more";
 }
 
 TEST(NeedModel, TheMoreWasWrongTheMoreIsNeeded) {

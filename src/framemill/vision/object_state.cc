@@ -20,15 +20,16 @@ double visibility(float score) {
 
 /// A detection of a higher score is taken for certain.
 constexpr float kSureScore = .5F;
-/// What the model says on the next frames of an object that it sees for the first time, as a share
-/// of its first score, in the mean: many are gone at the next look.
+/// What the model says on the next frames of an object that it sees for the first time and is sure
+/// of, as a share of its first score, in the mean: many are gone at the next look.
 constexpr float kTrustInNew = .85F;
+/// Share of its old score in the score an object is carried with.
+constexpr float kMemory = .3F;
 
-/// Each detection of `carried` that continues one of `before`, best overlap first, takes the share
-/// `memory` of its score over: memory keeps an object in view, but only a sure look makes it sure.
-/// What continues nothing is believed less.
-void remember_scores(std::span<const Detection> before, float memory,
-                     std::vector<Detection>& carried) {
+/// Each detection of `carried` that continues one of `before`, best overlap first, takes a share of
+/// its score over: memory keeps an object in view, but only a sure look makes it sure. What
+/// continues nothing is hardly sure yet.
+void remember_scores(std::span<const Detection> before, std::vector<Detection>& carried) {
   struct Pair {
     float overlap;
     std::size_t old_index, new_index;
@@ -47,11 +48,12 @@ void remember_scores(std::span<const Detection> before, float memory,
     if (is_old_used[pair.old_index] || is_new_used[pair.new_index]) continue;
     is_old_used[pair.old_index] = is_new_used[pair.new_index] = true;
     float& score = carried[pair.new_index].score;
-    const float blended = score + memory * (before[pair.old_index].score - score);
+    const float blended = score + kMemory * (before[pair.old_index].score - score);
     score = score > kSureScore ? blended : std::min(blended, kSureScore);
   }
   for (std::size_t i = 0; i < carried.size(); ++i) {
-    if (!is_new_used[i]) carried[i].score *= kTrustInNew;
+    float& score = carried[i].score;
+    if (!is_new_used[i] && score > kSureScore) score = std::max(kTrustInNew * score, kSureScore);
   }
 }
 
@@ -134,8 +136,8 @@ std::optional<Correction> ObjectState::correct(std::size_t frames_ago,
   }
   tracker_.update(ring_[place].time_s, found);
   std::vector<Detection> objects = found;
-  if (ring_[place].has_key && options_.score_memory > 0) {
-    remember_scores(ring_[place].objects, options_.score_memory, objects);
+  if (ring_[place].has_key && options_.are_scores_remembered) {
+    remember_scores(ring_[place].objects, objects);
     std::ranges::stable_sort(objects, std::greater<>{}, &Detection::score);
   }
   std::vector<float> drifts(objects.size(), 0.0F);

@@ -27,11 +27,11 @@ struct ObjectStateOptions {
   /// Frames kept so that a result which comes late can be carried on to the newest one;
   /// 1..kRingFramesMax.
   std::size_t ring_frames = 8;
-  /// Share of its old score in the score an object is carried with after a correction, 0..1: keeps
-  /// one wavering score from making it blink, without making sure (above .5) what the model is not
-  /// sure of now; what is new is carried with less than its score. 0: all with the model's last
-  /// score as it is.
-  float score_memory = .3F;
+  /// An object's old score counts in the score it is carried with after a correction: keeps one
+  /// wavering look from making it blink, without making sure (above .5) what the model is not sure
+  /// of now. What is new and sure is carried with less than its score. False: all with the model's
+  /// last score as it is.
+  bool are_scores_remembered = true;
 };
 
 /// What the model said of carried objects.

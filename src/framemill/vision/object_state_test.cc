@@ -76,7 +76,8 @@ struct Watched {
   std::vector<Detection> found;  ///< of the last correct(), with the ids it gave
 };
 
-constexpr ObjectStateOptions kForgetful{.motion = MotionMethod::kFlow, .score_memory = 0};
+constexpr ObjectStateOptions kForgetful{.motion = MotionMethod::kFlow,
+                                        .are_scores_remembered = false};
 
 void expect_near(const Box& got, const Box& want, float within) {
   EXPECT_NEAR(got.x1, want.x1, within);
@@ -250,7 +251,7 @@ TEST(ObjectState, IdsStayOverCarriedFrames) {
 }
 
 TEST(ObjectState, AWaveringScoreIsRemembered) {
-  Watched watched;  // memory .3
+  Watched watched;
   watched.advance(frame_with({kHome}));
   watched.correct(0, {detection(kHome, .8F)});
   EXPECT_FLOAT_EQ(watched.only().score, .8F) << "nothing to remember yet";
@@ -260,15 +261,15 @@ TEST(ObjectState, AWaveringScoreIsRemembered) {
   EXPECT_FLOAT_EQ(watched.found[0].score, .3F) << "what the model said stays as it was";
   EXPECT_EQ(watched.only().track, watched.found[0].track);
 
-  // Another class, or another place: another object. What is new is believed less.
+  // Another class, or another place: another object. What is new is hardly sure yet.
   watched.advance(frame_with({kHome}));
   watched.correct(0, {detection({200, 10, 240, 40}, .8F), detection(kHome, .4F, 3),
-                      detection({10, 10, 40, 40}, .5F), detection({10, 120, 40, 160}, .05F)});
+                      detection({10, 10, 40, 40}, .55F), detection({10, 120, 40, 160}, .05F)});
   ASSERT_EQ(watched.state.objects().size(), 4U);
   EXPECT_FLOAT_EQ(watched.state.objects()[0].score, .85F * .8F);
-  EXPECT_FLOAT_EQ(watched.state.objects()[1].score, .85F * .5F);
-  EXPECT_FLOAT_EQ(watched.state.objects()[2].score, .85F * .4F);
-  EXPECT_FLOAT_EQ(watched.state.objects()[3].score, .85F * .05F);
+  EXPECT_FLOAT_EQ(watched.state.objects()[1].score, .5F) << "of .55";
+  EXPECT_FLOAT_EQ(watched.state.objects()[2].score, .4F);
+  EXPECT_FLOAT_EQ(watched.state.objects()[3].score, .05F);
   EXPECT_FLOAT_EQ(watched.found[0].score, .8F);
   EXPECT_FLOAT_EQ(watched.found[3].score, .05F);
 
@@ -305,12 +306,12 @@ TEST(ObjectState, EachOldScoreIsRememberedOnce) {
   watched.correct(0, {detection(kHome, .9F)});
   watched.advance(frame_with({kHome}));
   // Two new boxes over one old one: the nearer takes its score over.
-  watched.correct(0, {detection(moved(kHome, 8, 0), .5F), detection(moved(kHome, 1, 0), .3F)});
+  watched.correct(0, {detection(moved(kHome, 8, 0), .45F), detection(moved(kHome, 1, 0), .3F)});
   std::vector<float> scores;
   for (const Detection& object : watched.state.objects()) scores.push_back(object.score);
   std::ranges::sort(scores);
   ASSERT_EQ(scores.size(), 2U);
-  EXPECT_FLOAT_EQ(scores[0], .85F * .5F);
+  EXPECT_FLOAT_EQ(scores[0], .45F);
   EXPECT_FLOAT_EQ(scores[1], .48F);
 }
 
