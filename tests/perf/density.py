@@ -162,14 +162,16 @@ def main():
     by_model = sorted(line["latency_ms"] if line["origin"] == "inferred" else float("inf") for line in answers if line["camera"] in critical)
     rates = [camera["sampled"] and (camera["inferred"] + camera["propagated"] + camera["reused"]) / s["wall_s"] for camera in s["cameras"]]
     worst_p95 = max(max((camera["latency_ms"][o] or {}).get("p95", 0) for o in ("inferred", "propagated", "reused")) for camera in s["cameras"])
-    p95 = max((total["latency_ms"][o] or {}).get("p95", 0) for o in ("inferred", "propagated", "reused"))
+    p95_by_origin = max((total["latency_ms"][o] or {}).get("p95", 0) for o in ("inferred", "propagated", "reused"))
+    p95 = quantile([line["latency_ms"] for line in answers], .95)
     bad = (total["late"] + total["failed"] + total["overdue"]) / total["sampled"]
     audited = total["fidelity"] or {}
     rows = [
         ("conserved", s["conserved"], s["conserved"]),
         ("cameras", a.count, None),
         ("answers/s, worst camera", round(min(rates), 2), min(rates) >= 9.5),
-        ("latency p95 ms, worse origin", p95, p95 <= 200),
+        ("latency p95 ms", round(p95, 1), p95 <= 200),
+        ("  worse origin", p95_by_origin, None),
         ("  least possible: order, count, decoder", tuple(p95 for p95, _ in floors), None),
         ("  worst camera", worst_p95, None),
         ("  own p50, p95, p99", tuple(round(quantile(own, q), 1) for q in (.5, .95, .99)), None),
