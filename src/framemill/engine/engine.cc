@@ -409,9 +409,9 @@ void Engine::start() {
     for (std::size_t i = 0; i < s.cameras.size(); ++i) {
       State::Camera& camera = *s.cameras[i];
       const double period_s = 1 / sampled_rate_hz(camera.settings);
-      s.start_session(camera,
-                      is_fast ? Duration::zero()
-                              : from_seconds(start_phase(camera.index) * period_s) + openings[i]);
+      s.start_session(camera, is_fast ? Duration::zero()
+                                      : from_seconds(start_time(camera.index, period_s,
+                                                                to_seconds(openings[i]))));
     }
   }
   const bool has_rules = std::ranges::any_of(

@@ -13,4 +13,11 @@ namespace framemill {
   return turns - std::floor(turns);
 }
 
+/// Seconds from the start of a run at which the `camera`-th camera starts, where it is not to be
+/// opened before `earliest_s`: later by whole sampling periods, so that the phases stay even. Steps
+/// of 40 ms at 10 frames/s would otherwise bring all cameras to one phase.
+[[nodiscard]] inline double start_time(std::size_t camera, double period_s, double earliest_s) {
+  return (start_phase(camera) + std::ceil(earliest_s / period_s - 1e-9)) * period_s;
+}
+
 }  // namespace framemill
