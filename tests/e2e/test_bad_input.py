@@ -247,7 +247,7 @@ class BadInputTest(FramemillTest):
         self.refused("run", config, "--listen", "off", says=["cameras[gate].url: ", "is a directory"])
         self.refused("compare", "--source", self.folder, "--model", DEMO_MODEL, says=["--source: ", "is a directory"])
         self.refused("run", "--source", "rtsp://127.0.0.1:9/a", "--pace", "fast", "--model", DEMO_MODEL, "--listen", "off",
-                     says=["--source rtsp://127.0.0.1:9/a: a live source cannot be read at pace fast"])
+                     says=["--source rtsp://127.0.0.1:9/a: is a live camera, which cannot run at pace fast"])
 
     def test_results_belong_to_one_run_at_a_time(self):
         first = self.start_engine("--source", DEMO_CLIP, "--loop", "--model", DEMO_MODEL)
