@@ -181,7 +181,7 @@ std::string align(const std::vector<std::vector<std::string>>& rows) {
 
 std::string simulate_table(const SimulateReport& report) {
   std::string text = fmt::format(
-      "{}: {} x {} ({}), {:.1f} inferences/s asked for, {:.1f}/s possible; {:g} s, seed {}\n",
+      "{}: {} x {} ({}), {:.1f} inferences/s asked for, {:.1f}/s under overload; {:g} s, seed {}\n",
       report.workload, report.devices, report.device_name, report.devices_reason,
       report.demand_per_s, report.capacity_per_s, to_seconds(report.length), report.seed);
   text += describe_layouts(report.layouts);
