@@ -50,6 +50,7 @@ def main():
     parser.add_argument("--limit-ms", type=float, default=50)
     arguments = parser.parse_args()
     path = arguments.out / "day.db"
+    arguments.out.mkdir(parents=True, exist_ok=True)
     shutil.copy(arguments.database, path)
     began = time.monotonic()
     day = fill(path, arguments.rows, arguments.cameras, arguments.rate)
