@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "framemill/base/replace_file.h"
+#include "framemill/base/word_list.h"
 #include "framemill/cli/typed_words.h"
 #include "framemill/config/file_clashes.h"
 #include "framemill/config/setting_value.h"

@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include "framemill/base/url.h"
-#include "framemill/cli/typed_words.h"
+#include "framemill/base/word_list.h"
 #include "framemill/config/camera_ids.h"
 #include "framemill/config/setting_value.h"
 

@@ -13,6 +13,7 @@
 
 #include "framemill/base/replace_file.h"
 #include "framemill/base/url.h"
+#include "framemill/base/word_list.h"
 #include "framemill/cli/eval_options.h"
 #include "framemill/cli/typed_words.h"
 #include "framemill/config/file_clashes.h"

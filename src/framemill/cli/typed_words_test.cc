@@ -9,13 +9,6 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-TEST(SplitWords, LeavesBlanksAndEmptyOnesOut) {
-  EXPECT_THAT(split_words("fp16, int8 ,,fp32,"), ElementsAre("fp16", "int8", "fp32"));
-  EXPECT_THAT(split_words("two words"), ElementsAre("two words"));
-  EXPECT_THAT(split_words(""), IsEmpty());
-  EXPECT_THAT(split_words(" , "), IsEmpty());
-}
-
 TEST(PutYamlFirst, NoOptionSwallowsTheWorkload) {
   EXPECT_THAT(put_yaml_first({"--profile", "a.json", "hall.yaml", "--json"}),
               ElementsAre("hall.yaml", "--profile", "a.json", "--json"));

@@ -13,7 +13,6 @@
 
 #include "framemill/base/check.h"
 #include "framemill/base/thread_name.h"
-#include "framemill/base/url.h"
 #include "framemill/config/rule_defaults.h"
 #include "framemill/config/validate.h"
 #include "framemill/core/inference_budget.h"
@@ -119,10 +118,9 @@ Result<std::unique_ptr<Engine>> Engine::create(const RunSettings& settings, cons
       if (!is_live_url(camera.url)) continue;
       return fail(
           ErrorCode::kInvalidArgument,
-          fmt::format("{}: a live source cannot be read at pace fast; use pace live, or files only",
-                      source_option.empty()
-                          ? fmt::format("cameras[{}]", camera.id)
-                          : fmt::format("{} {}", source_option, redact(camera.url))));
+          fmt::format("cameras[{}]: a live source cannot be read at pace fast; use pace live, or "
+                      "files only",
+                      camera.id));
     }
   }
   if (const std::string& trace = settings.output.trace;

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "framemill/base/text_case.h"
+#include "framemill/base/word_list.h"
 
 namespace framemill {
 namespace {
@@ -32,23 +33,6 @@ bool read_indexed(std::string_view text, std::string_view name, char separator, 
   const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), index);
   return status == std::errc{} && end == text.data() + text.size() && index >= 0 &&
          index <= kIndexMax;
-}
-
-std::string upper(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-  return result;
-}
-
-std::vector<std::string> split_at_commas(std::string_view text) {
-  std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin <= text.size();) {
-    const std::size_t end = std::min(text.find(',', begin), text.size());
-    if (end > begin) parts.emplace_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
 }
 
 /// "GPU" stands for "GPU.0" as well.
@@ -128,11 +112,10 @@ std::string to_string(const OnnxDevice& device) {
 
 Result<OpenVinoDevice> find_openvino_device(std::string_view text,
                                             const std::vector<std::string>& available) {
-  std::string device = upper(text);
+  std::string device = to_upper(text);
   if (const std::size_t colon = device.find(':'); colon != std::string::npos)
     return find_virtual_device(device.substr(0, colon),
-                               split_at_commas(std::string_view(device).substr(colon + 1)),
-                               available);
+                               split_words(std::string_view(device).substr(colon + 1)), available);
   if (device == "HETERO" || device == "MULTI" || device == "BATCH")
     return find_virtual_device(device, {}, available);
   if (device == "AUTO" || device.empty()) device = pick_openvino_device(available);

@@ -310,7 +310,8 @@ class LiveDispatch {
   /// By rung of `model`, what an inference costs now; 0 where nothing was measured.
   void update_costs(std::size_t model, std::span<const LaneIndex> lanes);
   [[nodiscard]] double need_of(const SampledFrame& sampled) const;
-  /// After anything that need_of() depends on has changed.
+  /// After anything of the camera that need_of() depends on has changed. What all cameras have
+  /// learned since does not renew it: it moves little in the period that a frame waits.
   void renew_need(CameraIndex camera);
   /// With a budget: whether an adaptive frame is worth a token that there is, beside those that
   /// came lately. Nothing waits for one: an answer that is carried has no reason to come late.

@@ -22,16 +22,17 @@ constexpr double kUnconfirmed = .2;
 /// What a correction's weight is multiplied with at each later one of its camera.
 constexpr double kMemory = .9;
 
-}  // namespace
-
-NeedModel::ByCause NeedModel::expect(const ObjectDoubt& doubt) {
+/// By cause, before any history.
+std::array<double, 3> expect(const ObjectDoubt& doubt) {
   const auto age = static_cast<double>(std::max<std::int64_t>(doubt.age, 0));
   return {kBaseError * (1 + doubt.objects) * age, doubt.drift,
           kUnexplainedError * doubt.unexplained};
 }
 
+}  // namespace
+
 double expected_wrong(const ObjectDoubt& doubt) {
-  const auto expected = NeedModel::expect(doubt);
+  const auto expected = expect(doubt);
   return std::accumulate(expected.begin(), expected.end(), 0.0);
 }
 

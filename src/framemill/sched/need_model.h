@@ -51,15 +51,12 @@ class NeedModel {
     ByCause expected{};
   };
 
-  static ByCause expect(const ObjectDoubt& doubt);
   static void add(Evidence& evidence, double memory, const ByCause& wrong, const ByCause& expected);
   /// Of what is expected of a cause, what comes true.
   [[nodiscard]] double ratio(const Evidence& camera, std::size_t cause) const;
 
   std::vector<Evidence> cameras_;
   Evidence all_;
-
-  friend double expected_wrong(const ObjectDoubt& doubt);
 };
 
 }  // namespace framemill

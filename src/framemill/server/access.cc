@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "framemill/base/text_case.h"
+#include "framemill/base/word_list.h"
 
 namespace framemill {
 namespace {
@@ -101,14 +102,9 @@ Principal Access::who_is(std::string_view authorization) const {
 
 Principal Access::who_is_by_protocols(std::string_view protocols) const {
   if (tokens_.empty()) return {"local", Role::kAdmin};
-  while (!protocols.empty()) {
-    const std::size_t end = std::min(protocols.find(','), protocols.size());
-    std::string_view one = protocols.substr(0, end);
-    protocols.remove_prefix(std::min(end + 1, protocols.size()));
-    while (one.starts_with(' ')) one.remove_prefix(1);
-    while (one.ends_with(' ')) one.remove_suffix(1);
+  for (const std::string& one : split_words(protocols)) {
     if (!one.starts_with(kBearerProtocol)) continue;
-    return who_has(decode_base64url(one.substr(kBearerProtocol.size())));
+    return who_has(decode_base64url(std::string_view(one).substr(kBearerProtocol.size())));
   }
   return {};
 }

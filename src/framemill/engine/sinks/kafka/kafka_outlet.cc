@@ -8,6 +8,7 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include "framemill/base/text_case.h"
 #include "framemill/base/url.h"
 
 namespace framemill {
@@ -53,10 +54,7 @@ std::vector<std::pair<std::string, std::string>> kafka_properties(const KafkaOpt
   add("ssl.certificate.location", options.cert_file);
   add("ssl.key.location", options.key_file);
   if (has_sasl) {
-    std::string mechanism = options.sasl.empty() ? "scram-sha-512" : options.sasl;
-    std::ranges::transform(mechanism, mechanism.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-    add("sasl.mechanism", mechanism);
+    add("sasl.mechanism", to_upper(options.sasl.empty() ? "scram-sha-512" : options.sasl));
     add("sasl.username", options.username);
     add("sasl.password", options.password);
   }
