@@ -349,9 +349,10 @@ inline constexpr std::array kEngineSettings{
         .field = &EngineSettings::critical_slot,
         .choices = "auto|always",
         .help = "When one of the batches at once is kept free for critical cameras. auto: where "
-                "their slo or rate does not let them wait for a batch of any model that has just "
-                "begun. always: at all times, so that other models at full load cost them least. "
-                "Where a device runs a single batch at a time nothing is kept."},
+                "their slo or rate does not let them wait for a batch that has just begun, or it "
+                "is another model's and longer than their own; around the times at which their "
+                "frames are due. always: at all times, so that other models at full load cost "
+                "them least. Where a device runs a single batch at a time nothing is kept."},
     Setting<EngineSettings>{
         .key = "pace",
         .field = &EngineSettings::pace,

@@ -82,13 +82,36 @@ std::size_t DispatchDevices::slots() const {
   return slots;
 }
 
+std::size_t DispatchDevices::free_slots_of(const Device& device) {
+  const std::size_t most = device.start.batches_max;
+  return most - std::min(most, device.batches_in_flight);
+}
+
 std::size_t DispatchDevices::free_slots() const {
   std::size_t free = 0;
-  for (const Device& device : devices_) {
-    const std::size_t most = device.start.batches_max;
-    if (device.is_serving) free += most - std::min(most, device.batches_in_flight);
-  }
+  for (const Device& device : devices_)
+    if (device.is_serving) free += free_slots_of(device);
   return free;
+}
+
+std::size_t DispatchDevices::slots(LaneIndex lane) const {
+  std::size_t slots = 0;
+  for (DeviceIndex device = 0; device < count(); ++device)
+    if (can_serve(device, lane)) slots += devices_[device].start.batches_max;
+  return slots;
+}
+
+std::size_t DispatchDevices::free_slots(LaneIndex lane) const {
+  std::size_t free = 0;
+  for (DeviceIndex device = 0; device < count(); ++device)
+    if (can_serve(device, lane)) free += free_slots_of(devices_[device]);
+  return free;
+}
+
+bool DispatchDevices::is_device_shared(LaneIndex lane, LaneIndex other) const {
+  for (DeviceIndex device = 0; device < count(); ++device)
+    if (can_serve(device, lane) && can_serve(device, other)) return true;
+  return false;
 }
 
 bool DispatchDevices::is_full() const { return slots() > 0 && !has_free_slot(); }

@@ -64,6 +64,11 @@ class DispatchDevices {
   /// Of those, how many are free.
   [[nodiscard]] std::size_t free_slots() const;
   [[nodiscard]] bool has_free_slot() const { return free_slots() > 0; }
+  /// The same of those devices that have the lane.
+  [[nodiscard]] std::size_t slots(LaneIndex lane) const;
+  [[nodiscard]] std::size_t free_slots(LaneIndex lane) const;
+  /// Whether a device that serves has both.
+  [[nodiscard]] bool is_device_shared(LaneIndex lane, LaneIndex other) const;
   /// The largest batch that any serving device takes on any lane.
   [[nodiscard]] std::size_t knee_max() const;
 
@@ -110,6 +115,7 @@ class DispatchDevices {
   [[nodiscard]] bool can_serve(DeviceIndex device, LaneIndex lane) const {
     return devices_[device].is_serving && has_device(lanes_[lane].hosts, device);
   }
+  [[nodiscard]] static std::size_t free_slots_of(const Device& device);
   [[nodiscard]] DeviceState state_of(const Device& device) const;
   void update_knees(Device& device);
   /// Serving devices, the one to ask first at the front.

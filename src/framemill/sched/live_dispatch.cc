@@ -38,6 +38,8 @@ constexpr int kEarlyPart = 4;
 /// A wait for a slot and an inference after it are taken to end within the sum of their means and
 /// so many standard deviations of the sum.
 constexpr double kSlotSigmas = 3;
+/// Another model's batch is longer than a camera's own where it is by so much; less is noise.
+constexpr double kLongerFactor = 1.25;
 /// Of ServiceTimes: from mean to 95th percentile is 1.6 sigma.
 constexpr double kSigmasToP95 = 1.6;
 constexpr std::size_t kWordBits = 64;
@@ -289,18 +291,20 @@ void LiveDispatch::gather(TimePoint now, DispatchDecision& decision) {
     return *known;
   };
   const bool is_full = devices_.is_full();
-  const std::optional<TimePoint> kept_until = critical_due_until(now);
-  const bool is_last_slot = devices_.free_slots() <= 1;
+  kept_until_.assign(lane_count(), std::nullopt);
+  if (critical_count_ > 0)
+    for (LaneIndex lane = 0; lane < lane_count(); ++lane)
+      kept_until_[lane] = kept_from_until(lane, now);
   for_each_of(&Held::waiting, [&](CameraIndex index, const Mailbox& mailbox) {
     if (mailbox.in_flight >= in_flight_limit(index)) return;
     const DispatchCamera& camera = options_.cameras[index];
     // It can't be sent now, and late is better than none: under overload this is most of the looks.
     if (is_full && camera.policy == PolicyKind::kFull) return;
-    if (kept_until && is_last_slot && camera.priority != Priority::kCritical) {
-      look_at(*kept_until, decision.wake_at);
+    const Waiting& frame = *mailbox.waiting;
+    if (kept_until_[frame.lane] && camera.priority != Priority::kCritical) {
+      look_at(*kept_until_[frame.lane], decision.wake_at);
       return;
     }
-    const Waiting& frame = *mailbox.waiting;
     const bool is_adaptively_chosen = is_adaptive(index);
     if (is_adaptively_chosen && !has_budget_for(inference_policy_.cause_of(frame.sampled))) return;
     WaitingFrame& candidate = waiting_.emplace_back();  // in place: this is most of a look's work
@@ -383,8 +387,13 @@ TimePoint LiveDispatch::stale_since(const Mailbox& mailbox, TimePoint now) {
 }
 
 bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const {
-  const std::size_t kept = critical_due_until(now) ? 1 : 0;
-  return cause && devices_.free_slots() > kept && inference_policy_.has_budget(*cause);
+  if (!cause || !inference_policy_.has_budget(*cause)) return false;
+  if (!devices_.has_free_slot()) return false;
+  if (critical_count_ == 0) return true;
+  // Which lane it will take is chosen later.
+  for (LaneIndex lane = 0; lane < lane_count(); ++lane)
+    if (kept_from_until(lane, now)) return false;
+  return true;
 }
 
 bool LiveDispatch::is_forced_waiting() {
@@ -399,45 +408,47 @@ bool LiveDispatch::is_forced_waiting() {
   return is_waiting;
 }
 
-Duration LiveDispatch::longest_batch() const {
-  Duration longest{0};
-  for (LaneIndex lane = 0; lane < lane_count(); ++lane)
-    if (devices_.measured(lane) != nullptr || devices_.times(lane).samples() > 0)
-      longest = std::max(longest, devices_.times(lane).p95(bucket_for(devices_.knee(lane))));
-  return longest;
+Duration LiveDispatch::full_batch(LaneIndex lane) const {
+  if (devices_.measured(lane) == nullptr && devices_.times(lane).samples() == 0) return Duration{0};
+  return devices_.times(lane).p95(bucket_for(devices_.knee(lane)));
 }
 
-Duration LiveDispatch::time_without_slot(const ServiceTimes& times, Duration batch) const {
+Duration LiveDispatch::time_without_slot(LaneIndex lane, Duration batch) const {
   // Batches of `batch` keep n slots busy, each somewhere between begin and end: the first to end
   // does so after the least of n uniform times, which has mean batch / (n + 1) and variance
   // batch^2 n / ((n + 1)^2 (n + 2)).
-  const auto n = static_cast<double>(devices_.slots());
+  const ServiceTimes& times = devices_.times(lane);
+  const auto n = static_cast<double>(devices_.slots(lane));
   const double batch_s = to_seconds(batch), mean_s = to_seconds(times.mean(1));
   const double wait_sigma = batch_s * std::sqrt(n / (n + 2)) / (n + 1);
   const double own_sigma = (to_seconds(times.p95(1)) - mean_s) / kSigmasToP95;
   return from_seconds(batch_s / (n + 1) + mean_s + kSlotSigmas * std::hypot(wait_sigma, own_sigma));
 }
 
-std::optional<TimePoint> LiveDispatch::critical_due_until(TimePoint now) const {
+bool LiveDispatch::can_wait_for(LaneIndex lane, CameraIndex camera) const {
+  const Duration batch = full_batch(lane);
+  const Mailbox& mailbox = mailboxes_[camera];
+  const double own_s = to_seconds(devices_.times(mailbox.lane).p95(1));
+  return time_without_slot(mailbox.lane, batch) + policy_.post_time <=
+             options_.cameras[camera].slo &&
+         batch <= mailbox.period &&
+         (lane == mailbox.lane || to_seconds(batch) <= kLongerFactor * own_s);
+}
+
+std::optional<TimePoint> LiveDispatch::kept_from_until(LaneIndex lane, TimePoint now) const {
   std::optional<TimePoint> until;
-  if (devices_.slots() < 2 || critical_count_ == 0) return until;
+  if (devices_.free_slots(lane) > 1) return until;
   constexpr Duration kLookAgain = std::chrono::seconds(1);  // frames that come are looked at anyway
-  if (options_.is_slot_reserved) return now + kLookAgain;
-  const Duration behind_batch = longest_batch();
   for (const CameraIndex index : critical_) {
     const Mailbox& mailbox = mailboxes_[index];
-    const TimePoint next = next_arrival_[index];
-    if (mailbox.waiting || next == TimePoint::max()) continue;
-    const DispatchCamera& camera = options_.cameras[index];
-    const ServiceTimes& times = devices_.times(mailbox.lane);
-    // Where there is time to wait for a batch that has just begun, nothing has to be kept: neither
-    // is the slo over before the answer is there, nor does the next frame take the waiting one's
-    // place.
-    if (time_without_slot(times, behind_batch) + policy_.post_time <= camera.slo &&
-        behind_batch <= mailbox.period)
+    if (devices_.slots(mailbox.lane) < 2 || devices_.free_slots(mailbox.lane) > 1 ||
+        !devices_.is_device_shared(lane, mailbox.lane))
       continue;
+    if (options_.is_slot_reserved) return now + kLookAgain;
+    const TimePoint next = next_arrival_[index];
+    if (mailbox.waiting || next == TimePoint::max() || can_wait_for(lane, index)) continue;
     const Duration early = mailbox.period / kEarlyPart;
-    const TimePoint from = next - early - behind_batch;
+    const TimePoint from = next - early - full_batch(lane);
     const TimePoint to = next + early;
     if (now >= from && now < to) until = std::max(until.value_or(to), to);
   }

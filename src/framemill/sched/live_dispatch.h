@@ -47,7 +47,7 @@ struct LiveDispatchOptions {
   std::vector<DispatchDevice> devices;
   /// Rungs of each model's ladder; empty: no model has more than one.
   std::vector<std::size_t> rungs_of_model;
-  /// A slot is kept for critical cameras at all times, not only where they cannot wait for a batch.
+  /// A slot is kept for critical cameras at all times, not only where they should not wait.
   bool is_slot_reserved = false;
 };
 
@@ -267,14 +267,18 @@ class LiveDispatch {
   [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const;
   /// Whether a frame that goes before audits could be sent: a first one, a cut, a critical one.
   [[nodiscard]] bool is_forced_waiting();
-  /// The longest that a full batch of any model takes on the fastest device it has.
-  [[nodiscard]] Duration longest_batch() const;
-  /// What nearly every frame takes that has to wait until one of the slots, all busy with batches
-  /// of `batch`, is free, and is then inferred alone.
-  [[nodiscard]] Duration time_without_slot(const ServiceTimes& times, Duration batch) const;
-  /// Where a frame of a critical camera may come before a batch that starts now has ended: until
-  /// when. So long the others leave it a slot.
-  [[nodiscard]] std::optional<TimePoint> critical_due_until(TimePoint now) const;
+  /// What nearly every full batch takes on the fastest device that the lane has; 0: not known yet.
+  [[nodiscard]] Duration full_batch(LaneIndex lane) const;
+  /// What nearly every frame of `lane` takes that has to wait until one of the slots, all busy with
+  /// batches of `batch`, is free, and is then inferred alone.
+  [[nodiscard]] Duration time_without_slot(LaneIndex lane, Duration batch) const;
+  /// Whether a critical camera's frame may wait for a batch of `lane` that has just begun: its
+  /// answer is in time, the next frame does not take its place, and it does not wait for another
+  /// model's batch that is longer than its own.
+  [[nodiscard]] bool can_wait_for(LaneIndex lane, CameraIndex camera) const;
+  /// Where `lane` would take the last slot, and a frame of a critical camera that cannot wait for
+  /// it may come before a batch that starts now has ended: until when nothing but critical is sent.
+  [[nodiscard]] std::optional<TimePoint> kept_from_until(LaneIndex lane, TimePoint now) const;
   /// What the batch policy chooses from; fills waiting_ and expected_.
   void gather(TimePoint now, DispatchDecision& decision);
   void send_chosen(TimePoint now, DispatchDecision& decision);
@@ -343,6 +347,7 @@ class LiveDispatch {
   std::optional<TimePoint> full_since_;  ///< all slots are taken
   Period period_;
   // Reused from decision to decision.
+  std::vector<std::optional<TimePoint>> kept_until_;  ///< by lane, for critical cameras
   std::vector<WaitingFrame> waiting_;
   std::vector<ExpectedArrival> expected_;
   BatchDecision chosen_;

@@ -256,9 +256,49 @@ TEST(LiveDispatch, ASlotIsKeptWhereABatchOfAnotherModelOutlastsThePeriod) {
   EXPECT_EQ(tested.decide(95ms).batch, (std::vector<SentFrame>{{0, 1, 0, false}}));
 }
 
+TEST(LiveDispatch, ASlotIsKeptWhereABatchOfAnotherModelIsLongerThanTheCamerasOwn) {
+  for (const Duration other : {20ms, 30ms, 50ms}) {
+    const bool is_kept = other == 50ms;  // what its own inference takes
+    BesideAModel tested(other, false);
+    EXPECT_EQ(tested.decide(80ms).batch.size(), 1U) << "the other slot is for everybody";
+    EXPECT_EQ(tested.decide(80ms).batch.empty(), is_kept) << other.count();
+    if (is_kept) {
+      EXPECT_EQ(tested.decide(125ms).batch.size(), 1U) << "the frame did not come";
+    }
+  }
+}
+
+TEST(LiveDispatch, ADeviceOfItsOwnKeepsNothingForAnotherOnesCriticalCameras) {
+  for (const bool is_shared : {false, true}) {
+    LiveDispatchOptions options = BesideAModel::options(120ms, false);
+    DispatchDevice device{.batches_max = 2, .lane_knees = {}, .lane_times = options.lane_times};
+    options.devices = {device, device};
+    LiveDispatch dispatch(std::move(options), at(0ms));
+    constexpr DeviceSet kFirst = 1, kSecond = 2;
+    dispatch.add_lane(1, kFirst);
+    dispatch.add_lane(1, is_shared ? kFirst : kSecond);
+    const auto send = [&dispatch](Duration now) {
+      DispatchDecision decision;
+      dispatch.decide(at(now), std::nullopt, decision);
+      return decision.batch.size();
+    };
+    const CameraIndex critical = 0;
+    ASSERT_EQ(dispatch.arrive(frame_of(critical, 0, at(0ms)), at(0ms)), std::nullopt);
+    ASSERT_EQ(send(0ms), 1U);
+    dispatch.complete(at(30ms), 0, 1, {&critical, 1}, 30ms);
+    for (const CameraIndex camera : {CameraIndex{1}, CameraIndex{2}}) {
+      ArrivedFrame frame = frame_of(camera, 0, at(80ms));
+      frame.lane = 1;
+      ASSERT_EQ(dispatch.arrive(frame, at(80ms)), std::nullopt);
+    }
+    EXPECT_EQ(send(80ms), 1U);
+    EXPECT_EQ(send(80ms), is_shared ? 0U : 1U);
+  }
+}
+
 TEST(LiveDispatch, AReservedSlotIsKeptAtAllTimes) {
   for (const bool is_reserved : {false, true}) {
-    BesideAModel tested(50ms, is_reserved);
+    BesideAModel tested(20ms, is_reserved);
     EXPECT_EQ(tested.decide(80ms).batch.size(), 1U);
     EXPECT_EQ(tested.decide(80ms).batch.empty(), is_reserved);
     EXPECT_EQ(tested.decide(250ms).batch.empty(), true);
