@@ -36,7 +36,7 @@ class Judge:
 
     def bench(self, model, is_quick):
         """frames/s of the knee, ms of one picture alone, and what other work took meanwhile."""
-        arguments = ["bench", model, "--json", *self.model_options, *(["--quick"] if is_quick else [])]
+        arguments = ["bench", model, "--model-only", "--json", *self.model_options, *(["--quick"] if is_quick else [])]
         profile = self._call(arguments, (0,))
         points = [point for point in profile["points"] if point["decoders"] == 0]
         best = max(points, key=lambda point: point["frames_per_s"])

@@ -116,6 +116,14 @@ class BenchTest(FramemillTest):
             self.refused(DEMO_MODEL, "--quick", "--against", out, says=(says, "--against"))
             self.assertEqual(out.read_text(), text)
 
+    def test_the_model_alone_is_measured_without_decoding_and_runs(self):
+        profile = json.loads(self.quick("--model-only", "--json").stdout)
+        self.assertGreater(len(profile["points"]), 2)
+        self.assertEqual({point["decoders"] for point in profile["points"]}, {0})
+        self.assertFalse(profile.get("decode"))
+        self.assertFalse(profile.get("runs"))
+        self.refused(DEMO_MODEL, "--model-only", "--out", self.folder / "profile.json", says=("--model-only", "--out"))
+
     def test_wrong_usage_is_said_before_anything_is_measured(self):
         text = self.folder / "text.onnx"
         text.write_text("this is no model, whatever its name says\n" * 100)

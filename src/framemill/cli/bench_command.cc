@@ -58,7 +58,7 @@ struct BenchRequest {
   std::string out, page, against;
   std::vector<std::string> clips;
   std::string size = "640x360";
-  bool is_quick = false, is_full = false, is_json_wanted = false;
+  bool is_quick = false, is_full = false, is_model_alone = false, is_json_wanted = false;
 };
 
 int say(int status, const std::string& message) {
@@ -160,9 +160,12 @@ void declare(CLI::App& app, BenchRequest& request) {
                  "Of generated pictures; a model of any size takes its own from it. Default: "
                  "640x360.")
       ->option_text("WxH");
-  app.add_option("--out", request.out, "Writes the profile, for plan, simulate and verify.")
-      ->option_text("FILE");
-  app.add_option("--page", request.page, "Writes an HTML page with curves.")->option_text("FILE");
+  CLI::Option* const out =
+      app.add_option("--out", request.out, "Writes the profile, for plan, simulate and verify.")
+          ->option_text("FILE");
+  CLI::Option* const page =
+      app.add_option("--page", request.page, "Writes an HTML page with curves.")
+          ->option_text("FILE");
   app.add_option("--against", request.against,
                  "Compares with this older profile. Default: the one that --out replaces.")
       ->option_text("FILE");
@@ -170,6 +173,11 @@ void declare(CLI::App& app, BenchRequest& request) {
       "--quick", request.is_quick, "A few seconds in place of a minute or two; figures for a try.");
   app.add_flag("--full", request.is_full, "Every batch with every number of streams.")
       ->excludes(quick);
+  app.add_flag("--model-only", request.is_model_alone,
+               "The model alone, without decoding and whole runs: to hold models against each "
+               "other, not to plan with.")
+      ->excludes(out)
+      ->excludes(page);
   app.add_flag("--json", request.is_json_wanted, "Prints the profile in place of the table.");
 }
 
@@ -390,6 +398,7 @@ Result<ModelMeasurement> Bencher::measure_model() {
     options.is_border_checked = false;
     options.decoders = {std::min<std::size_t>(8 * cores, 128)};  // fewer cost less than noise
   }
+  if (request_.is_model_alone) options.decoders.clear();
   const auto load = [this](std::size_t streams) -> Result<std::unique_ptr<Detector>> {
     EngineSettings engine;
     engine.streams = streams;
@@ -505,7 +514,9 @@ Result<DeviceProfile> Bencher::run() {
     const auto loaded = Detector::load(*detector);
     if (!loaded) return fail(loaded.error());
   }
-  if (Result<void> decoded = measure_decoding(profile); !decoded) return fail(decoded.error());
+  if (!request_.is_model_alone) {
+    if (Result<void> decoded = measure_decoding(profile); !decoded) return fail(decoded.error());
+  }
   Result<ModelMeasurement> result = measure_model();
   if (!result) {
     const ErrorCode code = result.error().code();
@@ -550,7 +561,7 @@ int write_out(const DeviceProfile& profile, const BenchRequest& request, const B
   if (before.profile) fmt::print(stderr, "{}", format_bench_change(extras.change, before.name));
   if (!request.out.empty()) fmt::print(stderr, "profile: {}\n", request.out);
   if (!request.page.empty()) fmt::print(stderr, "page: {}\n", request.page);
-  if (request.out.empty() && !request.is_json_wanted)
+  if (request.out.empty() && !request.is_json_wanted && !request.is_model_alone)
     fmt::print(stderr, "--out profile.json keeps the profile for plan, simulate and verify\n");
   return kDone;
 }
