@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks and measures framemill on an NVIDIA GPU, in under nine minutes; docs/gpu.md says what it does and what it found last.
-#   scripts/gpu_check.sh [--out DIR] [--device cuda:0] [--budget S]    here, with what scripts/setup.sh gpu installed
+#   scripts/gpu_check.sh [--out DIR] [--device cuda:0] [--budget S] [--only PARTS]    here, with what scripts/setup.sh gpu installed
 #   scripts/gpu_check.sh --cpu                 the same steps with the processor and an emulated device: the test of this script
 #   scripts/gpu_check.sh pack DIR [--bare]     everything for a machine without network, in pieces of 46 MB: DIR/piece-*/;
 #                                              --bare leaves out CUDA's libraries, for a machine that has PyTorch's
@@ -43,11 +43,13 @@ pack() {
   for name in yolo11n_640_fp32 yolov12n_rmcar_640_fp32 rect/yolo11n_640x384_fp32; do
     [ ! -e "$data/models/$name.onnx" ] || cp "$data/models/$name.onnx" "$root/models"
   done
-  for name in industrial_bottles_shelf_intel motorway_tunnel_federico crossing_1080p_thanglm20; do
+  for name in industrial_bottles_shelf_intel motorway_tunnel_federico motorway_svincolo_federico crossing_1080p_thanglm20; do
     [ ! -e "$data/clips/$name.mp4" ] || cp "$data/clips/$name.mp4" "$root/clips"
   done
   # FP16 models and others of one's own.
   [ -z "${FRAMEMILL_GPU_MODELS:-}" ] || cp "$FRAMEMILL_GPU_MODELS"/*.onnx "$root/models"
+  ls "$root"/models/*fp16*.onnx >/dev/null 2>&1 ||
+    echo "gpu_check: no FP16 model is packed (FRAMEMILL_GPU_MODELS names a folder of those that framemill prepare makes): FP32 will be measured" >&2
   tar -C "$work" -cf - bundle | gzip -6 | split -b 46M -d -a 3 - "$work/part-"
   rm -rf "$out"/piece-*
   for name in "$work"/part-*; do

@@ -69,9 +69,15 @@ class GpuCheckTest(unittest.TestCase):
         self.assertGreater(bare["best_frames_per_s"], 1)
         self.assertEqual({"infer", "letterbox", "detect"}, {p["what"] for p in bare["engine_points"]})
         pipeline = next(s for name, s in steps.items() if name.startswith("pipeline, full"))
-        self.assertGreater(pipeline["inferences_per_s"], 1)
+        self.assertEqual(pipeline["engine_share"], report["figures"]["whole program / bare engine"])
         if not framemill.IS_SLOW_BUILD:
+            self.assertGreater(pipeline["inferences_per_s"], 1)
             self.assertGreater(pipeline["engine_share"], .1)
+        for kind in ("generated", "clips", "clips by the device's decoder"):
+            self.assertTrue(any(name.startswith(f"live, full, {kind}, ") for name in steps), kind)
+        for run in ("live, full", "live, adaptive at .2"):
+            self.assertTrue(steps[f"{run}, its end"]["conserved"])
+            self.assertEqual(0, steps[f"{run}, its end"]["outages"])
         page = (Path(self.folder.name) / "gpu_check.md").read_text()
         for step in steps:
             self.assertIn(f"| {step} | right |", page)
@@ -217,6 +223,72 @@ class GpuCheckTest(unittest.TestCase):
             module.check_answers(Check(None), MODEL, "tensorrt:0", "fp16", 8, is_optional=True)()
         with self.assertRaises(RuntimeError):
             module.check_answers(Check(None), MODEL, "cuda:0", "fp16", 8)()
+
+    def test_a_window_counts_the_frames_that_were_captured_in_it(self):
+        live = load_check().gpu_live
+
+        def line(at, origin, latency, on_time, **more):
+            return json.dumps({"camera": "a", "captured_at": live.time_text(at).decode(), "origin": origin, **more, "latency_ms": latency,
+                               "reorder_ms": 0, "deadline_ms": 200, "on_time": on_time, "detections": []}, separators=(",", ":"))
+        lines = [line(9.999, "inferred", 5., True), line(10., "inferred", 20., True), line(10.5, "propagated", 1., True),
+                 line(11., "none", None, False, reason="superseded"), line(11.9, "inferred", 250., False), line(12., "inferred", 5., True),
+                 line(11.99, "inferred", 30., True)[:40]]  # the end of a file that is being written
+        counts = live.count_window("\n".join(lines).encode(), 10, 12)
+        self.assertEqual({"sampled": 4, "inferred": 2, "lost": 1, "overdue": 1}, {key: counts[key] for key in ("sampled", "inferred", "lost", "overdue")})
+        self.assertEqual({"p50": 250., "p95": 250., "p99": 250., "max": 250.}, counts["latency_ms"])
+        self.assertIsNone(live.count_window(b"", 10, 12)["latency_ms"]["p99"])
+
+    def test_the_most_cameras_are_found_in_a_few_looks(self):
+        module = load_check()
+
+        class Check:
+            options = type("Options", (), {"window_s": 0, "settle_s": 0})
+
+            def step(self, name, work):
+                is_right, figures = work()
+                return {"outcome": "right" if is_right else "wrong", **figures}
+
+        class Run:
+            """Serves so many cameras; with more it loses what is too much, or half of all."""
+            def __init__(self, most, is_collapsing):
+                self.most, self.is_collapsing, self.looks = most, is_collapsing, []
+
+            def set_cameras(self, cameras):
+                self.count = len(cameras)
+
+            def look(self, *_):
+                self.looks.append(self.count)
+                holds = self.count <= self.most
+                served = self.count if holds else .5 * self.count if self.is_collapsing else self.most
+                return {"cameras": self.count, "holds": holds, "in_time_per_s": 10 * served}
+        for most, first, is_collapsing in ((700, 900, False), (700, 700, False), (700, 1000, True), (3, 4, False), (1, 1, False)):
+            run = Run(most, is_collapsing)
+            found = module.find_most(Check(), "x", run, lambda count: [None] * count, first)
+            self.assertLessEqual(len(run.looks), module.LOOKS_MOST)
+            self.assertTrue(.6 * most <= found["cameras"] <= most, (most, run.looks))
+        self.assertIsNone(module.find_most(Check(), "x", Run(0, False), lambda count: [None] * count, 1))
+
+    def test_one_that_is_stopped_leaves_a_whole_report_and_no_process(self):
+        with subprocess.Popen([ROOT / "scripts/gpu_check.sh", "--cpu", "--demo", "--quick", "--only", "adaptive", "--out", self.folder.name],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              env={**os.environ, "FRAMEMILL_BUILT": "1", "FRAMEMILL_BIN": BINARY}) as check:
+            for line in check.stderr:
+                if "live, adaptive at .2, start" in line:  # its run is up
+                    break
+            check.terminate()
+            self.assertEqual("", "".join(line for line in check.stderr if "Traceback" in line))
+            self.assertEqual(143, check.wait(60))
+        report = json.loads((Path(self.folder.name) / "gpu_check.json").read_text())
+        self.assertEqual(["facts", "live, adaptive at .2, start"], [s["step"] for s in report["steps"]][:2])
+        of_it = [pid for pid in os.listdir("/proc") if pid.isdigit() and self.is_run_of(pid, check.pid)]
+        self.assertEqual([], of_it)
+
+    @staticmethod
+    def is_run_of(pid, parent):
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1] == str(parent)
+        except OSError:
+            return False
 
     def test_usage_is_checked(self):
         for arguments in (["pack"], ["stage", "/nowhere"], ["--bundle"]):
