@@ -57,9 +57,14 @@ thread_local std::vector<void*> contexts;
 int context_object, module_object, function_object;
 
 /// What is to fail is told by emulated_cuda_fail(). The lock is held.
-Status begin(const char* name) {
+Status told_to_fail(const char* name) {
   Emulator& e = emulator();
-  if (e.failing == name && e.failing_after-- <= 0) return e.failing_status;
+  return e.failing == name && e.failing_after-- <= 0 ? e.failing_status : kOk;
+}
+
+/// The same, of what needs a context.
+Status begin(const char* name) {
+  if (const Status status = told_to_fail(name); status != kOk) return status;
   return contexts.empty() ? kInvalidContext : kOk;
 }
 
@@ -127,7 +132,10 @@ Status cuDeviceGetAttribute(int* value, int attribute, int) {
   *value = attribute == 75 ? 9 : 0;
   return attribute == 75 || attribute == 76 ? kOk : kInvalidValue;
 }
-Status cuDevicePrimaryCtxSetFlags_v2(int, unsigned) { return 0; }
+Status cuDevicePrimaryCtxSetFlags_v2(int, unsigned) {
+  const std::lock_guard lock(emulator().mu);
+  return told_to_fail("cuDevicePrimaryCtxSetFlags_v2");
+}
 
 Status cuDevicePrimaryCtxRetain(void** context, int) {
   *context = &context_object;

@@ -242,6 +242,16 @@ TEST_F(CudaBatchTest, ADeviceThatComputesSomethingElseIsRefused) {
   EXPECT_THAT(opened.error().message(), HasSubstr("is not the host's"));
 }
 
+// Drivers differ in whether they take the wish of how threads wait once the context is in use, as
+// it is by a second model.
+TEST_F(CudaBatchTest, AContextInUseStaysAsItIs) {
+  emulator_.fail("cuDevicePrimaryCtxSetFlags_v2", 708, 0);
+  EXPECT_TRUE(CudaLetterbox::open(CudaEmulatorForTest::options(), gate_));
+  emulator_.fail("cuDevicePrimaryCtxSetFlags_v2", 101, 0);
+  EXPECT_THAT(CudaLetterbox::open(CudaEmulatorForTest::options(), gate_).error().message(),
+              HasSubstr("how threads wait"));
+}
+
 TEST_F(CudaBatchTest, WhatIsMissingIsNamed) {
   CudaLetterboxOptions no_driver = CudaEmulatorForTest::options();
   no_driver.driver = "/nowhere/libcuda.so.1";

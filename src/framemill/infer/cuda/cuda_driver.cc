@@ -9,11 +9,19 @@ namespace {
 // Of CUresult, as the driver's reference numbers them.
 constexpr int kOutOfMemory = 2, kNoDevice = 100;
 
-/// Errors after which a context stays broken, or its device is gone.
-bool is_device_lost(int status) {
+template <typename Function>
+bool find(void* library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(dlsym(library, name));
+  return function != nullptr;
+}
+
+}  // namespace
+
+bool is_cuda_device_lost(CudaDriver::Status status) {
   switch (status) {
     case 4:    // deinitialised
     case 46:   // device unavailable
+    case 100:  // no device
     case 201:  // invalid context
     case 214:  // ECC uncorrectable
     case 220:  // NVLink uncorrectable
@@ -33,14 +41,6 @@ bool is_device_lost(int status) {
       return false;
   }
 }
-
-template <typename Function>
-bool find(void* library, const char* name, Function& function) {
-  function = reinterpret_cast<Function>(dlsym(library, name));
-  return function != nullptr;
-}
-
-}  // namespace
 
 Result<CudaDriver> CudaDriver::load(const std::string& library) {
   void* const handle = dlopen(library.c_str(), RTLD_NOW | RTLD_LOCAL);
@@ -90,9 +90,9 @@ Result<void> CudaDriver::check(Status status, const char* what) const {
   if (status == 0) return {};
   const char* text = nullptr;
   if (error_text(status, &text) != 0 || text == nullptr) text = "unknown error";
-  const ErrorCode code = status == kOutOfMemory   ? ErrorCode::kResourceExhausted
-                         : is_device_lost(status) ? ErrorCode::kUnavailable
-                                                  : ErrorCode::kInternal;
+  const ErrorCode code = status == kOutOfMemory        ? ErrorCode::kResourceExhausted
+                         : is_cuda_device_lost(status) ? ErrorCode::kUnavailable
+                                                       : ErrorCode::kInternal;
   return fail(code, fmt::format("{}: {} (CUDA error {})", what, text, status));
 }
 

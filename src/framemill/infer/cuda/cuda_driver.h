@@ -53,6 +53,9 @@ struct CudaDriver {
   [[nodiscard]] Result<void> check(Status status, const char* what) const;
 };
 
+/// Whether a status says that the device is gone, or its context broken for good.
+[[nodiscard]] bool is_cuda_device_lost(CudaDriver::Status status);
+
 /// Makes a context the calling thread's current one, and the one before it again at the end.
 class CudaContextScope {
  public:

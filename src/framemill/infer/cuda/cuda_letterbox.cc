@@ -16,6 +16,10 @@ constexpr int kMajor = 75, kMinor = 76;
 // CU_CTX_SCHED_BLOCKING_SYNC. Threads that spin instead take a core for each batch in flight from
 // the decoders, and gain 3 % (docs/gpu.md).
 constexpr unsigned kWaitAsleep = 4;
+// CUDA_ERROR_PRIMARY_CONTEXT_ACTIVE, of some drivers: the context is in use, and waits as whoever
+// made it said. Another model of this program has said the same; a library's choice costs speed
+// alone.
+constexpr int kIsActive = 708;
 constexpr unsigned kBlockWidth = 32, kBlockHeight = 8;
 
 unsigned blocks(int pixels, unsigned block) {
@@ -52,8 +56,8 @@ Result<void> CudaLetterbox::load(const CudaLetterboxOptions& options) {
   if (!code) return fail(code.error());
 
   const CaptureGate::Use use(gate_);
-  if (const Result<void> set =
-          driver_.check(driver_.primary_context_flags(device, kWaitAsleep), "how threads wait");
+  const CudaDriver::Status flags = driver_.primary_context_flags(device, kWaitAsleep);
+  if (const Result<void> set = driver_.check(flags == kIsActive ? 0 : flags, "how threads wait");
       !set)
     return set;
   if (const Result<void> made =

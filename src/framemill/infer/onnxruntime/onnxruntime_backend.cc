@@ -263,6 +263,7 @@ class OnnxRuntimeBackend final : public Backend {
                                   .input = input,
                                   .is_shape_fixed = !ports_->is_batch_dynamic && ports_->input,
                                   .is_int8 = facts_.precision == "int8",
+                                  .is_half = facts_.precision == "fp16",
                                   .may_capture_graphs = may_capture_graphs,
                                   .cache_dir = options_.cache_dir,
                                   .runtime = facts_.runtime,

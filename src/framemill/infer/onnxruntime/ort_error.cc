@@ -1,11 +1,13 @@
 #include "framemill/infer/onnxruntime/ort_error.h"
 
 #include <algorithm>
+#include <charconv>
 #include <exception>
 #include <new>
 
 #include <fmt/format.h>
 
+#include "framemill/infer/cuda/cuda_driver.h"
 #include "framemill/infer/memory_error.h"
 
 namespace framemill {
@@ -24,15 +26,23 @@ bool has(std::string_view text, std::string_view part) {
   return text.find(part) != std::string_view::npos;
 }
 
+/// The number in "CUDA failure 700: ..."; 0: there is none.
+int cuda_status_of(std::string_view message) {
+  constexpr std::string_view kBefore = "CUDA failure ";
+  const std::size_t at = message.find(kBefore);
+  int status = 0;
+  if (at != std::string_view::npos)
+    std::from_chars(message.data() + at + kBefore.size(), message.data() + message.size(), status);
+  return status;
+}
+
 }  // namespace
 
 ErrorCode code_of_ort_error(OrtErrorCode code, std::string_view message, ErrorCode otherwise) {
   if (is_out_of_memory(message)) return ErrorCode::kResourceExhausted;
   if (has(message, "terminate flag")) return ErrorCode::kCancelled;
-  // Of a device that fell off the bus or was taken away; see NVIDIA's list of CUDA errors.
-  for (const std::string_view part : {"CUDA failure 46:", "CUDA failure 100:", "CUDA failure 700:",
-                                      "CUDA failure 719:", "CUDA failure 999:"})
-    if (has(message, part)) return ErrorCode::kUnavailable;
+  // Of a device that fell off the bus, was taken away, or whose context is broken.
+  if (is_cuda_device_lost(cuda_status_of(message))) return ErrorCode::kUnavailable;
   switch (code) {
     case ORT_NO_SUCHFILE:
       return ErrorCode::kNotFound;

@@ -69,6 +69,10 @@ TEST(OrtError, IsCodedByWhatACallerCanDo) {
       {ORT_FAIL, "std::bad_alloc", ErrorCode::kResourceExhausted},
       {ORT_FAIL, "Exiting due to terminate flag being set to true.", ErrorCode::kCancelled},
       {ORT_FAIL, "CUDA failure 700: an illegal memory access", ErrorCode::kUnavailable},
+      {ORT_FAIL, "CUDA failure 214: uncorrectable ECC error", ErrorCode::kUnavailable},
+      {ORT_FAIL, "CUDA failure 716: misaligned address", ErrorCode::kUnavailable},
+      {ORT_FAIL, "CUDA failure 100: no CUDA-capable device", ErrorCode::kUnavailable},
+      {ORT_FAIL, "CUDA failure 1: invalid argument", ErrorCode::kInternal},
       {ORT_EP_FAIL, "x", ErrorCode::kUnavailable},
       {ORT_FAIL, "x", ErrorCode::kInternal},
   };

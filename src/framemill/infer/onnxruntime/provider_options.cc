@@ -70,8 +70,11 @@ void add_profile(const ProviderRequest& request, std::string_view prefix,
 Result<ProviderOptions> tensorrt_options(const ProviderRequest& request) {
   ProviderOptions options;
   const auto flag = [](bool is_on) { return std::string(is_on ? "1" : "0"); };
+  // A graph of halves does not build where halves are not allowed.
+  const bool is_half = request.precision == Precision::kFp16 ||
+                       (request.precision == Precision::kAuto && request.is_half);
   options.values = {{"device_id", std::to_string(request.device.index)},
-                    {"trt_fp16_enable", flag(request.precision == Precision::kFp16)},
+                    {"trt_fp16_enable", flag(is_half)},
                     {"trt_bf16_enable", flag(request.precision == Precision::kBf16)},
                     {"trt_int8_enable", flag(request.is_int8)},
                     // It does not tell one request's graph from another's.

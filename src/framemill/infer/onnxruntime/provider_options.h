@@ -24,6 +24,7 @@ struct ProviderRequest {
   Size input;                   ///< likewise
   bool is_shape_fixed = false;  ///< by the model itself: then no profile is needed
   bool is_int8 = false;         ///< has quantised weights
+  bool is_half = false;         ///< its weights are halves
   /// The input lies on the device, at the same place for ever.
   bool may_capture_graphs = false;
   std::string cache_dir;  ///< empty: nothing is kept

@@ -67,6 +67,17 @@ TEST(ProviderOptions, TensorRtBuildsOneEngineAShapeAndKeepsIt) {
   EXPECT_THAT(options->cache_folder, testing::StartsWith("/cache/tensorrt/0123456789abcdef_"));
 }
 
+// TensorRT builds no engine from a graph of halves where it may not compute in them.
+TEST(ProviderOptions, TensorRtMayComputeInHalvesWhereTheWeightsAreHalves) {
+  ProviderRequest request = request_for(OnnxProvider::kTensorRt);
+  EXPECT_EQ(provider_options(request)->value("trt_fp16_enable"), "0");
+  request.is_half = true;
+  EXPECT_EQ(provider_options(request)->value("trt_fp16_enable"), "1");
+  EXPECT_EQ(provider_options(request)->value("trt_bf16_enable"), "0");
+  request.precision = Precision::kFp32;
+  EXPECT_EQ(provider_options(request)->value("trt_fp16_enable"), "0");
+}
+
 TEST(ProviderOptions, TensorRtOfAFixedModelNeedsNoProfileAndWithoutAFolderNoCache) {
   ProviderRequest request = request_for(OnnxProvider::kTensorRt);
   request.is_shape_fixed = true;
