@@ -22,7 +22,7 @@ class HardwareDecoder {
 
   /// Lets `context`, not yet opened, decode here; its frames may then be surfaces of the device,
   /// which PictureMaker brings to the host as NV12 where they are asked for. False where the codec
-  /// is none that the device may know; the context is as it was.
+  /// is none that the device may know; the context is as it was. On the thread that will decode.
   bool attach(AVCodecContext& context) const;
 
  private:
