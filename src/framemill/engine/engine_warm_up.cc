@@ -29,7 +29,7 @@ void Engine::State::make_ready(DeviceIndex device, LaneIndex lane, std::size_t l
   for (const std::size_t bucket : kBatchBuckets) {
     if (bucket > std::min(largest, pool->batch_max(lane))) break;
     buckets.push_back(std::async(std::launch::async, [this, device, lane, bucket] {
-      return pool->warm_up(device, lane, bucket, pool->batches_max(device) + 1);
+      return pool->warm_up(device, lane, bucket, pool->batches_max(device));
     }));
   }
   for (auto& bucket : buckets) bucket.wait();  // what failed says so again when it is measured
@@ -43,7 +43,7 @@ Result<Duration> Engine::State::measure(DeviceIndex device, LaneIndex lane, std:
                                         ServiceTimes& times) {
   // As many at a time as will run at a time, a few rounds: the first estimate of the service time.
   const std::size_t batches = pool->batches_max(device);
-  if (Result<void> warm = pool->warm_up(device, lane, batch, batches + 1); !warm) {
+  if (Result<void> warm = pool->warm_up(device, lane, batch, batches); !warm) {
     return fail(warm.error());
   }
   constexpr int kRounds = 3;
@@ -169,7 +169,7 @@ Result<void> Engine::State::prepare_lane(DeviceIndex device, LaneIndex lane, Dis
       return fail(time.error());
     for (const std::size_t bucket : kBatchBuckets) {
       if (bucket == 1 || bucket > largest) continue;
-      const std::size_t count = bucket == largest ? pool->batches_max(device) + 1 : 1;
+      const std::size_t count = bucket == largest ? pool->batches_max(device) : 1;
       if (Result<void> warm = pool->warm_up(device, lane, bucket, count); !warm) return warm;
     }
   }
