@@ -113,8 +113,10 @@ void LiveScheduler::offer(CameraIndex camera, Frame&& frame) {
     arrived.sampled.complexity = scheduled.ledger->complexity(stamp.seq);
   }
   std::optional<Held> unserved;
+  bool is_drain_awaited = false;
   {
     const MutexLock lock(mu_);
+    is_drain_awaited = is_drain_awaited_;
     follow_rate(camera, arrived.captured_at);
     if (dispatch_.has_ladder()) {
       size_of_model_[scheduled.model] = size;
@@ -146,8 +148,9 @@ void LiveScheduler::offer(CameraIndex camera, Frame&& frame) {
       }
     }
   }
-  changed_.notify_all();
+  changed_.notify_one();
   if (unserved) settle_unserved(std::move(*unserved));
+  if (is_drain_awaited) settled_.notify_all();
 }
 
 void LiveScheduler::end_camera(CameraIndex camera) {
@@ -157,7 +160,8 @@ void LiveScheduler::end_camera(CameraIndex camera) {
     dispatch_.end_camera(camera);
     ++news_;
   }
-  changed_.notify_all();
+  changed_.notify_one();
+  settled_.notify_all();
 }
 
 void LiveScheduler::begin_changes() {
@@ -170,7 +174,7 @@ void LiveScheduler::end_changes() {
     const MutexLock lock(mu_);
     --changes_;
   }
-  changed_.notify_all();
+  settled_.notify_all();
 }
 
 void LiveScheduler::add_camera(const ScheduledCamera& camera) {
@@ -183,7 +187,7 @@ void LiveScheduler::add_camera(const ScheduledCamera& camera) {
         {camera.policy, camera.priority, camera.slo, camera.period, camera.model, camera.weight});
     ++news_;
   }
-  changed_.notify_all();
+  changed_.notify_one();
 }
 
 void LiveScheduler::remove_camera(CameraIndex camera) {
@@ -196,8 +200,9 @@ void LiveScheduler::remove_camera(CameraIndex camera) {
     mailboxes_[camera].is_removed = true;
     ++news_;
   }
-  changed_.notify_all();
+  changed_.notify_one();
   if (waiting) settle_unserved(std::move(*waiting));
+  settled_.notify_all();
 }
 
 bool LiveScheduler::is_idle(CameraIndex camera) const {
@@ -385,6 +390,7 @@ void LiveScheduler::run() {
   while (true) {
     Sending sending;
     std::vector<Held> unserved;
+    bool is_drain_awaited = false;
     {
       const MutexLock lock(mu_);
       while (news_ == news_seen && !is_stopped_) {
@@ -398,6 +404,7 @@ void LiveScheduler::run() {
       if (is_stopped_) return;
       news_seen = news_;
       wake_at = decide(sending, unserved);
+      is_drain_awaited = is_drain_awaited_;
       if (!sending.jobs.empty())
         --news_seen;  // there may be room for another batch: ask again at once
     }
@@ -412,7 +419,7 @@ void LiveScheduler::run() {
                      on_batch_done(device, lane, std::move(outcome));
                    });
     }
-    if (!unserved.empty()) changed_.notify_all();  // a drain may wait for it
+    if (is_drain_awaited && !unserved.empty()) settled_.notify_all();
   }
 }
 
@@ -493,7 +500,8 @@ void LiveScheduler::on_batch_done(DeviceIndex device, LaneIndex lane, BatchOutco
   dispatch_.complete(clock_.now(), lane, frame_count, cameras,
                      has_succeeded ? std::optional(service_time) : std::nullopt, device);
   ++news_;
-  changed_.notify_all();
+  changed_.notify_one();
+  if (is_drain_awaited_) settled_.notify_all();
 }
 
 void LiveScheduler::look_again(CameraIndex camera) {
@@ -518,7 +526,8 @@ void LiveScheduler::wait_until_done() {
     const bool have_all_ended =
         std::ranges::all_of(mailboxes_, has_gone) && !std::ranges::all_of(mailboxes_, is_removed);
     if (have_all_ended && changes_ == 0 && dispatch_.is_drained()) return;
-    changed_.wait(mu_);
+    is_drain_awaited_ |= have_all_ended;
+    settled_.wait(mu_);
   }
 }
 
@@ -538,8 +547,9 @@ void LiveScheduler::stop(Duration patience) {
   {
     const MutexLock lock(mu_);
     const auto give_up_at = std::chrono::steady_clock::now() + patience;
+    is_drain_awaited_ = true;
     while (!is_stopped_ && !dispatch_.is_drained()) {
-      if (changed_.wait_until(mu_, give_up_at) == std::cv_status::timeout) break;
+      if (settled_.wait_until(mu_, give_up_at) == std::cv_status::timeout) break;
     }
     is_stopped_ = true;
     for (std::size_t i = 0; i < mailboxes_.size(); ++i) {
@@ -548,6 +558,7 @@ void LiveScheduler::stop(Duration patience) {
     }
   }
   changed_.notify_all();
+  settled_.notify_all();
   if (thread_.joinable()) thread_.join();
   for (const Held& frame : unserved) {
     cameras_[frame.job.camera].ledger->settle_none(frame.job.seq, DropReason::kLate);

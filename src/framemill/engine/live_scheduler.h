@@ -97,7 +97,12 @@ class LiveScheduler final : public FrameScheduler {
   const Clock& clock_;
 
   mutable Mutex mu_;
-  CondVar changed_;
+  CondVar changed_;  ///< something to decide about: for thread_ alone
+  /// For those that wait for the end: a camera has ended, or, where is_drain_awaited_, perhaps the
+  /// last of its frames. Thousands of frames a second come before, which are none of their
+  /// business.
+  CondVar settled_;
+  bool is_drain_awaited_ GUARDED_BY(mu_) = false;  ///< somebody waits for the last frames now
   TracedDispatch dispatch_ GUARDED_BY(mu_);
   std::optional<BudgetPace> budget_ GUARDED_BY(mu_);  ///< of a budget a second
   std::vector<Mailbox> mailboxes_ GUARDED_BY(mu_);
