@@ -50,6 +50,28 @@ TEST(CaptureGateTest, UsesRunBesideEachOther) {
   std::jthread([&gate] { const CaptureGate::Use second(gate); }).join();  // hangs if it must wait
 }
 
+// Promise: beside a use that takes seconds no capture is tried, and so nobody waits for one; once
+// it is over, one may at once.
+TEST(CaptureGateTest, BesideALongUseNothingIsCaptured) {
+  using namespace std::chrono_literals;
+  CaptureGate gate;
+  auto building = std::make_unique<CaptureGate::Use>(gate, CaptureGate::Length::kLong);
+  EXPECT_FALSE(gate.may_capture());
+  {
+    const CaptureGate::Capture capture(gate, 1h);  // hangs if it waits
+    EXPECT_FALSE(capture.is_alone());
+  }
+  const CaptureGate::Use another(gate);  // hangs if a capture is still wanted
+  const auto begin = std::chrono::steady_clock::now();
+  gate.wait_for_quiet();
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, CaptureGate::kQuiet);
+  std::jthread end([&building] { building.reset(); });
+  end.join();
+  EXPECT_TRUE(gate.may_capture());
+  const CaptureGate::Capture in_vain(gate, 1ms);  // `another` stays
+  EXPECT_FALSE(in_vain.is_alone());
+}
+
 // Promise: a use that stays, as on a device that hangs, costs a capture its turn and nobody else
 // more than the capture's patience.
 TEST(CaptureGateTest, AUseThatStaysDoesNotStopTheOthers) {

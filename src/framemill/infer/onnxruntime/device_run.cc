@@ -76,13 +76,16 @@ Result<std::span<const std::uint8_t>> DeviceRun::run(const Ort::RunOptions& opti
 }
 
 Result<void> DeviceRun::warm_up(const Ort::RunOptions& options) {
-  const Result<std::span<const std::uint8_t>> output = run_plain(options);
+  // Kernels are chosen, and some compiled.
+  const Result<std::span<const std::uint8_t>> output =
+      run_plain(options, CaptureGate::Length::kLong);
   return output ? Result<void>() : fail(output.error());
 }
 
-Result<std::span<const std::uint8_t>> DeviceRun::run_plain(const Ort::RunOptions& options) {
+Result<std::span<const std::uint8_t>> DeviceRun::run_plain(const Ort::RunOptions& options,
+                                                           CaptureGate::Length length) {
   {
-    const CaptureGate::Use use(*session_.gate);
+    const CaptureGate::Use use(*session_.gate, length);
     if (!session_.ports->is_output_shape_fixed()) {
       binding_.ClearBoundOutputs();
       bind_output();

@@ -39,7 +39,8 @@ class DeviceRun {
   enum class Graph { kNone, kToCapture, kReady };
   enum class Captured { kYes, kNo, kNotNow };
 
-  Result<std::span<const std::uint8_t>> run_plain(const Ort::RunOptions& options);
+  Result<std::span<const std::uint8_t>> run_plain(
+      const Ort::RunOptions& options, CaptureGate::Length length = CaptureGate::Length::kShort);
   Result<void> poison_output();
   Result<void> capture(std::span<const std::uint8_t> plain);
   Captured run_captured();

@@ -301,7 +301,7 @@ class OnnxRuntimeBackend final : public Backend {
       case OnnxProvider::kCpu:
         break;
     }
-    const CaptureGate::Use use(gate_);
+    const CaptureGate::Use use(gate_, CaptureGate::Length::kLong);
     auto shared = share(Ort::Session(library_.env, facts_.path.c_str(), session));
     if (engines) engines->look_again();
     shared->cuda_index = device_.index;
