@@ -115,6 +115,7 @@ Json agreement_json(const std::optional<AgreementReport>& report,
                     const std::vector<std::string>& labels) {
   if (!report) return nullptr;
   Json json = counts_json(report->counts, report->agreement());
+  json["interval"] = interval_json(report->interval);
   json["precision"] = number(report->counts.precision());
   json["pairs"] = report->pairs;
   json["score_shift"] = number(report->score_shift);

@@ -206,8 +206,10 @@ class Page {
     for (const ConditionReport& each : e_.conditions) {
       const std::string name = condition_name(each.name);
       agreement.push_back({.name = name, .is_bad = is_violated(each.name, "agreement")});
-      if (sure_detections(each.agreement->counts) > 0)
+      if (sure_detections(each.agreement->counts) > 0) {
         agreement.back().value = each.agreement->agreement();
+        agreement.back().interval = each.agreement->interval;
+      }
       const auto row = [&](std::size_t range, const char* what) {
         IntervalRow made{.name = name, .is_bad = is_violated(each.name, what)};
         if (each.loss && each.loss->by_size[range]) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <random>
 
 #include <fmt/format.h>
 
@@ -9,6 +10,9 @@
 
 namespace framemill {
 namespace {
+
+constexpr std::size_t kPicturesLeast = 10;  ///< for an interval
+constexpr double kChance = .025;            ///< one side of a 95 % interval
 
 double harmonic(double a, double b) { return a + b > 0 ? 2 * a * b / (a + b) : 0; }
 
@@ -27,7 +31,8 @@ class AgreementSums {
 
   void add(std::span<const Detection> reference, std::span<const Detection> given) {
     const AgreementThresholds thresholds;
-    report_.counts += count_agreement(reference, given, thresholds);
+    report_.by_picture.push_back(count_agreement(reference, given, thresholds));
+    report_.counts += report_.by_picture.back();
     for (const DetectionMatch& match : find_matches(reference, given, thresholds)) {
       const double shift = static_cast<double>(given[match.given].score) -
                            static_cast<double>(reference[match.reference].score);
@@ -144,8 +149,38 @@ AgreementReport compare_detections(std::span<const std::vector<Detection>> refer
   return sums.finish();
 }
 
+std::optional<Interval> resample_agreement(std::span<const AgreementCounts> pictures,
+                                           std::size_t most, std::uint64_t seed) {
+  if (pictures.size() < kPicturesLeast) return std::nullopt;
+  constexpr std::size_t kPicturesDrawn = 20'000'000;
+  const std::size_t resamples =
+      std::clamp(kPicturesDrawn / pictures.size(), std::min<std::size_t>(100, most), most);
+  std::mt19937_64 random(seed);
+  std::vector<double> values;
+  for (std::size_t i = 0; i < resamples; ++i) {
+    AgreementCounts sum;
+    for (std::size_t draw = 0; draw < pictures.size(); ++draw)
+      sum += pictures[random() % pictures.size()];
+    if (sure_detections(sum) > 0) values.push_back(agreement_of(sum));
+  }
+  return middle_95(std::move(values));
+}
+
+bool is_beyond_chance(std::int64_t right, std::int64_t count, double least) {
+  if (right >= count || least <= 0) return false;
+  if (least >= 1) return true;
+  // The sum of a binomial distribution up to `right`, in logarithms: factorials overflow.
+  const auto all = static_cast<double>(count);
+  double sum = 0;
+  for (std::int64_t i = 0; i <= right; ++i) {
+    const auto some = static_cast<double>(i);
+    sum += std::exp(std::lgamma(all + 1) - std::lgamma(some + 1) - std::lgamma(all - some + 1) +
+                    some * std::log(least) + (all - some) * std::log1p(-least));
+  }
+  return sum < kChance;
+}
+
 ApResamples resample_quality(const MatchTable& table, std::size_t most, std::uint64_t seed) {
-  constexpr std::size_t kPicturesLeast = 10;
   if (table.picture_count < kPicturesLeast) return {};
   const std::size_t resamples = affordable_resamples(table, most);
   return {.all = resample_ap(table, SizeRange::kAll, resamples, seed),
@@ -154,7 +189,7 @@ ApResamples resample_quality(const MatchTable& table, std::size_t most, std::uin
 
 ApLoss compare_ap(const ApReport& reference, const ApResamples& reference_resamples,
                   const ApReport& given, const ApResamples& given_resamples) {
-  ApLoss loss;
+  ApLoss loss{.objects = reference.objects};
   for (std::size_t range = 0; range < kSizeRanges; ++range)
     loss.by_size[range] = loss_of(reference, given, range);
   for (std::size_t i = 0; i < reference.classes.size(); ++i)  // the same objects: the same classes
@@ -182,10 +217,25 @@ std::string Violation::words() const {
   text += fmt::format(" {:.4f}", value);
   if (interval) text += fmt::format(" [{:.4f}, {:.4f}]", interval->low, interval->high);
   text += fmt::format(" is {} {:.4f}", is_loss ? "above" : "below", limit);
-  if (is_loss && interval && interval->low <= limit)
-    text += "; the interval reaches below the limit, so more pictures may say otherwise";
+  if (interval && (is_loss ? interval->low <= limit : interval->high >= limit))
+    text += fmt::format("; the interval reaches {} the limit, so more pictures may say otherwise",
+                        is_loss ? "below" : "above");
   return text;
 }
+
+namespace {
+
+/// Of what was measured on few: whether it tells nevertheless.
+bool is_telling(const Loss& loss, double limit) {
+  return loss.interval && loss.interval->low > limit;
+}
+bool is_telling(const AgreementReport& agreement, double limit) {
+  const std::int64_t sure = sure_detections(agreement.counts);
+  const double right = agreement.agreement() * static_cast<double>(sure);
+  return is_beyond_chance(std::llround(right), sure, limit);
+}
+
+}  // namespace
 
 std::vector<Violation> find_violations(const std::string& condition,
                                        const AgreementReport& agreement,
@@ -195,8 +245,10 @@ std::vector<Violation> find_violations(const std::string& condition,
   std::vector<Violation> violations;
   const auto check_loss = [&](SizeRange range, const char* what, double limit) {
     if (!loss) return;
-    const std::optional<Loss>& each = loss->by_size[static_cast<std::size_t>(range)];
-    if (each && each->value > limit)
+    const auto place = static_cast<std::size_t>(range);
+    const std::optional<Loss>& each = loss->by_size[place];
+    const bool is_enough = loss->objects[place] >= limits.sure_least;
+    if (each && each->value > limit && (is_enough || is_telling(*each, limit)))
       violations.push_back({.condition = condition,
                             .what = what,
                             .value = each->value,
@@ -205,11 +257,14 @@ std::vector<Violation> find_violations(const std::string& condition,
   };
   check_loss(SizeRange::kAll, "ap_loss", limits.ap_loss);
   check_loss(SizeRange::kSmall, "small_ap_loss", limits.small_ap_loss);
-  if (agreement.agreement() < limits.agreement)
+  const bool is_enough = sure_detections(agreement.counts) >= limits.sure_least;
+  if (agreement.agreement() < limits.agreement &&
+      (is_enough || is_telling(agreement, limits.agreement)))
     violations.push_back({.condition = condition,
                           .what = "agreement",
                           .value = agreement.agreement(),
-                          .limit = limits.agreement});
+                          .limit = limits.agreement,
+                          .interval = agreement.interval});
   const auto check_part = [&](const PartAgreement& part, const char* what, std::string name) {
     if (sure_detections(part.counts) < limits.part_least) return;
     if (!(part.agreement() < limits.part_agreement)) return;

@@ -21,7 +21,8 @@ struct ConsistencyLimits {
   double part_agreement = .85;   ///< the same within each class and each size, at least ...
   std::int64_t part_least = 20;  ///< ... where there are so many sure detections
   /// So many sure detections of either model, or labelled objects that the other one finds, are
-  /// compared at least, on the pictures as they are: fewer do not show that two models agree.
+  /// compared at least, on the pictures as they are: fewer do not show that two models agree. Nor
+  /// do fewer detections or objects show that they differ, unless by more than chance would.
   std::int64_t sure_least = 20;
 };
 
@@ -53,6 +54,8 @@ struct AgreementReport {
   double score_shift_abs = 0;  ///< mean of its size
   double mean_iou = 1;         ///< of the pairs' boxes; 1 without pairs
   double low_iou = 1;          ///< 5 % of the pairs overlap less
+  std::vector<AgreementCounts> by_picture;
+  std::optional<Interval> interval;  ///< of agreement(); where somebody set it
 
   /// Harmonic mean of recall (of the reference's sure detections) and sure precision; 1 where there
   /// is nothing to count.
@@ -64,6 +67,15 @@ struct AgreementReport {
                                                  std::span<const std::vector<Detection>> given,
                                                  std::size_t class_count);
 
+/// The middle 95 % of agreement() over `most` draws (fewer for large data) of as many of `pictures`
+/// with repetition; none below ten pictures. The same inputs give the same. Pure.
+[[nodiscard]] std::optional<Interval> resample_agreement(std::span<const AgreementCounts> pictures,
+                                                         std::size_t most, std::uint64_t seed);
+
+/// Whether at most `right` of `count` is less than chance explains (below 2.5 %) where each is
+/// right with probability `least`. Pure.
+[[nodiscard]] bool is_beyond_chance(std::int64_t right, std::int64_t count, double least);
+
 /// A difference with its 95 % interval; no interval below ten pictures.
 struct Loss {
   double value = 0;
@@ -73,6 +85,7 @@ struct Loss {
 /// AP of the reference less AP of the model; none where there is nothing to find.
 struct ApLoss {
   std::array<std::optional<Loss>, kSizeRanges> by_size;  ///< interval for all and small only
+  std::array<std::int64_t, kSizeRanges> objects{};       ///< that it was measured on
   std::vector<std::pair<int, double>> by_class;          ///< those with objects, by ascending id
   std::size_t resamples = 0;
 };
@@ -102,7 +115,9 @@ struct Violation {
   [[nodiscard]] std::string words() const;
 };
 
-/// What of `agreement` and (where there are labels) `loss` breaks the limits. Pure.
+/// What of `agreement` and (where there are labels) `loss` breaks the limits. What was measured on
+/// fewer than limits.sure_least detections or objects counts where it is beyond chance, or where
+/// all of its interval is. Pure.
 [[nodiscard]] std::vector<Violation> find_violations(const std::string& condition,
                                                      const AgreementReport& agreement,
                                                      const std::optional<ApLoss>& loss,

@@ -1,5 +1,8 @@
 #include "framemill/engine/evaluation/consistency.h"
 
+#include <algorithm>
+#include <array>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -139,12 +142,84 @@ TEST(Consistency, JudgesNoPartOnAHandfulOfDetections) {
   EXPECT_THAT(violations, ElementsAre(is("agreement")));
 }
 
+/// One sure detection in each of `pictures`, and pictures without one up to twelve.
+Found sparse(std::size_t pictures) {
+  Found found(std::max<std::size_t>(pictures, 12));
+  for (std::size_t i = 0; i < pictures; ++i)
+    found[i] = {{.class_id = 0, .score = .9F, .box = square(10, 200)}};
+  return found;
+}
+
+std::vector<Violation> judge_without(std::size_t missed, std::size_t detections) {
+  Found given = sparse(detections);
+  for (std::size_t i = 0; i < missed; ++i) given[i].clear();
+  return find_violations("low_light", compare_detections(sparse(detections), given, 1),
+                         std::nullopt, {"car"}, {});
+}
+
+TEST(Consistency, AHandfulOfDetectionsDecidesOnlyBeyondChance) {
+  EXPECT_THAT(judge_without(1, 5), testing::IsEmpty());
+  EXPECT_THAT(judge_without(3, 5), ElementsAre(is("agreement")));
+  EXPECT_THAT(judge_without(1, 1), testing::IsEmpty());
+  EXPECT_THAT(judge_without(2, 2), ElementsAre(is("agreement")));
+  EXPECT_THAT(judge_without(2, 25), ElementsAre(is("agreement")));  // enough: the figure decides
+}
+
+TEST(Consistency, ChanceIsThatOfABinomialDistribution) {
+  EXPECT_FALSE(is_beyond_chance(0, 1, .97));  // 3 %
+  EXPECT_TRUE(is_beyond_chance(0, 2, .97));
+  EXPECT_FALSE(is_beyond_chance(8, 10, .97));  // 3.5 %
+  EXPECT_TRUE(is_beyond_chance(7, 10, .97));
+  EXPECT_FALSE(is_beyond_chance(9'680, 10'000, .97));
+  EXPECT_TRUE(is_beyond_chance(9'600, 10'000, .97));
+  EXPECT_FALSE(is_beyond_chance(5, 5, 1));
+  EXPECT_TRUE(is_beyond_chance(4, 5, 1));
+  EXPECT_FALSE(is_beyond_chance(0, 5, 0));
+  EXPECT_FALSE(is_beyond_chance(0, 0, .97));
+}
+
+TEST(Consistency, AnAgreementHasAnIntervalOverPictures) {
+  Found given = sparse(30);
+  for (std::size_t i = 0; i < 6; ++i) given[i].clear();
+  const AgreementReport report = compare_detections(sparse(30), given, 1);
+  const auto interval = resample_agreement(report.by_picture, 500, 1);
+  ASSERT_TRUE(interval);
+  EXPECT_LT(interval->low, report.agreement() - .03);
+  EXPECT_GT(interval->high, report.agreement() + .03);
+  EXPECT_LE(interval->high, 1);
+  EXPECT_EQ(interval, resample_agreement(report.by_picture, 500, 1));
+  EXPECT_EQ(resample_agreement(std::span(report.by_picture).first(9), 500, 1), std::nullopt);
+  const AgreementReport same = compare_detections(sparse(30), sparse(30), 1);
+  EXPECT_EQ(resample_agreement(same.by_picture, 100, 1), (Interval{1, 1}));
+  // Pictures with nothing on them say nothing.
+  EXPECT_EQ(resample_agreement(std::vector<AgreementCounts>(20), 100, 1), std::nullopt);
+}
+
+TEST(Consistency, AHandfulOfObjectsDecidesOnlyByTheWholeInterval) {
+  const auto judge_loss = [](std::int64_t objects, std::optional<Interval> interval) {
+    ApLoss loss;
+    loss.by_size[1] = Loss{.value = .3, .interval = interval};
+    loss.objects[1] = objects;
+    return find_violations("clean", AgreementReport{}, loss, {}, {});
+  };
+  EXPECT_THAT(judge_loss(3, Interval{0, .9}), testing::IsEmpty());
+  EXPECT_THAT(judge_loss(3, std::nullopt), testing::IsEmpty());
+  EXPECT_THAT(judge_loss(3, Interval{.05, .9}), ElementsAre(is("small_ap_loss")));
+  EXPECT_THAT(judge_loss(20, Interval{0, .9}), ElementsAre(is("small_ap_loss")));
+  EXPECT_EQ(loss_between(scene(), scene()).objects, (std::array<std::int64_t, 4>{90, 30, 30, 30}));
+}
+
 TEST(Violation, SaysWhenMorePicturesMayTell) {
   Violation violation{
       .what = "ap_loss", .value = .0143, .limit = .01, .interval = Interval{-.002, .031}};
   EXPECT_THAT(violation.words(), HasSubstr("AP loss 0.0143 [-0.0020, 0.0310] is above 0.0100"));
   EXPECT_THAT(violation.words(), HasSubstr("more pictures"));
   violation.interval = Interval{.011, .031};
+  EXPECT_THAT(violation.words(), testing::Not(HasSubstr("more pictures")));
+  violation = {.what = "agreement", .value = .96, .limit = .97, .interval = Interval{.94, .98}};
+  EXPECT_THAT(violation.words(), HasSubstr("agreement 0.9600 [0.9400, 0.9800] is below 0.9700; the "
+                                           "interval reaches above the limit"));
+  violation.interval = Interval{.94, .965};
   EXPECT_THAT(violation.words(), testing::Not(HasSubstr("more pictures")));
 }
 

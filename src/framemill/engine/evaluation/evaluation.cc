@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 
@@ -94,6 +95,8 @@ class Judge {
     report.agreement =
         compare_detections(select_all(models[1], &plan_.reference_to_model, plan_.is_compared),
                            select_all(models[0], nullptr, plan_.is_compared), plan_.labels.size());
+    report.agreement->interval =
+        resample_agreement(report.agreement->by_picture, options_.resamples, options_.seed);
     return report;
   }
 
@@ -193,19 +196,50 @@ std::int64_t count_compared(const ConditionReport& clean) {
   return clean.reference ? std::max(sure, clean.reference->operating.by_size[0].found) : sure;
 }
 
-/// Sets what the violations and the number of detections say, with a note of the conditions that
-/// leave too few of them to tell.
+bool has_violation(const Evaluation& evaluation, const std::string& condition,
+                   std::string_view what) {
+  return std::ranges::any_of(evaluation.violations, [&](const Violation& each) {
+    return each.condition == condition && each.what == what;
+  });
+}
+
+/// The AP losses above their limits that too few objects were behind to count, for a person.
+std::string losses_of_few(const Evaluation& evaluation, const ConsistencyLimits& limits) {
+  std::string few;
+  for (const ConditionReport& each : evaluation.conditions) {
+    for (const auto& [range, what, limit] :
+         {std::tuple(SizeRange::kAll, "ap_loss", limits.ap_loss),
+          std::tuple(SizeRange::kSmall, "small_ap_loss", limits.small_ap_loss)}) {
+      const auto place = static_cast<std::size_t>(range);
+      if (!each.loss || !each.loss->by_size[place] || !(each.loss->by_size[place]->value > limit) ||
+          has_violation(evaluation, each.name, what))
+        continue;
+      few += fmt::format("{}{}: {:+.4f} of {} {}objects", few.empty() ? "" : "; ", each.name,
+                         each.loss->by_size[place]->value, each.loss->objects[place],
+                         range == SizeRange::kSmall ? "small " : "");
+    }
+  }
+  return few;
+}
+
+/// Sets what the violations and the number of detections say, with notes of what too few of them
+/// were behind to tell.
 void decide(Evaluation& evaluation, const ConsistencyLimits& limits) {
   evaluation.compared = count_compared(evaluation.conditions.front());
   const bool is_enough = evaluation.compared >= limits.sure_least;
   evaluation.verdict = !evaluation.violations.empty() ? Verdict::kNotConsistent
                        : is_enough                    ? Verdict::kConsistent
                                                       : Verdict::kNotShown;
+  if (const std::string few = losses_of_few(evaluation, limits); !few.empty())
+    evaluation.notes.push_back(
+        fmt::format("AP losses above their limit do not count where fewer than {} objects are "
+                    "behind them and the interval reaches below it: {}",
+                    limits.sure_least, few));
   if (!is_enough) return;
   std::string few;
   for (const ConditionReport& each : evaluation.conditions) {
     const std::int64_t sure = sure_detections(each.agreement->counts);
-    if (sure < limits.sure_least)
+    if (sure < limits.sure_least && !has_violation(evaluation, each.name, "agreement"))
       few += fmt::format("{}{} ({})", few.empty() ? "" : ", ", each.name, sure);
   }
   if (!few.empty())
