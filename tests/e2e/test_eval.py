@@ -236,6 +236,27 @@ class EvalTest(FramemillTest):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertIn("standard output", done.stderr)
 
+    def test_the_table_is_printed_where_the_report_cannot_be_written(self):
+        disk = self.folder / "disk"
+        disk.mkdir()
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(disk)], capture_output=True).returncode:
+            self.skipTest("a small disk takes root and mount")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(disk)])
+        done = self.eval(FLOAT_MODEL, "--data", self.line.folder, "--pictures", "12", "--out", disk / "report", expect=1, says=["No space left"])
+        self.assertIn("line_fp32: AP 0.", done.stdout)
+
+    def test_frames_come_from_the_whole_clip(self):
+        """Also where little more is there than is wanted, and of a stream that has no length."""
+        short, raw = self.folder / "short.mp4", self.folder / "raw.mjpeg"
+        subprocess.run(["ffmpeg", "-v", "error", "-i", DEMO_CLIP, "-frames:v", "30", short], check=True)
+        subprocess.run(["ffmpeg", "-v", "error", "-i", DEMO_CLIP, "-frames:v", "60", "-c:v", "mjpeg", "-q:v", "3", "-f", "mjpeg", raw], check=True)
+        for clip, last in ((short, 27), (raw, 54)):
+            out = self.folder / f"found_{clip.suffix[1:]}.json"
+            self.eval(FLOAT_MODEL, "--data", clip, "--against", FLOAT_MODEL, "--frames", "20", "--conditions", "clean", "--detections", out)
+            frames = sorted({int(each["image_id"].split()[-1]) for each in json.loads(out.read_text())})
+            self.assertLessEqual(len(frames), 20)
+            self.assertGreaterEqual(frames[-1], last, frames)
+
     def test_a_signal_stops_it_and_nothing_is_written(self):
         out = self.folder / "report"
         process = subprocess.Popen([BINARY, "eval", str(FLOAT_MODEL), "--data", str(DEMO_CLIP), "--frames", "500", "--against", str(DEMO_MODEL),

@@ -165,9 +165,9 @@ void print_notes(const Evaluation& evaluation) {
     fmt::print(stderr, "not read: {} more\n", evaluation.broken - evaluation.problems.size());
 }
 
-/// The files, and what belongs on standard output. Returns the exit status.
-int write_out(const EvalReport& report, const EvalRequest& request, const DataSet& data) {
-  const std::string document = to_eval_json(report);
+/// Those that were asked for. Says what could not be written, and returns the exit status.
+int write_files(const EvalReport& report, const EvalRequest& request, const DataSet& data,
+                const std::string& document) {
   const auto write = [](const std::string& path, const std::string& text) {
     const Result<void> written = replace_file(path, text);
     return written ? kDone : say(kFailed, written.error().message());
@@ -183,6 +183,14 @@ int write_out(const EvalReport& report, const EvalRequest& request, const DataSe
   if (!request.detections_path.empty() &&
       write(request.detections_path, to_coco_results(report.evaluation, data)) != kDone)
     return kFailed;
+  return kDone;
+}
+
+/// The files, and what belongs on standard output: also where a file could not be written, since
+/// the figures took their time. Returns the exit status.
+int write_out(const EvalReport& report, const EvalRequest& request, const DataSet& data) {
+  const std::string document = to_eval_json(report);
+  const int files = write_files(report, request, data, document);
   const std::string text = request.is_json_wanted ? document : format_eval_table(report);
   const bool is_written =
       std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0;
@@ -194,7 +202,7 @@ int write_out(const EvalReport& report, const EvalRequest& request, const DataSe
                            "with more objects, or fewer by --sure-least",
                            report.model_name(), report.reference_name(), report.not_shown_words()));
   const std::vector<Violation>& violations = report.evaluation.violations;
-  if (violations.empty()) return kDone;
+  if (violations.empty()) return files;
   return say(kFailed,
              fmt::format("{} is not consistent with {}: {}: {}{}", report.model_name(),
                          report.reference_name(), violations[0].condition, violations[0].words(),

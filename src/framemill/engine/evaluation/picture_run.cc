@@ -107,8 +107,12 @@ class Runner {
     const double aspect = static_cast<double>(size.width) / size.height;
     const double labelled_aspect = static_cast<double>(labelled.width) / labelled.height;
     if (picture.is_labelled && !is_relative && std::abs(aspect / labelled_aspect - 1) > .03)
-      return note_broken(fmt::format("{}: is {}x{} large, its labels are for {}x{}", picture.path,
-                                     size.width, size.height, labelled.width, labelled.height));
+      return note_broken(
+          fmt::format("{}: is {}x{} large, its labels are for {}x{}{}", picture.path, size.width,
+                      size.height, labelled.width, labelled.height,
+                      Size{size.height, size.width} == labelled
+                          ? "; they were made without the turn that its EXIF orientation asks for"
+                          : ""));
     submit({.name = picture.name,
             .id = picture.id,
             .size = size,
@@ -117,35 +121,59 @@ class Runner {
   }
 
   void read_clip(const std::string& clip) {
-    SourceOptions options;
-    options.url = clip;
-    options.pace = Pace::kFast;
-    options.sampling = {.every = 1};
-    {
-      const Result<std::unique_ptr<Source>> source = create_source(options, clock_);
-      if (!source) return note_broken(source.error().at(clip).message());
-      if (Result<void> opened = (*source)->open(); !opened)
-        return note_broken(opened.error().at(clip).message());
-      const StreamFacts facts = (*source)->facts();
-      const double frames = facts.duration_s * facts.frame_rate_hz;
-      const auto wanted = static_cast<double>(std::max<std::size_t>(request_.frames_per_clip, 1));
-      options.sampling.every = std::max<std::int64_t>(1, std::llround(std::floor(frames / wanted)));
-    }
-    const Result<std::unique_ptr<Source>> source = create_source(options, clock_);
+    const Result<std::int64_t> counted = count_frames(clip);
+    if (!counted) return note_broken(counted.error().at(clip).message());
+    // Every so many leaves less than twice as many as are wanted, of which every second one or so
+    // is taken: the first 40 of 79 frames would be the first half of the clip.
+    const auto wanted =
+        static_cast<std::int64_t>(std::max<std::size_t>(request_.frames_per_clip, 1));
+    const std::int64_t every = std::max<std::int64_t>(1, *counted / wanted);
+    const std::int64_t sampled = std::max((*counted + every - 1) / every, wanted);
+    Result<std::unique_ptr<Source>> source = open_clip(clip, every);
     if (!source) return note_broken(source.error().at(clip).message());
-    if (Result<void> opened = (*source)->open(); !opened)
-      return note_broken(opened.error().at(clip).message());
-    for (std::size_t taken = 0; taken < request_.frames_per_clip && !is_over();) {
+    std::int64_t taken = 0;
+    for (std::int64_t place = 0; taken < wanted && !is_over();) {
       Result<std::optional<SourceFrame>> frame = (*source)->read();
       if (!frame) return note_broken(frame.error().at(clip).message());
       if (!*frame) break;
       if (!(*frame)->picture) continue;
+      const bool is_next = place * wanted / sampled >= taken;
+      ++place;
+      if (!is_next) continue;
       ++taken;
       const std::string name = data_.clips.size() == 1 && data_.path == clip
                                    ? fmt::format("frame {}", (*frame)->frame_index)
                                    : fmt::format("{} frame {}", clip, (*frame)->frame_index);
       submit({.name = name, .id = name, .size = (*frame)->picture->size}, (*frame)->picture);
     }
+  }
+
+  Result<std::unique_ptr<Source>> open_clip(const std::string& clip, std::int64_t every) {
+    SourceOptions options;
+    options.url = clip;
+    options.pace = Pace::kFast;
+    options.sampling = {.every = every};
+    Result<std::unique_ptr<Source>> source = create_source(options, clock_);
+    if (!source) return source;
+    if (Result<void> opened = (*source)->open(); !opened) return fail(opened.error());
+    return source;
+  }
+
+  /// As its head announces; where that says nothing, as a raw stream's does, by decoding it all.
+  Result<std::int64_t> count_frames(const std::string& clip) {
+    constexpr std::int64_t kRarely = 1'000'000'000;  // frames are told of, none is handed on
+    Result<std::unique_ptr<Source>> source = open_clip(clip, kRarely);
+    if (!source) return fail(source.error());
+    const StreamFacts facts = (*source)->facts();
+    if (facts.duration_s > 0 && facts.frame_rate_hz > 0)
+      return static_cast<std::int64_t>(std::llround(facts.duration_s * facts.frame_rate_hz));
+    std::int64_t frames = 0;
+    while (!is_over()) {
+      Result<std::optional<SourceFrame>> frame = (*source)->read();
+      if (!frame || !*frame) break;  // what is wrong is said when it is read for good
+      ++frames;
+    }
+    return frames;
   }
 
   void submit(SeenPicture seen, const std::shared_ptr<const Picture>& pixels) EXCLUDES(mu_) {
