@@ -1,5 +1,6 @@
 """Chooses the calibration pictures and the frames of the same cameras that variants are judged by, and keeps both in the output folder."""
 import pathlib
+import re
 
 import numpy as np
 
@@ -95,6 +96,18 @@ def keep(candidate, folder, place, scratch, files, is_copied=False):
     (scratch / name).write_bytes(data)
     files.append(str(name))
     return str(name)
+
+
+def drop_older(out, kept):
+    """Takes away the frames that an earlier run with other sources left in the set: all of footage/ is judged by, and older recordings would count along.
+
+    out: folder of the set; kept: names of those that were chosen now, as keep() gave them. Files with other names than keep() writes are somebody else's and stay.
+    """
+    for folder in ("calibration", "footage"):
+        place = pathlib.Path(out) / folder
+        for file in sorted(place.iterdir()) if place.is_dir() else []:
+            if re.match(r"\d{4,}_", file.name) and f"{folder}/{file.name}" not in kept:
+                file.unlink()
 
 
 def check_domain(calibration_statistics, found):

@@ -117,6 +117,7 @@ class Pipeline:
             self._evaluate(variant)
         self._fill_in()
         self._bench()
+        self._note_older()
         return self._write()
 
     def _step(self, name, text, inputs, work, say):
@@ -135,6 +136,7 @@ class Pipeline:
         def work(scratch):
             return calibration.gather(found, self.request["pictures"], not self.request["data"], scratch, lambda share, text: self.console.show(text))
         self.gathered = self._step("calibration", "calibration pictures", inputs, work, lambda r: f"{r['count']} of {r['candidates']}")
+        calibration.drop_older(self.out, {*self.gathered["calibration"], *self.gathered["footage"]})
         for problem in self.gathered["problems"]:
             self._note(problem)
         if self.gathered["count"] < calibration.FEW and "int8" in self.request["precisions"]:
@@ -295,17 +297,23 @@ class Pipeline:
             if beside and beside[0] is not None:
                 row["data"] = {"ap": beside[0]}
 
+    def _note_older(self):
+        """Models of an earlier run with other options stay (who asks for them again has them at once), but nothing here says how good they are."""
+        ours = {variant.file for variant in self.variants} | {f"{variant.file[:-4]}.bin" for variant in self.variants if variant.file.endswith(".xml")}
+        older = sorted(file.name for file in (self.out / "models").glob("*.*") if f"models/{file.name}" not in ours and file.suffix in (".onnx", ".xml"))
+        if older:
+            self._note(f"models/ holds {len(older)} of an earlier run as well, which are not part of this set: {', '.join(older[:4])}{', ..' if len(older) > 4 else ''}")
+
     def _bench(self):
-        """Speed of what runs on this machine, one after another. Where other work disturbed it, all of them once more, and the better of both counts."""
+        """Speed of what runs on this machine, one after another. What other work disturbed is measured once more, and the better of both counts: to repeat all of them takes minutes."""
         measured = [v for v in self.variants if self._is_measured(v) and self._row(v)["verdict"] != "refused"]
         speeds = {variant.name: self._bench_one(variant, 1) for variant in measured}
-        is_busy = any(speed["other_load_cores"] > BUSY_CORES for speed in speeds.values())
-        if is_busy:
-            self.console.total += len(measured)
-            for variant in measured:
-                again = self._bench_one(variant, 2)
-                if again["frames_per_s"] > speeds[variant.name]["frames_per_s"]:
-                    speeds[variant.name] = again
+        disturbed = [variant for variant in measured if speeds[variant.name]["other_load_cores"] > BUSY_CORES]
+        self.console.total += len(disturbed)
+        for variant in disturbed:
+            again = self._bench_one(variant, 2)
+            if again["frames_per_s"] > speeds[variant.name]["frames_per_s"]:
+                speeds[variant.name] = again
         base = speeds.get(self._fp32(self.original_size).name)
         for row in self.rows:
             row["speed"] = speeds.get(row["name"])
@@ -334,9 +342,11 @@ class Pipeline:
 
     def _document(self):
         first, rungs = ladder.choose([row for row in self.rows if row["speed"]])
-        why, yaml = "", "# Nothing was measured.\n"
+        why, yaml = "", "# Nothing was measured, and the original was refused.\n"
+        if not first:
+            first = next((row for row in self.rows if row["is_original"] and row["verdict"] != "refused"), None)
         if first:
-            why = ladder.reason(first)
+            why = ladder.reason(first) if first["speed"] else "no speeds were measured, so it is the original in FP32."
             yaml = ladder.to_yaml(first, rungs, self.request["head_option"], f"{first['name']}: {why}")
         speeds = [row["speed"] for row in self.rows if row["speed"]]
         load = max((speed["other_load_cores"] for speed in speeds), default=0)

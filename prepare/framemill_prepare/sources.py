@@ -48,14 +48,14 @@ def without_password(url):
 
 
 def is_camera(name):
-    return re.match(r"^(rtsp|rtsps|http|https|rtmp)://", name) or name.startswith("/dev/video")
+    return re.match(r"^(rtsp|rtsps|http|https|rtmp|udp|rtp|srt|tcp)://", name) or name.startswith("/dev/video")
 
 
 def find_sources(names, option="--calibrate"):
     """Sorts out what each of `names` is. Raises PrepareError where one is nothing of use."""
     found = Sources(names=list(names), option=option)
     for name in names:
-        path = pathlib.Path(name)
+        path, shown = pathlib.Path(name), without_password(name)
         if is_camera(name):
             found.cameras.append(name)
         elif path.is_dir():
@@ -64,18 +64,18 @@ def find_sources(names, option="--calibrate"):
             clips = [p for p in inside if p.suffix.lower() in CLIPS]
             if not pictures and not clips:
                 kinds = ", ".join(sorted({p.suffix or p.name for p in inside})[:6])
-                raise refused(f"{option} {name}: the folder has no picture and no clip" + (f" (it has {kinds})" if kinds else "; it is empty") +
+                raise refused(f"{option} {shown}: the folder has no picture and no clip" + (f" (it has {kinds})" if kinds else "; it is empty") +
                               "; name one with recordings or pictures of what the cameras see")
             found.pictures += map(str, pictures)
             found.clips += map(str, clips)
         elif not path.is_file():
-            raise refused(f"{option} {name}: there is no such file or folder")
+            raise refused(f"{option} {shown}: there is no such file or folder")
         elif path.suffix.lower() in PICTURES:
             found.pictures.append(name)
         elif path.suffix.lower() in CLIPS:
             found.clips.append(name)
         else:
-            raise refused(f"{option} {name}: is neither a picture, a clip, a camera's URL nor a folder of those")
+            raise refused(f"{option} {shown}: is neither a picture, a clip, a camera's URL nor a folder of those")
     return found
 
 

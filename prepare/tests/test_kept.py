@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from framemill_prepare import weights, worker
+from framemill_prepare import calibration, weights, worker
 from framemill_prepare.journal import Journal, hash_of
 from framemill_prepare.pipeline import Pipeline, data_hash
 from framemill_prepare.variants import plan_variants
@@ -92,6 +92,42 @@ class KeptTest(unittest.TestCase):
         pipeline.judged_by = pipeline.find_judge()
         journal.entries["make m_64x64_fp32"] = {"files": {"models/m_64x64_fp32.onnx": "made"}}
         return pipeline
+
+    def test_frames_of_other_recordings_go(self):
+        """footage/ is judged by as a whole: what an earlier --calibrate left there would count along."""
+        older = [self.write(name, "older") for name in ("footage/0000_gate_000100.jpg", "footage/0001_gate_000200.jpg", "calibration/0000_gate_000010.jpg")]
+        kept = [self.write(name, "kept") for name in ("footage/0000_hall_000100.jpg", "footage/mine.jpg", "calibration/0000_hall_000010.jpg")]
+        calibration.drop_older(self.folder, {"footage/0000_hall_000100.jpg", "calibration/0000_hall_000010.jpg", "/elsewhere/a.jpg"})
+        self.assertEqual([pathlib.Path(file).exists() for file in older + kept], [False] * 3 + [True] * 3)
+        calibration.drop_older(self.folder / "nothing yet", set())
+
+    def test_models_of_an_earlier_run_are_told(self):
+        said = []
+        pipeline = self.pipeline()
+        pipeline.console.note = said.append
+        self.write("models/m_64x64_fp32.onnx", "of this set")
+        pipeline._note_older()
+        self.assertEqual(said, [])
+        self.write("models/m_32x32_int8.xml", "older")
+        self.write("models/m_32x32_int8.bin", "older")
+        pipeline._note_older()
+        self.assertEqual(len(said), 1)
+        self.assertIn("1 of an earlier run as well, which are not part of this set: m_32x32_int8.xml", said[0])
+
+    def test_only_what_was_disturbed_is_measured_again(self):
+        pipeline = self.pipeline()
+        pipeline.variants = plan_variants("m", [(64, 64), (32, 32)], ["int8"], ["openvino"])
+        pipeline.rows = [{"name": variant.name, "verdict": "consistent"} for variant in pipeline.variants]
+        pipeline.request["bench"], pipeline.console.total, rounds = "quick", 0, []
+
+        def bench_one(variant, number):
+            rounds.append((variant.name, number))
+            return {"frames_per_s": 10.0 * number, "other_load_cores": 0.5 if variant.name == "m_32x32_int8" else 0.0}
+        pipeline._bench_one = bench_one
+        pipeline._bench()
+        self.assertEqual([name for name, number in rounds if number == 2], ["m_32x32_int8"])
+        self.assertEqual({row["name"]: row["frames_per_s"] for row in pipeline.rows}, {"m_64x64_fp32": 10, "m_64x64_int8": 10, "m_32x32_fp32": 10, "m_32x32_int8": 20})
+        self.assertEqual(pipeline.console.total, 1)
 
     def evaluated_from(self, **options):
         pipeline = self.pipeline(**options)

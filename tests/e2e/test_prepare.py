@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
@@ -55,6 +56,21 @@ if len(sys.argv) > 4:  # the boxes in pixels, which no exporter of this kind wri
 onnx.save(model, sys.argv[3])
 """
 
+TRANSFORMERS = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import unittest
+try:
+    import test_transformers
+except unittest.SkipTest as problem:
+    print(problem)
+    sys.exit(77)
+if test_transformers.MISSING:
+    print(test_transformers.MISSING)
+    sys.exit(77)
+test_transformers.export(test_transformers.make(sys.argv[2]), sys.argv[3])
+"""
+
 FLOAT_FORM = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -103,6 +119,18 @@ class PrepareTest(FramemillTest):
         with open(out / "models/line_640x384_int8.bin", "ab") as file:
             file.write(b"x")
         self.assertRegex(self.prepare(*arguments, "--bench", "off").stderr, r"fp32 for OpenVINO: .*kept[\s\S]*int8 for OpenVINO: \S+ MB, \d")
+
+    def test_other_recordings_are_judged_by_alone(self):
+        """The same folder with another --calibrate: nothing of the first recordings is left in what the variants are judged by."""
+        other, out = self.folder / "other.mp4", self.folder / "set"
+        subprocess.run(["ffmpeg", "-v", "error", "-ss", "6", "-i", DEMO_CLIP, "-t", "8", other], check=True)
+        options = ["--out", out, "--pictures", "16", "--sizes", "none", "--bench", "off", "--json"]
+        self.prepare("--calibrate", DEMO_CLIP, "--precisions", "int8", "--forms", "openvino", "--conditions", "clean", *options)
+        self.assertGreater(len(list((out / "footage").glob("*_line_*"))), 10)
+        document = json.loads(self.prepare("--calibrate", other, "--precisions", "fp32", *options, says=["holds 1 of an earlier run as well.*line_640x384_int8.xml"]).stdout)
+        footage = list((out / "footage").iterdir())
+        self.assertTrue(footage and all("_other_" in file.name for file in footage), footage)
+        self.assertEqual((document["variants"][0]["footage"]["pictures"], document["evaluation"]["footage"]), (len(footage), len(footage)))
 
     def interrupt_after(self, pattern, arguments):
         """Starts it, sends SIGINT when a line like `pattern` was seen, and returns what it said."""
@@ -164,6 +192,11 @@ class PrepareTest(FramemillTest):
                 self.assertGreater(row["rounding"]["agreement"], 0.99, name)
             else:
                 self.assertGreater(row["data"]["ap"], 0.4, name)
+        self.assertEqual((document["ladder"]["path"], document["ladder"]["rungs"]), ("models/line_640x384_fp32.onnx", []))
+        self.assertIn("no speeds were measured", (out / "deploy.yaml").read_text())
+        site = out / "site.yaml"
+        site.write_text((out / "deploy.yaml").read_text() + f"cameras:\n  - {{id: line, url: {DEMO_CLIP}}}\n")
+        self.assertEqual(run("config", "check", site).returncode, 0)
         for name in ("line_640x384_int8", "line_640x384_int8_qdq"):
             self.assertLess(rows[name]["data"]["ap_loss"], 0.03, name)
         # The wide one answers what the exported one answers, and takes several pictures at once.
@@ -264,6 +297,28 @@ assert any(node.get_type_name() == "FakeQuantize" for node in operations), "noth
         again = self.prepare(*arguments, "--json", model=model)
         self.assertEqual(json.loads(again.stdout)["steps"]["made"], 0)
 
+    def test_rt_detr_and_d_fine_of_transformers_go_the_whole_way(self):
+        """As PyTorch exports them, small and with random weights: where torch and transformers are installed, see prepare/tests/test_transformers.py."""
+        for name in ("rtdetr", "dfine"):
+            model, out = self.folder / f"{name}.onnx", self.folder / name
+            exported = subprocess.run([sys.executable, "-c", TRANSFORMERS, framemill.ROOT / "prepare/tests", name, model], capture_output=True, text=True)
+            if exported.returncode == 77:
+                self.skipTest(exported.stdout.strip())
+            self.assertEqual(exported.returncode, 0, exported.stderr)
+            names = self.folder / "names.txt"
+            names.write_text("".join(f"kind {i}\n" for i in range(7)))
+            arguments = ["--labels", names, "--calibrate", DEMO_CLIP, "--out", out, "--pictures", "16", "--conditions", "clean", "--sizes", "none",
+                         "--bench", "off"]
+            document = json.loads(self.prepare(*arguments, "--json", model=model, says=[r'outputs "logits", "pred_boxes" became one of \[batch, 40, 6\]']).stdout)
+            self.assertEqual((document["source"]["head"], document["source"]["batch"]), ("end2end", "any"))
+            rows = {row["name"]: row for row in document["variants"]}
+            self.assertEqual(set(rows), {f"{name}_320x320_{kind}" for kind in ("fp32", "fp16", "fp16_onnx", "int8", "int8_qdq")})
+            for row in rows.values():
+                self.assertNotEqual(row["verdict"], "refused", row)
+            self.assertEqual(rows[f"{name}_320x320_fp32"]["footage"]["agreement"], 1)
+            ran = self.run_engine("--source", f"{DEMO_CLIP},every=50", "--model", out / f"models/{name}_320x320_int8.xml", "--pace", "fast", "--policy", "full")
+            self.assertGreater(len(ran.results), 3)
+
     def test_outputs_that_mean_something_else_are_named(self):
         model, names = self.folder / "pixels.onnx", self.folder / "names.txt"
         with_packages(QUERIES, framemill.ROOT / "prepare/tests", "logits", model, "pixels")
@@ -334,6 +389,17 @@ assert any(node.get_type_name() == "FakeQuantize" for node in operations), "noth
         self.assertFalse(venv.exists(), "a half-made venv is no venv")
         self.prepare(*arguments, venv=venv, expect=1, env={**alone, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.folder)}, says=["a wheel is missing: .*ml-dtypes.*PIP_FIND_LINKS"])
         self.assertEqual(list(self.folder.glob("out/models")), [])
+
+    def test_a_signal_while_it_checks_the_model(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([BINARY, "prepare", str(FLOAT_MODEL), "--venv", str(VENV), "--calibrate", str(DEMO_CLIP), "--out", str(self.folder / "out")],
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.addCleanup(self.end, process)
+            self.assertIn(b"checking", process.stderr.readline())
+            process.send_signal(number)
+            stdout, stderr = process.communicate(timeout=60)
+            self.assertEqual((process.returncode, stdout), (1, b""), stderr.decode())
+            self.assertIn("framemill prepare: stopped; ", stderr.decode())
 
     def test_no_space_left(self):
         disk = self.folder / "disk"

@@ -192,6 +192,14 @@ bool has_unknown_outputs(const PrepareRequest& request) {
   return facts.input && !recognise_head(facts.outputs, *facts.input, std::nullopt, options->head);
 }
 
+/// Until the program becomes the worker, which keeps what is finished, there is nothing to keep. A
+/// worker that is run meanwhile ends with its parent.
+void stop_at_once(int /*signal*/) {
+  constexpr std::string_view kWords = "framemill prepare: stopped; nothing was made\n";
+  static_cast<void>(!write(STDERR_FILENO, kWords.data(), kWords.size()));
+  _exit(kFailed);
+}
+
 /// Only the owner may read it: cameras' URLs have passwords. The worker takes it away.
 Result<std::string> write_request(const PrepareRequest& request, const std::string& text) {
   const fs::path home = fs::path(request.out) / ".prepare";
@@ -261,6 +269,7 @@ int prepare_command(const std::vector<std::string>& args) {
     return kDone;
   }
   log_to_stderr("off");  // what fails is reported once, at the end
+  for (const int number : {SIGINT, SIGTERM}) std::signal(number, stop_at_once);
   std::error_code error;
   const fs::path program = fs::read_symlink("/proc/self/exe", error);
   const Result<fs::path> worker = find_worker(program);
