@@ -52,10 +52,13 @@ void DispatchDevices::set_state(DeviceIndex index, bool is_serving, std::size_t 
   update_knees(device);
 }
 
-bool DispatchDevices::is_served(LaneIndex lane) const {
+DeviceSet DispatchDevices::servers(LaneIndex lane) const { return servers() & lanes_[lane].hosts; }
+
+DeviceSet DispatchDevices::servers() const {
+  DeviceSet servers = 0;
   for (DeviceIndex i = 0; i < devices_.size(); ++i)
-    if (can_serve(i, lane)) return true;
-  return false;
+    if (devices_[i].is_serving) servers |= DeviceSet{1} << i;
+  return servers;
 }
 
 void DispatchDevices::begin_batch(TimePoint now, DeviceIndex index, LaneIndex lane,
@@ -69,49 +72,30 @@ void DispatchDevices::begin_batch(TimePoint now, DeviceIndex index, LaneIndex la
 void DispatchDevices::end_batch(DeviceIndex index, LaneIndex lane, std::size_t frames,
                                 std::optional<Duration> service_time) {
   Device& device = devices_[index];
-  if (service_time) device.times[lane].record(bucket_for(frames), *service_time);
+  const std::size_t bucket = bucket_for(frames);
+  device.is_faster = service_time && 5 * *service_time <= 4 * device.times[lane].mean(bucket);
+  if (service_time) device.times[lane].record(bucket, *service_time);
   CHECK(device.batches_in_flight > 0);
   --device.batches_in_flight;
   device.batches_due.pop_front();
 }
 
-std::size_t DispatchDevices::slots() const {
+std::size_t DispatchDevices::slots(DeviceSet of) const {
   std::size_t slots = 0;
-  for (const Device& device : devices_)
-    if (device.is_serving) slots += device.start.batches_max;
+  for (DeviceIndex i = 0; i < devices_.size(); ++i)
+    if (devices_[i].is_serving && has_device(of, i)) slots += devices_[i].start.batches_max;
   return slots;
 }
 
-std::size_t DispatchDevices::free_slots_of(const Device& device) {
-  const std::size_t most = device.start.batches_max;
-  return most - std::min(most, device.batches_in_flight);
-}
-
-std::size_t DispatchDevices::free_slots() const {
+std::size_t DispatchDevices::free_slots(DeviceSet of) const {
   std::size_t free = 0;
-  for (const Device& device : devices_)
-    if (device.is_serving) free += free_slots_of(device);
+  for (DeviceIndex i = 0; i < devices_.size(); ++i) {
+    const Device& device = devices_[i];
+    const std::size_t most = device.start.batches_max;
+    if (device.is_serving && has_device(of, i))
+      free += most - std::min(most, device.batches_in_flight);
+  }
   return free;
-}
-
-std::size_t DispatchDevices::slots(LaneIndex lane) const {
-  std::size_t slots = 0;
-  for (DeviceIndex device = 0; device < count(); ++device)
-    if (can_serve(device, lane)) slots += devices_[device].start.batches_max;
-  return slots;
-}
-
-std::size_t DispatchDevices::free_slots(LaneIndex lane) const {
-  std::size_t free = 0;
-  for (DeviceIndex device = 0; device < count(); ++device)
-    if (can_serve(device, lane)) free += free_slots_of(devices_[device]);
-  return free;
-}
-
-bool DispatchDevices::is_device_shared(LaneIndex lane, LaneIndex other) const {
-  for (DeviceIndex device = 0; device < count(); ++device)
-    if (can_serve(device, lane) && can_serve(device, other)) return true;
-  return false;
 }
 
 bool DispatchDevices::is_full() const { return slots() > 0 && !has_free_slot(); }
@@ -125,12 +109,15 @@ std::size_t DispatchDevices::knee_max() const {
   return knee;
 }
 
-DeviceIndex DispatchDevices::for_single(LaneIndex lane) const {
+DeviceIndex DispatchDevices::for_single(LaneIndex lane, DeviceSet kept) const {
   std::optional<DeviceIndex> best;
+  const auto key = [&](DeviceIndex i) {
+    return std::tuple(has_device(kept, i), times(i, lane).mean(1));
+  };
   for (DeviceIndex i = 0; i < devices_.size(); ++i) {
     if (!can_serve(i, lane)) continue;
     if (devices_[i].batches_in_flight >= devices_[i].start.batches_max) continue;
-    if (!best || times(i, lane).mean(1) < times(*best, lane).mean(1)) best = i;
+    if (!best || key(i) < key(*best)) best = i;
   }
   return best.value_or(fastest(lane));
 }
@@ -181,7 +168,8 @@ void DispatchDevices::sort_by_speed(std::span<const WaitingFrame> waiting) {
   std::ranges::sort(order_, {}, key);
 }
 
-void DispatchDevices::ask(DeviceIndex index, bool is_first, std::span<const WaitingFrame> waiting,
+void DispatchDevices::ask(DeviceIndex index, bool is_first, std::span<const DeviceSet> kept,
+                          std::span<const WaitingFrame> waiting,
                           std::span<const ExpectedArrival> expected, TimePoint now,
                           BatchPolicy policy) {
   const Device& device = devices_[index];
@@ -189,20 +177,29 @@ void DispatchDevices::ask(DeviceIndex index, bool is_first, std::span<const Wait
   place_.clear();
   for (std::size_t i = 0; i < waiting.size(); ++i) {
     if (!can_serve(index, waiting[i].model)) continue;
+    const bool is_kept = waiting[i].priority != Priority::kCritical && !kept.empty() &&
+                         has_device(kept[waiting[i].model], index);
+    if (is_kept) {
+      const Duration needed = device.times[waiting[i].model].p95(1) + policy.post_time;
+      if (now + needed <= waiting[i].deadline || waiting[i].is_late_useful) ++chances_[i];
+      continue;
+    }
     offered_.push_back(waiting[i]);
     // Late is better than none, but not where it waits for nothing else than the wrong device.
     offered_.back().is_late_useful &= fastest(waiting[i].model) == index;
     place_.push_back(i);
   }
   DeviceState state = state_of(device);
-  state.may_try = is_first || !device.sent_at || now - *device.sent_at >= kTryEvery;
+  state.may_try =
+      is_first || device.is_faster || !device.sent_at || now - *device.sent_at >= kTryEvery;
   policy.knee_of_model = device.knees;
   decide_batch(offered_, expected, now, policy, device.times, state, scratch_, answer_);
 }
 
 DeviceIndex DispatchDevices::choose(std::span<const WaitingFrame> waiting,
                                     std::span<const ExpectedArrival> expected, TimePoint now,
-                                    BatchPolicy policy, BatchDecision& decision) {
+                                    BatchPolicy policy, BatchDecision& decision,
+                                    std::span<const DeviceSet> kept) {
   if (devices_.size() == 1 && devices_.front().is_serving) {
     policy.knee_of_model = devices_.front().knees;
     decide_batch(waiting, expected, now, policy, devices_.front().times, state_of(devices_.front()),
@@ -217,7 +214,7 @@ DeviceIndex DispatchDevices::choose(std::span<const WaitingFrame> waiting,
   sort_by_speed(waiting);
   bool is_settled = false;  // sent, or a faster one waits for company
   for (const DeviceIndex index : order_) {
-    ask(index, index == order_.front(), waiting, expected, now, policy);
+    ask(index, index == order_.front(), kept, waiting, expected, now, policy);
     for (const std::size_t place : place_) ++chances_[place];
     for (const std::size_t i : answer_.hopeless) --chances_[place_[i]];
     if (!answer_.send.empty()) {

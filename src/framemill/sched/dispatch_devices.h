@@ -28,7 +28,8 @@ struct DispatchDevice {
 /// The fastest one with a free slot goes first, where several are equal the one with fewest slots
 /// taken. The others take what they can answer in time; what a slower one would answer late waits
 /// for a faster one. A device that is passed over for kTryEvery gets one frame to show that it is
-/// fast again. A frame is given up when no serving device can answer it in time any more.
+/// fast again, and, while it shows so, one after the other. A frame is given up when no serving
+/// device can answer it in time any more.
 /// With one device it is decide_batch(). Pure: `now` is an argument. Not thread-safe.
 /// choose() is O(devices x frames).
 class DispatchDevices {
@@ -50,30 +51,30 @@ class DispatchDevices {
   void set_state(DeviceIndex device, bool is_serving, std::size_t batch_max);
   [[nodiscard]] bool is_serving(DeviceIndex device) const { return devices_[device].is_serving; }
   /// Whether there is one that serves and has the lane.
-  [[nodiscard]] bool is_served(LaneIndex lane) const;
+  [[nodiscard]] bool is_served(LaneIndex lane) const { return servers(lane) != 0; }
+  /// Those that serve and have the lane.
+  [[nodiscard]] DeviceSet servers(LaneIndex lane) const;
+  /// Those that serve.
+  [[nodiscard]] DeviceSet servers() const;
 
   void begin_batch(TimePoint now, DeviceIndex device, LaneIndex lane, std::size_t frames);
   /// `service_time`: none where it failed.
   void end_batch(DeviceIndex device, LaneIndex lane, std::size_t frames,
                  std::optional<Duration> service_time);
 
-  /// Batches at once on all that serve.
-  [[nodiscard]] std::size_t slots() const;
+  /// Batches at once on those of `of` that serve.
+  [[nodiscard]] std::size_t slots(DeviceSet of = kAllDevices) const;
   /// Some that serve, and none of them has a slot left.
   [[nodiscard]] bool is_full() const;
-  /// Of those, how many are free.
-  [[nodiscard]] std::size_t free_slots() const;
+  /// Of slots(), how many are free.
+  [[nodiscard]] std::size_t free_slots(DeviceSet of = kAllDevices) const;
   [[nodiscard]] bool has_free_slot() const { return free_slots() > 0; }
-  /// The same of those devices that have the lane.
-  [[nodiscard]] std::size_t slots(LaneIndex lane) const;
-  [[nodiscard]] std::size_t free_slots(LaneIndex lane) const;
-  /// Whether a device that serves has both.
-  [[nodiscard]] bool is_device_shared(LaneIndex lane, LaneIndex other) const;
   /// The largest batch that any serving device takes on any lane.
   [[nodiscard]] std::size_t knee_max() const;
 
-  /// Where a single picture for `lane` goes: the fastest with a free slot, else the fastest.
-  [[nodiscard]] DeviceIndex for_single(LaneIndex lane) const;
+  /// Where a single picture for `lane` goes: the fastest with a free slot that is none of `kept`,
+  /// else of all, else the fastest.
+  [[nodiscard]] DeviceIndex for_single(LaneIndex lane, DeviceSet kept = 0) const;
   /// The fastest that serves and has the lane; where none does, of all that have it.
   [[nodiscard]] DeviceIndex fastest(LaneIndex lane) const;
   [[nodiscard]] const ServiceTimes& times(DeviceIndex device, LaneIndex lane) const {
@@ -90,10 +91,12 @@ class DispatchDevices {
   }
 
   /// What to do now with `waiting`, and on which device; see decide_batch(). `policy` without
-  /// knees. Overwrites `decision`; the device is only meant where something is sent.
+  /// knees. Devices in `kept`, by lane, take frames of critical cameras alone; one that they could
+  /// answer in time is waited for. Overwrites `decision`; the device is only meant where something
+  /// is sent.
   DeviceIndex choose(std::span<const WaitingFrame> waiting,
                      std::span<const ExpectedArrival> expected, TimePoint now, BatchPolicy policy,
-                     BatchDecision& decision);
+                     BatchDecision& decision, std::span<const DeviceSet> kept = {});
 
  private:
   struct Device {
@@ -106,6 +109,7 @@ class DispatchDevices {
     std::vector<std::size_t> wanted;    ///< frames to a batch, by lane
     std::vector<std::size_t> knees;     ///< the same, as far as lane and device take them
     std::optional<TimePoint> sent_at;   ///< last
+    bool is_faster = false;  ///< its last batch took a fifth less than expected, or even less
   };
   struct Lane {
     std::size_t batch_max = 1;
@@ -115,14 +119,14 @@ class DispatchDevices {
   [[nodiscard]] bool can_serve(DeviceIndex device, LaneIndex lane) const {
     return devices_[device].is_serving && has_device(lanes_[lane].hosts, device);
   }
-  [[nodiscard]] static std::size_t free_slots_of(const Device& device);
   [[nodiscard]] DeviceState state_of(const Device& device) const;
   void update_knees(Device& device);
   /// Serving devices, the one to ask first at the front.
   void sort_by_speed(std::span<const WaitingFrame> waiting);
   /// Asks one device about what it can take of `waiting`; place_ says which those are.
-  void ask(DeviceIndex device, bool is_first, std::span<const WaitingFrame> waiting,
-           std::span<const ExpectedArrival> expected, TimePoint now, BatchPolicy policy);
+  void ask(DeviceIndex device, bool is_first, std::span<const DeviceSet> kept,
+           std::span<const WaitingFrame> waiting, std::span<const ExpectedArrival> expected,
+           TimePoint now, BatchPolicy policy);
 
   std::vector<Device> devices_;
   std::vector<Lane> lanes_;

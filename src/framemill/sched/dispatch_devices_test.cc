@@ -98,6 +98,34 @@ TEST(DispatchDevices, OneThatWasPassedOverForASecondIsTried) {
   EXPECT_EQ(tries, 3) << "one a second, although frames wait all the time";
 }
 
+// Promise: a device that is well again after a slow-down is back within some tries, not some
+// seconds.
+TEST(DispatchDevices, OneThatShowsThatItIsFastAgainIsTriedAtOnce) {
+  Tested tested({device(10ms), device(100ms)});
+  tested.devices.begin_batch(at(0ms), 0, 0, 1);  // the fast one is busy all the time
+  tested.devices.begin_batch(at(0ms), 1, 0, 1);
+  tested.devices.end_batch(1, 0, 1, 100ms);
+  const auto send = [&](Duration now) { return tested.send({frame(0, now + 60ms)}, now); };
+  EXPECT_EQ(send(500ms), std::nullopt) << "it is too slow";
+  EXPECT_EQ(send(1s), 1U) << "a try";
+  tested.devices.end_batch(1, 0, 1, 10ms);
+  Duration now = 1s;
+  const auto is_in_time = [&] { return tested.devices.times(1, 0).p95(1) + 2ms <= 60ms; };
+  for (; now < 2s && !is_in_time(); now += 12ms) {
+    EXPECT_EQ(send(now), 1U) << to_ms(now);
+    tested.devices.end_batch(1, 0, 1, 10ms);
+  }
+  EXPECT_LT(now, 1500ms);
+  // One that is slow after all waits for its second again.
+  Tested other({device(10ms), device(100ms)});
+  other.devices.begin_batch(at(0ms), 0, 0, 1);
+  for (const Duration took : {10ms, 100ms}) {
+    EXPECT_EQ(other.send({frame(0, 1060ms)}, 1s), 1U);
+    other.devices.end_batch(1, 0, 1, took);
+  }
+  EXPECT_EQ(other.send({frame(0, 1160ms)}, 1100ms), std::nullopt);
+}
+
 TEST(DispatchDevices, AFrameIsGivenUpWhenNoneCanAnswerIt) {
   Tested tested({device(10ms), device(100ms)});
   tested.devices.begin_batch(at(0ms), 0, 0, 1);

@@ -111,10 +111,8 @@ LiveDispatch::LiveDispatch(LiveDispatchOptions options, TimePoint now)
   adaptive_count_ = static_cast<std::size_t>(std::ranges::count_if(
       options_.cameras, [](const auto& camera) { return camera.policy == PolicyKind::kAdaptive; }));
   for (std::size_t i = 0; i < options_.cameras.size(); ++i) {
-    if (options_.cameras[i].priority == Priority::kCritical) {
+    if (options_.cameras[i].priority == Priority::kCritical)
       critical_.push_back(static_cast<CameraIndex>(i));
-      ++critical_count_;
-    }
   }
   update_camera_count();
 }
@@ -125,14 +123,12 @@ void LiveDispatch::update_camera_count() {
   // parallel requests that would leave the device idle.
   const std::size_t slots = std::max<std::size_t>(1, devices_.slots());
   in_flight_per_camera_ = (slots + cameras - 1) / cameras;
-  inference_policy_.set_camera_count(cameras, critical_count_);
+  inference_policy_.set_camera_count(cameras, critical_.size());
 }
 
 void LiveDispatch::add_camera(const DispatchCamera& camera) {
-  if (camera.priority == Priority::kCritical) {
+  if (camera.priority == Priority::kCritical)
     critical_.push_back(static_cast<CameraIndex>(mailboxes_.size()));
-    ++critical_count_;
-  }
   options_.cameras.push_back(camera);
   mailboxes_.emplace_back();
   next_arrival_.push_back(TimePoint::max());
@@ -149,7 +145,7 @@ void LiveDispatch::remove_camera(CameraIndex camera) {
   CHECK(!mailboxes_[camera].waiting);
   end_camera(camera);
   --camera_count_;
-  if (options_.cameras[camera].priority == Priority::kCritical) --critical_count_;
+  std::erase(critical_, camera);
   if (is_adaptive(camera)) --adaptive_count_;
   update_camera_count();
 }
@@ -259,21 +255,24 @@ void LiveDispatch::decide(TimePoint now, std::optional<InferenceCause> audit,
   decision.is_audit_wanted = false;
   decision.wake_at.reset();
   update_batch(now);
-  if (audit == InferenceCause::kDueAudit && has_room_for_audit(audit, now) &&
-      !is_forced_waiting()) {
+  // Nothing can be sent, and frames of policy full are never given up: under overload most looks.
+  const bool is_blocked = has_only_full_ && devices_.is_full();
+  if (!is_blocked) update_kept(now);
+  if (audit == InferenceCause::kDueAudit && has_room_for_audit(audit) && !is_forced_waiting()) {
     decision.is_audit_wanted = true;
     decision.wake_at = now;
     return;
   }
   if (ladder_) decision.wake_at = window_since_ + kLadderWindow;
-  // Nothing can be sent, and frames of policy full are never given up: under overload most looks.
-  if (has_only_full_ && devices_.is_full()) return;
+  if (is_blocked) return;
   gather(now, decision);
-  decision.device = devices_.choose(waiting_, expected_, now, policy_, chosen_);
+  decision.device = devices_.choose(
+      waiting_, expected_, now, policy_, chosen_,
+      kept_any_ != 0 ? std::span<const DeviceSet>(kept_) : std::span<const DeviceSet>());
 
   for (const std::size_t i : chosen_.hopeless) give_up(waiting_[i].camera, decision);
   send_chosen(now, decision);
-  if (decision.batch.empty()) decision.is_audit_wanted = has_room_for_audit(audit, now);
+  if (decision.batch.empty()) decision.is_audit_wanted = has_room_for_audit(audit);
   if (chosen_.wake_at) look_at(*chosen_.wake_at, decision.wake_at);
   if (has_only_full_) return;
   give_up_late(now, decision);
@@ -291,19 +290,16 @@ void LiveDispatch::gather(TimePoint now, DispatchDecision& decision) {
     return *known;
   };
   const bool is_full = devices_.is_full();
-  kept_until_.assign(lane_count(), std::nullopt);
-  if (critical_count_ > 0)
-    for (LaneIndex lane = 0; lane < lane_count(); ++lane)
-      kept_until_[lane] = kept_from_until(lane, now);
   for_each_of(&Held::waiting, [&](CameraIndex index, const Mailbox& mailbox) {
     if (mailbox.in_flight >= in_flight_limit(index)) return;
     const DispatchCamera& camera = options_.cameras[index];
     // It can't be sent now, and late is better than none: under overload this is most of the looks.
     if (is_full && camera.policy == PolicyKind::kFull) return;
     const Waiting& frame = *mailbox.waiting;
-    if (kept_until_[frame.lane] && camera.priority != Priority::kCritical) {
-      look_at(*kept_until_[frame.lane], decision.wake_at);
-      return;
+    if (kept_any_ != 0 && kept_[frame.lane] != 0 && camera.priority != Priority::kCritical) {
+      const DeviceSet servers = devices_.servers(frame.lane);
+      look_at(kept_until_[frame.lane], decision.wake_at);
+      if (servers != 0 && (servers & ~kept_[frame.lane]) == 0) return;
     }
     const bool is_adaptively_chosen = is_adaptive(index);
     if (is_adaptively_chosen && !has_budget_for(inference_policy_.cause_of(frame.sampled))) return;
@@ -386,14 +382,8 @@ TimePoint LiveDispatch::stale_since(const Mailbox& mailbox, TimePoint now) {
   return *mailbox.served_until - mailbox.gap.value_or(now - *mailbox.served_until);
 }
 
-bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const {
-  if (!cause || !inference_policy_.has_budget(*cause)) return false;
-  if (!devices_.has_free_slot()) return false;
-  if (critical_count_ == 0) return true;
-  // Which lane it will take is chosen later.
-  for (LaneIndex lane = 0; lane < lane_count(); ++lane)
-    if (kept_from_until(lane, now)) return false;
-  return true;
+bool LiveDispatch::has_room_for_audit(std::optional<InferenceCause> cause) const {
+  return cause && devices_.free_slots(~kept_any_) > 0 && inference_policy_.has_budget(*cause);
 }
 
 bool LiveDispatch::is_forced_waiting() {
@@ -413,52 +403,68 @@ Duration LiveDispatch::full_batch(LaneIndex lane) const {
   return devices_.times(lane).p95(bucket_for(devices_.knee(lane)));
 }
 
-Duration LiveDispatch::time_without_slot(LaneIndex lane, Duration batch) const {
+Duration LiveDispatch::time_without_slot(const ServiceTimes& times, Duration batch,
+                                         std::size_t slots) const {
   // Batches of `batch` keep n slots busy, each somewhere between begin and end: the first to end
   // does so after the least of n uniform times, which has mean batch / (n + 1) and variance
   // batch^2 n / ((n + 1)^2 (n + 2)).
-  const ServiceTimes& times = devices_.times(lane);
-  const auto n = static_cast<double>(devices_.slots(lane));
+  const auto n = static_cast<double>(slots);
   const double batch_s = to_seconds(batch), mean_s = to_seconds(times.mean(1));
   const double wait_sigma = batch_s * std::sqrt(n / (n + 2)) / (n + 1);
   const double own_sigma = (to_seconds(times.p95(1)) - mean_s) / kSigmasToP95;
   return from_seconds(batch_s / (n + 1) + mean_s + kSlotSigmas * std::hypot(wait_sigma, own_sigma));
 }
 
-bool LiveDispatch::can_wait_for(LaneIndex lane, CameraIndex camera) const {
-  const Duration batch = full_batch(lane);
-  const Mailbox& mailbox = mailboxes_[camera];
-  const double own_s = to_seconds(devices_.times(mailbox.lane).p95(1));
-  return time_without_slot(mailbox.lane, batch) + policy_.post_time <=
-             options_.cameras[camera].slo &&
-         batch <= mailbox.period &&
-         (lane == mailbox.lane || to_seconds(batch) <= kLongerFactor * own_s);
+void LiveDispatch::update_kept(TimePoint now) {
+  kept_any_ = 0;
+  kept_.assign(lane_count(), 0);
+  kept_until_.assign(lane_count(), TimePoint::min());
+  for (const CameraIndex camera : critical_) {
+    const Mailbox& mailbox = mailboxes_[camera];
+    // Before its first frame nobody knows which model it will want at which size.
+    const bool is_known = mailbox.arrived_at && mailbox.lane < lane_count();
+    const DeviceSet hosts = is_known ? devices_.servers(mailbox.lane) : devices_.servers();
+    // With a single slot nothing is kept: the device would idle.
+    if (devices_.free_slots(hosts) > 1 || devices_.slots(hosts) < 2) continue;
+    for (LaneIndex lane = 0; lane < lane_count(); ++lane) {
+      if ((devices_.servers(lane) & hosts) == 0) continue;
+      const std::optional<TimePoint> until = critical_due_until(camera, hosts, lane, now);
+      if (!until) continue;
+      kept_any_ |= hosts;
+      kept_[lane] |= hosts;
+      kept_until_[lane] = std::max(kept_until_[lane], *until);
+    }
+  }
 }
 
-std::optional<TimePoint> LiveDispatch::kept_from_until(LaneIndex lane, TimePoint now) const {
-  std::optional<TimePoint> until;
-  if (devices_.free_slots(lane) > 1) return until;
+bool LiveDispatch::can_wait_for(LaneIndex lane, CameraIndex camera, DeviceSet hosts) const {
+  const Duration batch = full_batch(lane);
+  const Mailbox& mailbox = mailboxes_[camera];
+  const ServiceTimes& times = devices_.times(mailbox.lane);
+  const Duration until_answered =
+      time_without_slot(times, batch, devices_.slots(hosts)) + policy_.post_time;
+  return until_answered <= options_.cameras[camera].slo && batch <= mailbox.period &&
+         (lane == mailbox.lane || to_seconds(batch) <= kLongerFactor * to_seconds(times.p95(1)));
+}
+
+std::optional<TimePoint> LiveDispatch::critical_due_until(CameraIndex camera, DeviceSet hosts,
+                                                          LaneIndex lane, TimePoint now) const {
   constexpr Duration kLookAgain = std::chrono::seconds(1);  // frames that come are looked at anyway
-  for (const CameraIndex index : critical_) {
-    const Mailbox& mailbox = mailboxes_[index];
-    if (devices_.slots(mailbox.lane) < 2 || devices_.free_slots(mailbox.lane) > 1 ||
-        !devices_.is_device_shared(lane, mailbox.lane))
-      continue;
-    if (options_.is_slot_reserved) return now + kLookAgain;
-    const TimePoint next = next_arrival_[index];
-    if (mailbox.waiting || next == TimePoint::max() || can_wait_for(lane, index)) continue;
-    const Duration early = mailbox.period / kEarlyPart;
-    const TimePoint from = next - early - full_batch(lane);
-    const TimePoint to = next + early;
-    if (now >= from && now < to) until = std::max(until.value_or(to), to);
-  }
-  return until;
+  if (options_.is_slot_reserved) return now + kLookAgain;
+  const Mailbox& mailbox = mailboxes_[camera];
+  const TimePoint next = next_arrival_[camera];
+  if (mailbox.waiting || next == TimePoint::max()) return std::nullopt;
+  if (can_wait_for(lane, camera, hosts)) return std::nullopt;
+  const Duration early = mailbox.period / kEarlyPart;
+  const TimePoint from = next - early - full_batch(lane);
+  const TimePoint to = next + early;
+  return now >= from && now < to ? std::optional(to) : std::nullopt;
 }
 
 DeviceIndex LiveDispatch::send_audit(TimePoint now, LaneIndex lane, InferenceCause cause) {
   inference_policy_.take(cause);
   ++period_.inferred;
-  const DeviceIndex device = devices_.for_single(lane);
+  const DeviceIndex device = devices_.for_single(lane, kept_any_ != 0 ? kept_[lane] : 0);
   begin_batch(now, device, lane, 1);
   return device;
 }

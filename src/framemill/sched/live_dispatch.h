@@ -47,7 +47,7 @@ struct LiveDispatchOptions {
   std::vector<DispatchDevice> devices;
   /// Rungs of each model's ladder; empty: no model has more than one.
   std::vector<std::size_t> rungs_of_model;
-  /// A slot is kept for critical cameras at all times, not only where they should not wait.
+  /// A slot is kept for critical cameras at all times, not only where they cannot wait for a batch.
   bool is_slot_reserved = false;
 };
 
@@ -264,21 +264,26 @@ class LiveDispatch {
   /// A frame has come: when the next one will.
   void expect_next(CameraIndex camera, TimePoint now);
   /// Whether a slot is free for an audit, and the budget has what it costs.
-  [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause, TimePoint now) const;
+  [[nodiscard]] bool has_room_for_audit(std::optional<InferenceCause> cause) const;
   /// Whether a frame that goes before audits could be sent: a first one, a cut, a critical one.
   [[nodiscard]] bool is_forced_waiting();
   /// What nearly every full batch takes on the fastest device that the lane has; 0: not known yet.
   [[nodiscard]] Duration full_batch(LaneIndex lane) const;
-  /// What nearly every frame of `lane` takes that has to wait until one of the slots, all busy with
-  /// batches of `batch`, is free, and is then inferred alone.
-  [[nodiscard]] Duration time_without_slot(LaneIndex lane, Duration batch) const;
-  /// Whether a critical camera's frame may wait for a batch of `lane` that has just begun: its
-  /// answer is in time, the next frame does not take its place, and it does not wait for another
-  /// model's batch that is longer than its own.
-  [[nodiscard]] bool can_wait_for(LaneIndex lane, CameraIndex camera) const;
-  /// Where `lane` would take the last slot, and a frame of a critical camera that cannot wait for
-  /// it may come before a batch that starts now has ended: until when nothing but critical is sent.
-  [[nodiscard]] std::optional<TimePoint> kept_from_until(LaneIndex lane, TimePoint now) const;
+  /// What nearly every frame takes that has to wait until one of `slots`, all busy with batches of
+  /// `batch`, is free, and is then inferred alone.
+  [[nodiscard]] Duration time_without_slot(const ServiceTimes& times, Duration batch,
+                                           std::size_t slots) const;
+  /// Where a frame of a critical camera may come before a batch that starts now has ended, the last
+  /// slot is kept on the devices that have its model: no other one could answer it.
+  void update_kept(TimePoint now);
+  /// Whether a critical camera's frame may wait for a batch of `lane` that has just begun on its
+  /// `hosts`: its answer is in time, the next frame does not take its place, and it is not another
+  /// model's batch, longer than its own.
+  [[nodiscard]] bool can_wait_for(LaneIndex lane, CameraIndex camera, DeviceSet hosts) const;
+  /// Until when the camera's next frame, on one of `hosts`, needs a slot that no batch of `lane`
+  /// takes; none: it can wait for one, or is not due.
+  [[nodiscard]] std::optional<TimePoint> critical_due_until(CameraIndex camera, DeviceSet hosts,
+                                                            LaneIndex lane, TimePoint now) const;
   /// What the batch policy chooses from; fills waiting_ and expected_.
   void gather(TimePoint now, DispatchDecision& decision);
   void send_chosen(TimePoint now, DispatchDecision& decision);
@@ -347,15 +352,18 @@ class LiveDispatch {
   std::optional<TimePoint> full_since_;  ///< all slots are taken
   Period period_;
   // Reused from decision to decision.
-  std::vector<std::optional<TimePoint>> kept_until_;  ///< by lane, for critical cameras
   std::vector<WaitingFrame> waiting_;
   std::vector<ExpectedArrival> expected_;
   BatchDecision chosen_;
   std::vector<std::pair<double, CameraIndex>> by_need_;
   std::deque<double> recent_worths_;  ///< of adaptive frames, where there is a budget
   std::size_t adaptive_count_ = 0;
-  std::vector<CameraIndex> critical_;  ///< those that have been removed as well
-  std::size_t critical_count_ = 0;     ///< without them
+  std::vector<CameraIndex> critical_;  ///< those that are there
+  // As the present decision takes it, by lane: the devices that its frames leave to critical
+  // cameras, and until when.
+  std::vector<DeviceSet> kept_;
+  std::vector<TimePoint> kept_until_;
+  DeviceSet kept_any_ = 0;  ///< by any lane
 };
 
 }  // namespace framemill

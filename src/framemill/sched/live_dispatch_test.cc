@@ -773,6 +773,75 @@ TEST(LiveDispatch, TwoDevicesTakeABatchEach) {
   EXPECT_EQ(third.device, 1U);
 }
 
+/// Camera 0, or 0 and 1, are critical and want a model that the first device has alone, with two
+/// slots; all others want another one.
+struct OnTwoDevices {
+  OnTwoDevices(CameraIndex criticals, std::size_t slots_of_second, DeviceSet hosts_of_other,
+               bool is_slot_reserved = true)
+      : dispatch(options(criticals, slots_of_second, is_slot_reserved), at(0ms)) {
+    dispatch.add_lane(1, 0b01);
+    dispatch.add_lane(1, hosts_of_other);
+  }
+  static LiveDispatchOptions options(CameraIndex criticals, std::size_t slots_of_second,
+                                     bool is_slot_reserved) {
+    LiveDispatchOptions options = options_of(6, PolicyKind::kFull);
+    for (CameraIndex i = 0; i < criticals; ++i) {
+      options.cameras[i].priority = Priority::kCritical;
+      options.cameras[i].slo = 50ms;
+    }
+    options.lane_times.resize(2);
+    options.lane_times[1].seed(1, 30ms);
+    options.devices = {{2, {}, options.lane_times}, {slots_of_second, {}, options.lane_times}};
+    options.is_slot_reserved = is_slot_reserved;
+    return options;
+  }
+  void arrive(CameraIndex camera, std::int64_t seq, LaneIndex lane, Duration now) {
+    ArrivedFrame frame = frame_of(camera, seq, at(now));
+    frame.lane = lane;
+    EXPECT_EQ(dispatch.arrive(frame, at(now)), std::nullopt);
+  }
+  /// By device.
+  std::array<std::size_t, 2> send_all(Duration now) {
+    std::array<std::size_t, 2> sent{};
+    for (;;) {
+      dispatch.decide(at(now), std::nullopt, last);
+      if (last.batch.empty()) return sent;
+      sent[last.device] += last.batch.size();
+    }
+  }
+  LiveDispatch dispatch;
+  DispatchDecision last;
+};
+
+// Promise: the slot for critical cameras is one that can answer them.
+TEST(LiveDispatch, TheSlotIsKeptOnADeviceThatHasTheCriticalCamerasModel) {
+  using Sent = std::array<std::size_t, 2>;
+  for (const bool is_reserved : {true, false}) {
+    OnTwoDevices tested(1, 2, 0b11, is_reserved);
+    tested.arrive(0, 0, 0, 0ms);
+    EXPECT_EQ(tested.send_all(0ms), (Sent{1, 0}));
+    const CameraIndex critical = 0;
+    tested.dispatch.complete(at(30ms), 0, 1, {&critical, 1}, 30ms, 0);
+    for (CameraIndex camera = 1; camera < 6; ++camera) tested.arrive(camera, 0, 1, 80ms);
+    EXPECT_EQ(tested.send_all(80ms), (Sent{1, 2})) << is_reserved;
+    ASSERT_TRUE(tested.last.wake_at);
+    EXPECT_GT(*tested.last.wake_at, at(80ms));
+    tested.arrive(0, 1, 0, 95ms);
+    EXPECT_EQ(tested.send_all(95ms), (Sent{1, 0})) << is_reserved;
+  }
+}
+
+// Promise: a slot that cannot answer them is not kept for them.
+TEST(LiveDispatch, ASlotOfADeviceWithoutTheCriticalCamerasModelIsForTheOthers) {
+  using Sent = std::array<std::size_t, 2>;
+  OnTwoDevices tested(2, 1, 0b10);
+  tested.arrive(0, 0, 0, 0ms);
+  tested.arrive(1, 0, 0, 0ms);
+  EXPECT_EQ(tested.send_all(0ms), (Sent{2, 0}));
+  tested.arrive(2, 0, 1, 10ms);
+  EXPECT_EQ(tested.send_all(10ms), (Sent{0, 1}));
+}
+
 TEST(LiveDispatch, CamerasComeAndGo) {
   Tested tested(options_of(1, PolicyKind::kFull));
   tested.dispatch.add_camera({.policy = PolicyKind::kAdaptive, .slo = 200ms, .period = 100ms});
