@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include <unistd.h>
+
 namespace framemill {
 namespace {
 
@@ -114,6 +116,11 @@ CompiledFolder::CompiledFolder(fs::path cache_folder, fs::path path)
   is_new_ = fs::create_directories(path_, ignored);
   note_use(path_);
   looked_at_ = last_use(path_);
+}
+
+bool CompiledFolder::is_usable() const {
+  std::error_code ignored;
+  return fs::is_directory(path_, ignored) && access(path_.c_str(), R_OK | W_OK | X_OK) == 0;
 }
 
 void CompiledFolder::look_again() {

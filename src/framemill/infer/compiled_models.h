@@ -37,6 +37,9 @@ class CompiledFolder {
  public:
   /// Makes the folder where it can, and notes its use; `path` lies in one of the cache's folders.
   CompiledFolder(std::filesystem::path cache_folder, std::filesystem::path path);
+  /// The folder is there and may be written into. A runtime that is handed another one may refuse
+  /// the model for it.
+  [[nodiscard]] bool is_usable() const;
   /// The runtime has worked with it: prunes the cache where something was written.
   void look_again();
 

@@ -128,6 +128,13 @@ TEST_F(CompiledModels, AFolderThatARuntimeFillsIsPrunedWhereItWrote) {
   for (const char* const name : {"tensorrt/key/engine", "tensorrt/key"}) use(name, 20h);
   const CompiledFolder again(cache_.path(), path);
   EXPECT_GT(last_use(path), fs::file_time_type::clock::now() - 1h);
+  EXPECT_TRUE(again.is_usable());
+}
+
+// Promise: where nothing can be kept, the runtime is not told to.
+TEST_F(CompiledModels, AFolderThatCannotBeMadeIsNotUsable) {
+  cache_.write("tensorrt", "a file");
+  EXPECT_FALSE(CompiledFolder(cache_.path(), cache_ / "tensorrt/key").is_usable());
 }
 
 }  // namespace

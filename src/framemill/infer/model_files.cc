@@ -95,4 +95,10 @@ std::vector<std::string> model_files(const std::string& path) {
 
 Result<std::string> hash_model(const std::string& path) { return hash_files(model_files(path)); }
 
+Result<void> check_same_model(const std::string& hash_now, const std::string& hash_then) {
+  if (hash_now == hash_then) return {};
+  return fail(ErrorCode::kFailedPrecondition,
+              "was replaced by another model while it runs; start again to use that one");
+}
+
 }  // namespace framemill

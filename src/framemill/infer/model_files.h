@@ -19,6 +19,11 @@ namespace framemill {
 /// Profiles, caches and `verify` know models by it. Errors: those of hash_files().
 [[nodiscard]] Result<std::string> hash_model(const std::string& path);
 
+/// Whether a file that is read again, by its hash_model(), is the model that runs. Errors:
+/// kFailedPrecondition: answers of both would be mixed.
+[[nodiscard]] Result<void> check_same_model(const std::string& hash_now,
+                                            const std::string& hash_then);
+
 /// Where an ONNX file says that tensors of its graphs lie, as written there; sorted, each once.
 /// Pure; what is no protobuf message names nothing.
 [[nodiscard]] std::vector<std::string> external_data_of(std::span<const std::uint8_t> onnx_file);

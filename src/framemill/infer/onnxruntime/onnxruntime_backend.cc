@@ -183,7 +183,6 @@ class OnnxRuntimeBackend final : public Backend {
   }
 
   void forget_unused() override EXCLUDES(mu_) {
-    if (device_.provider == OnnxProvider::kCpu) return;
     std::vector<std::shared_ptr<OrtSession>> unused;
     {
       const MutexLock lock(mu_);
@@ -212,11 +211,11 @@ class OnnxRuntimeBackend final : public Backend {
     return shared;
   }
 
-  /// The CPU's session serves all requests. On a graphics device each has a session of its own, or
-  /// one that another request of its shape has left: what lies between input and output is memory
-  /// of the session, and two requests at once have been seen to spoil each other's (replays of
-  /// captured graphs always, plain runs whose input is copied from the host at times). Throws what
-  /// ONNX Runtime throws.
+  /// On the CPU one session serves all requests. On a graphics device each has a session of its
+  /// own, or one that another request of its shape has left: what lies between input and output is
+  /// memory of the session, and two requests at once have been seen to spoil each other's (replays
+  /// of captured graphs always, plain runs whose input is copied from the host at times). Throws
+  /// what ONNX Runtime throws.
   Result<std::shared_ptr<OrtSession>> session_for(std::size_t batch, Size input) EXCLUDES(mu_) {
     const bool is_cpu = device_.provider == OnnxProvider::kCpu;
     const Shape shape = is_cpu ? Shape{} : Shape{batch, input.width, input.height};
@@ -225,6 +224,7 @@ class OnnxRuntimeBackend final : public Backend {
       for (const std::shared_ptr<OrtSession>& session : sessions_[shape])
         if (is_cpu || session.use_count() == 1) return session;
     }
+    if (is_cpu) return open_again();
     Result<std::shared_ptr<OrtSession>> made = device_.provider == OnnxProvider::kCuda
                                                    ? compile_for(batch, input)
                                                    : compile_alone(batch, input);
@@ -233,10 +233,39 @@ class OnnxRuntimeBackend final : public Backend {
     return made;
   }
 
+  /// The CPU's session, which was forgotten while nobody used it.
+  Result<std::shared_ptr<OrtSession>> open_again() EXCLUDES(mu_, compile_mu_) {
+    const MutexLock alone(compile_mu_);
+    {
+      const MutexLock lock(mu_);
+      if (const auto& sessions = sessions_[Shape{}]; !sessions.empty()) return sessions.front();
+    }
+    if (const Result<void> same = check_file(); !same) return fail(same.error());
+    const Ort::SessionOptions session = cpu_options(plan_cpu(options_.streams, options_.threads));
+    std::shared_ptr<OrtSession> made =
+        share(Ort::Session(library_.env, facts_.path.c_str(), session));
+    const MutexLock lock(mu_);
+    sessions_[Shape{}].push_back(made);
+    return made;
+  }
+
+  /// A file that is read once more may hold another model by now.
+  Result<void> check_file() const {
+    const Result<std::string> hash = hash_model(facts_.path);
+    return hash ? check_same_model(*hash, facts_.hash) : Result<void>();  // the runtime says it
+  }
+
   /// TensorRT's engines are kept on disk: a second session of a shape waits for the first one's.
   Result<std::shared_ptr<OrtSession>> compile_alone(std::size_t batch, Size input)
       EXCLUDES(compile_mu_) {
     const MutexLock lock(compile_mu_);
+    try {
+      return compile_for(batch, input);
+    } catch (const Ort::Exception& e) {
+      const std::optional<std::string> engine = damaged_engine(e.what(), options_.cache_dir);
+      std::error_code ignored;
+      if (!engine || !std::filesystem::remove(*engine, ignored)) throw;
+    }
     return compile_for(batch, input);
   }
 
@@ -255,25 +284,30 @@ class OnnxRuntimeBackend final : public Backend {
   /// A session for one shape on a graphics device: engines and captured graphs are for one.
   Result<std::shared_ptr<OrtSession>> compile(std::size_t batch, Size input,
                                               bool may_capture_graphs) {
-    const ProviderRequest request{.device = device_,
-                                  .precision = options_.precision,
-                                  .model_hash = facts_.hash,
-                                  .input_name = ports_->input_name,
-                                  .batch = batch,
-                                  .input = input,
-                                  .is_shape_fixed = !ports_->is_batch_dynamic && ports_->input,
-                                  .is_int8 = facts_.precision == "int8",
-                                  .is_half = facts_.precision == "fp16",
-                                  .may_capture_graphs = may_capture_graphs,
-                                  .cache_dir = options_.cache_dir,
-                                  .runtime = facts_.runtime,
-                                  .compiler = engine_compiler(device_.provider),
-                                  .cuda = cuda_};
-    const Result<ProviderOptions> provider = provider_options(request);
+    ProviderRequest request{.device = device_,
+                            .precision = options_.precision,
+                            .model_hash = facts_.hash,
+                            .input_name = ports_->input_name,
+                            .batch = batch,
+                            .input = input,
+                            .is_shape_fixed = !ports_->is_batch_dynamic && ports_->input,
+                            .is_int8 = facts_.precision == "int8",
+                            .is_half = facts_.precision == "fp16",
+                            .may_capture_graphs = may_capture_graphs,
+                            .cache_dir = options_.cache_dir,
+                            .runtime = facts_.runtime,
+                            .compiler = engine_compiler(device_.provider),
+                            .cuda = cuda_};
+    Result<ProviderOptions> provider = provider_options(request);
     if (!provider) return fail(provider.error());
     std::optional<CompiledFolder> engines;  // without them an engine is built again
     if (!provider->cache_folder.empty())
       engines.emplace(options_.cache_dir, provider->cache_folder);
+    if (engines && !engines->is_usable()) {
+      engines.reset();
+      request.cache_dir.clear();
+      provider = provider_options(request);
+    }
     Ort::SessionOptions session = common_options();
     const std::vector<std::int64_t> sides = ports_->tensor_shape(batch, input);
     std::map<std::string, std::int64_t> named;  // the first of sides that share a name
@@ -301,6 +335,7 @@ class OnnxRuntimeBackend final : public Backend {
       case OnnxProvider::kCpu:
         break;
     }
+    if (const Result<void> same = check_file(); !same) return fail(same.error());
     const CaptureGate::Use use(gate_, CaptureGate::Length::kLong);
     auto shared = share(Ort::Session(library_.env, facts_.path.c_str(), session));
     if (engines) engines->look_again();

@@ -1,6 +1,7 @@
 // What only ONNX Runtime's backend promises; what all backends do is in backends_test.cc.
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <fstream>
 #include <future>
 #include <random>
@@ -30,6 +31,30 @@ Result<std::unique_ptr<Backend>> load(const std::string& path, const std::string
                        .device = device,
                        .streams = streams,
                        .threads = streams});
+}
+
+// Promise: what nobody uses can be let go on a CPU as well, and comes back as the same model.
+TEST(OnnxRuntime, AForgottenModelComesBackAndOneThatWasReplacedDoesNot) {
+  const TempFolder folder;
+  const auto path = folder / "model.onnx";
+  std::filesystem::copy_file(tiny("plain"), path);
+  const auto backend = load(path.string());
+  ASSERT_TRUE(backend);
+  const Size input = (*backend)->facts().input.value_or(Size{64, 64});
+  {
+    const auto in_use = (*backend)->create_request(1, input);
+    ASSERT_TRUE(in_use);
+    (*backend)->forget_unused();
+    EXPECT_TRUE((*backend)->create_request(1, input));
+  }
+  (*backend)->forget_unused();
+  EXPECT_TRUE((*backend)->create_request(1, input));
+  (*backend)->forget_unused();
+  std::filesystem::copy_file(tiny("half"), path, std::filesystem::copy_options::overwrite_existing);
+  const auto refused = (*backend)->create_request(1, input);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kFailedPrecondition);
+  EXPECT_THAT(refused.error().message(), HasSubstr("was replaced by another model"));
 }
 
 TEST(OnnxRuntime, DamagedModelsAreRefusedOrRunAndNothingElse) {

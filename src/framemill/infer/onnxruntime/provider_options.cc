@@ -133,6 +133,19 @@ std::optional<std::size_t> rtx_place(const CudaFacts& cuda, int index, std::size
   return place < offered ? std::optional(place) : std::nullopt;
 }
 
+std::optional<std::string> damaged_engine(std::string_view message,
+                                          const std::string& cache_folder) {
+  constexpr std::string_view kSays = "could not deserialize engine from cache: ";
+  const std::size_t said = message.find(kSays);
+  if (said == std::string_view::npos || cache_folder.empty()) return std::nullopt;
+  std::string_view path = message.substr(said + kSays.size());
+  path = path.substr(0, path.find('\n'));
+  while (path.ends_with(' ')) path.remove_suffix(1);
+  const bool is_ours =
+      path.starts_with(cache_folder + "/tensorrt/") && path.find("..") == std::string_view::npos;
+  return is_ours ? std::optional<std::string>(path) : std::nullopt;
+}
+
 std::string engine_cache_key(const ProviderRequest& request) {
   const auto index = static_cast<std::size_t>(request.device.index);
   const CudaDevice device =

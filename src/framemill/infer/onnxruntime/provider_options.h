@@ -53,6 +53,12 @@ struct ProviderOptions {
 [[nodiscard]] std::optional<std::size_t> rtx_place(const CudaFacts& cuda, int index,
                                                    std::size_t offered);
 
+/// The file of an engine, below `cache_folder`, that TensorRT says in `message` to be damaged: it
+/// was written to a full disk, say, and would keep the model from ever being loaded again. None: it
+/// says something else. Pure.
+[[nodiscard]] std::optional<std::string> damaged_engine(std::string_view message,
+                                                        const std::string& cache_folder);
+
 /// The folder for what is compiled for a model and a device: engines fit neither another GPU, nor
 /// another driver, nor another version of the runtime. Holds nothing but [a-z0-9_.-]. Pure.
 [[nodiscard]] std::string engine_cache_key(const ProviderRequest& request);

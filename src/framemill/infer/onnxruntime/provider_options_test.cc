@@ -126,6 +126,19 @@ TEST(ProviderOptions, AnEngineIsKeptForExactlyWhatItFits) {
   EXPECT_EQ(engine_cache_key(same), engine_cache_key(base));
 }
 
+// Promise: an engine that was damaged on disk is made anew, as what OpenVINO keeps is.
+TEST(ProviderOptions, ADamagedEngineIsKnownByWhatTensorRtSays) {
+  const std::string said =
+      "[ONNXRuntimeError] : 11 : EP_FAIL : TensorRT EP could not deserialize engine from cache: ";
+  const std::string engine = "/cache/tensorrt/0123_h200/b4_640x384_1_sm90.engine";
+  EXPECT_EQ(damaged_engine(said + engine, "/cache"), engine);
+  EXPECT_EQ(damaged_engine(said + engine + "\nStacktrace: ...", "/cache"), engine);
+  EXPECT_EQ(damaged_engine("CUDA failure 2: out of memory", "/cache"), std::nullopt);
+  EXPECT_EQ(damaged_engine(said + "/home/somebody/my.engine", "/cache"), std::nullopt);
+  EXPECT_EQ(damaged_engine(said + "/cache/tensorrt/../../etc/passwd", "/cache"), std::nullopt);
+  EXPECT_EQ(damaged_engine(said + engine, ""), std::nullopt);
+}
+
 // Promise: rtx:1 is the card that is cuda:1, also where the plug-in does not offer cuda:0.
 TEST(ProviderOptions, TheNumberOfAnRtxDeviceCountsCudasDevices) {
   const CudaFacts mixed{

@@ -163,11 +163,8 @@ class OpenVinoBackend final : public Backend {
     if (graph_ != nullptr) return {};
     const Result<std::string> hash = hash_model(facts_.path);
     if (!hash) return fail(hash.error());
-    if (*hash != facts_.hash)
-      return fail(ErrorCode::kFailedPrecondition,
-                  fmt::format("{}: was replaced by another model while it runs; start again to use "
-                              "that one",
-                              facts_.path));
+    if (const Result<void> same = check_same_model(*hash, facts_.hash); !same)
+      return fail(same.error().at(facts_.path));
     Result<OpenVinoModel> model = read_openvino_model(core_, facts_.path);
     if (!model) return fail(model.error());
     graph_ = std::move(model->graph);

@@ -130,7 +130,9 @@ std::string OpenVinoCache::leave_graphs_to_openvino() {
   if (folder_.empty()) return {};
   const std::string path = path_of("graphs of OpenVINO's own");
   by_openvino_.emplace(folder_, path);
-  return path;
+  if (by_openvino_->is_usable()) return path;
+  folder_.clear();
+  return {};
 }
 
 void OpenVinoCache::keep_graph(const std::string& key, ov::CompiledModel& graph) {
