@@ -75,6 +75,14 @@ class DoctorTest(FramemillTest):
         path = self.config([f"id: a, url: {DEMO_CLIP}, classes: [unicorn]"])
         self.assertIn('"unicorn" is no label', self.doctor(path, expect=1).stdout)
 
+    def test_each_device_of_a_model_is_tried(self):
+        path = self.config([f"id: a, url: {DEMO_CLIP}, loop: true"], more=", device: [CPU, CPU]")
+        self.assertTrue(json.loads(self.doctor(path, "--json").stdout)["models"][0]["ok"])
+        path = self.config([f"id: a, url: {DEMO_CLIP}, loop: true"], more=", device: [CPU, NOPE]")
+        done = self.doctor(path, "--json", expect=1)
+        self.assertFalse(json.loads(done.stdout)["models"][0]["ok"])
+        self.assertIn('device \\"NOPE\\" is not there', done.stdout)
+
     def test_a_decoder_that_is_asked_for_is_tried(self):
         """Where NVIDIA's is not there, an advice says so before a run does."""
         path = self.config([f"id: a, url: {DEMO_CLIP}, loop: true, decode: auto", f"id: b, url: {DEMO_CLIP}, loop: true"])

@@ -212,6 +212,13 @@ std::pair<CheckedModel, std::vector<std::string>> check_model(const ModelSetting
   checked.host_bytes = point != nullptr && point->host_bytes > 0
                            ? point->host_bytes
                            : std::max<std::int64_t>(0, resident_bytes() - before);
+  // A run starts with all of them or not at all.
+  for (const std::string& device : devices) {
+    if (device == options->backend.device) continue;
+    DetectorOptions other = *options;
+    other.backend.device = device;
+    if (const auto loaded = Detector::load(other); !loaded) return failed(loaded.error());
+  }
   return {checked, (*detector)->labels()};
 }
 
