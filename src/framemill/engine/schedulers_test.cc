@@ -190,6 +190,27 @@ TEST(TickScheduler, ComplexFramesOfPolicySimilarityAreNotBatched) {
   }
 }
 
+// Promise: at pace fast, too, a batch that does not fit into a device's memory costs no answer, and
+// what fits is remembered.
+TEST(TickScheduler, BatchesThatRunOutOfMemoryAreCutUntilTheyFit) {
+  World world(8, PolicyKind::kFull, {.batch_max = 8, .fixed = 200us}, 1s, false);
+  world.options_.knee_frames = 8;
+  world.control_->memory_frames = 3;
+  TickScheduler scheduler(world.options_, *world.pool_);
+  std::vector<std::thread> cameras;
+  for (CameraIndex camera = 0; camera < 8; ++camera) {
+    cameras.emplace_back([&, camera] {
+      for (int i = 0; i < 20; ++i) scheduler.offer(camera, world.next_frame(camera, i * .1));
+      scheduler.end_camera(camera);
+    });
+  }
+  for (std::thread& camera : cameras) camera.join();
+  scheduler.wait_until_done();
+  EXPECT_EQ(World::of(world.total(), Outcome::kInferred), 8 * 20);
+  EXPECT_EQ(World::of(world.total(), Outcome::kFailed), 0);
+  EXPECT_EQ(world.pool_->states()[0].batch_max, 2U);
+}
+
 TEST(TickScheduler, StopSettlesWhatWaitsAndLetsGoOfBlockedCameras) {
   World world(2, PolicyKind::kFull, {}, 1s, false);
   world.control_->hang = true;

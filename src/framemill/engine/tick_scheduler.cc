@@ -394,9 +394,31 @@ bool TickScheduler::submit(LaneIndex lane, std::vector<InferenceJob>& jobs,
 
 void TickScheduler::run_batch(DeviceIndex device, LaneIndex lane, std::vector<InferenceJob> jobs,
                               bool is_last_try) {
+  const std::size_t most = pool_.states()[device].batch_max;
+  while (jobs.size() > most) {
+    const auto end = jobs.begin() + static_cast<std::ptrdiff_t>(most);
+    std::vector<InferenceJob> part(std::make_move_iterator(jobs.begin()),
+                                   std::make_move_iterator(end));
+    jobs.erase(jobs.begin(), end);
+    {
+      const MutexLock lock(mu_);
+      ++batches_in_flight_;
+      ++batches_of_device_[device];
+    }
+    run_part(device, lane, std::move(part), is_last_try);
+  }
+  run_part(device, lane, std::move(jobs), is_last_try);
+}
+
+void TickScheduler::run_part(DeviceIndex device, LaneIndex lane, std::vector<InferenceJob> jobs,
+                             bool is_last_try) {
   pool_.submit(device, lane, std::move(jobs),
                [this, device, lane, is_last_try](BatchOutcome&& outcome) {
-                 if (!outcome.detections && !is_last_try) {
+                 // One that was too large for the device's memory is cut, as often as it takes.
+                 const bool is_too_large =
+                     !outcome.detections && outcome.jobs.size() > 1 &&
+                     outcome.detections.error().code() == ErrorCode::kResourceExhausted;
+                 if (!outcome.detections && (is_too_large || !is_last_try)) {
                    DeviceIndex other = device;
                    {
                      const MutexLock lock(mu_);
@@ -405,7 +427,7 @@ void TickScheduler::run_batch(DeviceIndex device, LaneIndex lane, std::vector<In
                      other = free_device(lane).value_or(device);
                      ++batches_of_device_[other];
                    }
-                   run_batch(other, lane, std::move(outcome.jobs), true);
+                   run_batch(other, lane, std::move(outcome.jobs), !is_too_large);
                    return;
                  }
                  on_batch_done(device, std::move(outcome));

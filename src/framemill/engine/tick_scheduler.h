@@ -92,8 +92,11 @@ class TickScheduler final : public FrameScheduler {
   /// Frame `seq`, which was owed an inference, had none that is of use.
   void owe_again(CameraIndex camera, std::int64_t seq);
   /// `is_last_try`: what failed is settled as such, not sent to a device once more.
+  /// What is too large for the device's memory goes there in parts.
   void run_batch(DeviceIndex device, LaneIndex lane, std::vector<InferenceJob> jobs,
                  bool is_last_try) EXCLUDES(mu_);
+  void run_part(DeviceIndex device, LaneIndex lane, std::vector<InferenceJob> jobs,
+                bool is_last_try) EXCLUDES(mu_);
   void on_batch_done(DeviceIndex device, BatchOutcome&& outcome) EXCLUDES(mu_);
   [[nodiscard]] std::int64_t tick_of(const Frame& frame) const;
 
