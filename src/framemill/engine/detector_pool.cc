@@ -93,19 +93,38 @@ Result<std::shared_ptr<DetectorRequest>> DetectorPool::take_request(LaneIndex la
 bool DetectorPool::unload_idle(LaneIndex wanting, int unloads) {
   const MutexLock alone(unload_mu_);
   if (unloads_ != unloads) return true;  // another one has, since the request was tried
+  if (!unload_idlest(wanting)) return false;
+  ++unloads_;
+  return true;
+}
+
+bool DetectorPool::unload_idlest() { return unload_idlest(std::nullopt); }
+
+std::optional<TimePoint> DetectorPool::idlest_used_at() const {
+  const MutexLock lock(mu_);
+  const Lane* const idlest = find_idlest(std::nullopt);
+  return idlest == nullptr ? std::nullopt : std::optional(idlest->used_at);
+}
+
+DetectorPool::Lane* DetectorPool::find_idlest(std::optional<LaneIndex> wanting) const {
+  const TimePoint latest = clock_.now() - kIdleLeast;
+  Lane* idlest = nullptr;
+  for (LaneIndex i = 0; i < lanes_.size(); ++i) {
+    Lane& lane = *lanes_[i];
+    if (i == wanting || lane.idle.empty() || lane.used_at > latest) continue;
+    if (idlest == nullptr || lane.used_at < idlest->used_at) idlest = &lane;
+  }
+  return idlest;
+}
+
+bool DetectorPool::unload_idlest(std::optional<LaneIndex> wanting) {
   std::vector<std::shared_ptr<DetectorRequest>> unloaded;
   const Detector* detector = nullptr;
   std::shared_ptr<const std::string> variant;
   Duration idle_for{0};
   {
     const MutexLock lock(mu_);
-    const TimePoint latest = clock_.now() - kIdleLeast;
-    Lane* idlest = nullptr;
-    for (LaneIndex i = 0; i < lanes_.size(); ++i) {
-      Lane& lane = *lanes_[i];
-      if (i == wanting || lane.idle.empty() || lane.used_at > latest) continue;
-      if (idlest == nullptr || lane.used_at < idlest->used_at) idlest = &lane;
-    }
+    Lane* const idlest = find_idlest(wanting);
     if (idlest == nullptr) return false;
     unloaded.swap(idlest->idle);
     detector = detectors_[idlest->model].get();
@@ -116,7 +135,6 @@ bool DetectorPool::unload_idle(LaneIndex wanting, int unloads) {
                *variant, detector->facts().device, to_seconds(idle_for));
   unloaded.clear();
   detector->forget_unused();
-  ++unloads_;
   return true;
 }
 
@@ -179,6 +197,11 @@ bool DetectorPool::is_ready(LaneIndex lane, std::size_t batch) const {
   const MutexLock lock(mu_);
   return std::ranges::any_of(lanes_[lane]->idle,
                              [batch](const auto& request) { return request->batch() == batch; });
+}
+
+bool DetectorPool::is_settled() const {
+  const MutexLock lock(mu_);
+  return in_flight_ == 0;
 }
 
 void DetectorPool::submit(LaneIndex lane, std::vector<InferenceJob> jobs, Done done) {

@@ -81,6 +81,12 @@ class DetectorPool {
   /// them. They are made anew where such a batch comes after all.
   void unload_larger(LaneIndex lane, std::size_t batch) EXCLUDES(mu_);
 
+  /// When the model was used last that nobody has used for longest, and for kIdleLeast at least;
+  /// none: all that are loaded are in use.
+  [[nodiscard]] std::optional<TimePoint> idlest_used_at() const EXCLUDES(mu_);
+  /// Unloads that one: for where memory is short. False where there is none.
+  bool unload_idlest() EXCLUDES(mu_);
+
   /// Whether a batch of so many pictures has its request, so that nothing has to be compiled for
   /// it.
   [[nodiscard]] bool is_ready(LaneIndex lane, std::size_t batch) const EXCLUDES(mu_);
@@ -100,6 +106,10 @@ class DetectorPool {
   [[nodiscard]] double mean_batch() const;
   /// Batches so far, without those.
   [[nodiscard]] std::int64_t batches() const { return batches_; }
+  /// Frames in them.
+  [[nodiscard]] std::int64_t batched_frames() const { return batched_frames_; }
+  /// Nothing that was submitted is still to come back: stop() ends at once.
+  [[nodiscard]] bool is_settled() const EXCLUDES(mu_);
 
  private:
   struct Lane {
@@ -117,6 +127,9 @@ class DetectorPool {
       EXCLUDES(mu_);
   /// False where there is none that could be. `unloads`: unloads_ before the request was tried.
   bool unload_idle(LaneIndex wanting, int unloads) EXCLUDES(mu_, unload_mu_);
+  /// The lane whose turn it is to be unloaded, but for `wanting`; null: none.
+  [[nodiscard]] Lane* find_idlest(std::optional<LaneIndex> wanting) const REQUIRES(mu_);
+  bool unload_idlest(std::optional<LaneIndex> wanting) EXCLUDES(mu_);
   /// What the cache holds of all frames of the batch, or nothing.
   std::optional<std::vector<std::vector<Detection>>> find_cached(const Batch& batch) EXCLUDES(mu_);
   void begin(const std::shared_ptr<Batch>& batch);

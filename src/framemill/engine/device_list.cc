@@ -10,6 +10,7 @@
 #include "framemill/base/check.h"
 #include "framemill/infer/cpu_quota.h"
 #include "framemill/infer/labels.h"
+#include "framemill/infer/model_files.h"
 
 namespace framemill {
 namespace {
@@ -83,7 +84,10 @@ Result<void> DeviceList::load_model(const ModelSettings& model, const EngineSett
   std::map<std::string, std::size_t> repeats;
   for (std::size_t i = 0; i < loaded.size(); ++i) {
     const std::string& device = detectors[i]->facts().device;
-    loaded_.push_back({place_of(device, repeats[device]++), first_.size() - 1, loaded[i]});
+    loaded_.push_back({.device = place_of(device, repeats[device]++),
+                       .model = first_.size() - 1,
+                       .options = loaded[i],
+                       .hash = detectors[i]->facts().hash});
   }
   return {};
 }
@@ -99,6 +103,9 @@ DevicePool::Load DeviceList::loader() const {
       if (entry.device != device || entry.model != model) continue;
       Result<std::unique_ptr<Detector>> detector = Detector::load(entry.options);
       if (!detector) return fail(detector.error());
+      const ModelFacts& facts = (*detector)->facts();
+      if (const Result<void> same = check_same_model(facts.hash, entry.hash); !same)
+        return fail(same.error().at(facts.path));
       return std::shared_ptr<const Detector>(std::move(*detector));
     }
     return fail(ErrorCode::kNotFound, fmt::format("model {} is not on device {}", model, device));

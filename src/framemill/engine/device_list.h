@@ -29,7 +29,8 @@ class DeviceList {
 
   /// On the first of its devices.
   [[nodiscard]] const Detector& model(std::size_t index) const;
-  /// Loads models again as they were; after the last one. Independent of this.
+  /// Loads models again as they were; after the last one. Independent of this. Errors:
+  /// kFailedPrecondition where the file holds another model by now: answers of both would be mixed.
   [[nodiscard]] DevicePool::Load loader() const;
   [[nodiscard]] std::vector<PooledDevice> take();
 
@@ -40,6 +41,7 @@ class DeviceList {
   struct Loaded {
     std::size_t device = 0, model = 0;
     DetectorOptions options;
+    std::string hash;  ///< of its file, then
   };
   std::vector<PooledDevice> devices_;
   std::vector<std::size_t> first_;  ///< device, by model

@@ -39,6 +39,10 @@ constexpr Duration kProcessorHangLeast = std::chrono::seconds(20);
 /// Of a device that is out, before its models are loaded anew.
 constexpr int kProbesBeforeLoad = 2;
 
+/// How often, and how often at most, it is asked whether a pool that was replaced owes anything.
+constexpr Duration kLookAtReplacedEvery = std::chrono::milliseconds(100);
+constexpr int kLooksAtReplaced = 20;
+
 /// Threads that put pictures into batches and read their answers, for a graphics device.
 constexpr std::size_t kPictureThreadsMax = 8;
 
@@ -48,6 +52,12 @@ bool is_processor(const std::string& device) { return device.find("CPU") != std:
 DeviceHealthPolicy health_of(const std::string& device, DeviceHealthPolicy policy) {
   if (is_processor(device)) policy.hang_least = std::max(policy.hang_least, kProcessorHangLeast);
   return policy;
+}
+
+/// Whether it is the model's file that was changed, and not the device that fails.
+bool is_file_error(ErrorCode code) {
+  return code == ErrorCode::kFailedPrecondition || code == ErrorCode::kNotFound ||
+         code == ErrorCode::kInvalidArgument;
 }
 
 std::optional<ErrorCode> code_of(const BatchOutcome& outcome) {
@@ -77,6 +87,12 @@ std::int64_t DeviceReport::model_outages() const {
   return sum;
 }
 
+void DevicePool::Work::add(const DetectorPool& pool) {
+  batches += pool.batches();
+  frames += pool.batched_frames();
+  inference_time += pool.inference_time();
+}
+
 DevicePool::DevicePool(std::vector<std::shared_ptr<const Detector>> detectors, const Clock& clock)
     : DevicePool({{detectors.front()->facts().device, detectors}}, clock) {}
 
@@ -99,6 +115,7 @@ DevicePool::DevicePool(std::vector<PooledDevice> devices, const Clock& clock, Op
     batches_max_.push_back(device.pool->batches_max());
   }
   CHECK(std::ranges::none_of(hosts_, [](DeviceSet hosts) { return hosts == 0; }));
+  memory_look_at_ = clock_.now() + options_.look_at_memory_every;
   watcher_ = std::thread([this] { watch(); });
 }
 
@@ -211,9 +228,8 @@ std::pair<std::shared_ptr<DetectorPool>, LaneIndex> DevicePool::lane_of(DeviceIn
 Duration DevicePool::expected(const Device& device, LaneIndex lane, std::size_t frames) const {
   const ServiceTimes& times = device.times[lane];
   const std::size_t bucket = bucket_for(frames);
-  for (std::size_t i = 0; i < kBatchBuckets.size(); ++i)
-    if (kBatchBuckets[i] == bucket && times.estimates()[i].is_seen) return times.mean(bucket);
-  // From the other sizes, then, unless something may have to be compiled.
+  // What was seen says nothing where something may have to be compiled once more: memory was short
+  // and the model unloaded, or the request that was there failed.
   const bool is_ready = device.pool->is_ready(device.lanes[lane], bucket);
   return is_ready ? times.mean(bucket) : Duration::zero();
 }
@@ -444,6 +460,7 @@ void DevicePool::watch() {
         const std::optional<TimePoint> wake_at = health.wake_at();
         if (wake_at) wake_at_ = wake_at_ ? std::min(*wake_at_, *wake_at) : *wake_at;
       }
+      look_at_memory(now, deferred);
       if (deferred.empty()) {
         if (wake_at_) {
           if (*wake_at_ > now) changed_.wait_for(mu_, *wake_at_ - now);
@@ -454,6 +471,33 @@ void DevicePool::watch() {
     }
     for (const auto& act : deferred) act();
   }
+}
+
+void DevicePool::look_at_memory(TimePoint now, Deferred& deferred) {
+  if (!options_.is_memory_short) return;
+  if (now >= memory_look_at_) {
+    memory_look_at_ = now + options_.look_at_memory_every;
+    deferred.emplace_back([this] {
+      if (options_.is_memory_short()) unload_idlest();
+    });
+  }
+  wake_at_ = wake_at_ ? std::min(*wake_at_, memory_look_at_) : memory_look_at_;
+}
+
+void DevicePool::unload_idlest() {
+  std::shared_ptr<DetectorPool> idlest;
+  TimePoint used_at = TimePoint::max();
+  {
+    const MutexLock lock(mu_);
+    for (DeviceIndex i = 0; i < devices_.size(); ++i) {
+      if (!is_processor(names_[i])) continue;
+      const std::optional<TimePoint> own = devices_[i].pool->idlest_used_at();
+      if (!own || *own >= used_at) continue;
+      used_at = *own;
+      idlest = devices_[i].pool;
+    }
+  }
+  if (idlest != nullptr) idlest->unload_idlest();
 }
 
 void DevicePool::probe(DeviceIndex index, LaneIndex lane, Deferred& deferred) {
@@ -527,40 +571,82 @@ void DevicePool::make_ready(DeviceIndex index, DetectorPool& pool) {
                        batches_max_[index]);
 }
 
-void DevicePool::load(DeviceIndex index) {
+Result<std::vector<std::shared_ptr<const Detector>>> DevicePool::load_models(DeviceIndex index) {
   std::vector<std::shared_ptr<const Detector>> detectors(hosts_.size());
-  std::optional<Error> error;
-  for (std::size_t model = 0; model < hosts_.size() && !error; ++model) {
+  for (std::size_t model = 0; model < hosts_.size(); ++model) {
     if (!has_device(hosts_[model], index)) continue;
     Result<std::shared_ptr<const Detector>> loaded = options_.load(index, model);
     if (loaded) {
       detectors[model] = std::move(*loaded);
-    } else {
-      error = loaded.error();
+      continue;
     }
+    if (!is_file_error(loaded.error().code())) return fail(loaded.error());
+    const std::string& why = loaded.error().message();
+    bool is_news = false;
+    {
+      const MutexLock lock(mu_);
+      Device& device = devices_[index];
+      detectors[model] = device.pool->detectors()[model];
+      is_news = std::exchange(device.stays_told, why) != why;
+    }
+    if (is_news)
+      spdlog::warn("device {}: {} is not loaded anew and stays as it is: {}", names_[index],
+                   detector(model).facts().name, why);
   }
-  std::shared_ptr<DetectorPool> pool;
-  if (!error) {
-    pool = make_pool(std::move(detectors));
-    make_ready(index, *pool);
-  }
+  return detectors;
+}
+
+bool DevicePool::replace(DeviceIndex index, const std::shared_ptr<DetectorPool>& pool) {
   const MutexLock lock(mu_);
   Device& device = devices_[index];
-  device.is_loading = false;
-  changed_.notify_all();
-  if (error) {
-    device.last_error = error->message();
-    return;
-  }
+  if (device.health->may_serve()) return false;
   for (std::size_t lane = 0; lane < lanes_.size(); ++lane) {
     const std::size_t model = lanes_[lane].model;
     if (has_device(hosts_[model], index))
       device.lanes[lane] = pool->lane_for(model, lanes_[lane].picture);
     device.times[lane] = ServiceTimes();  // it may be another card
   }
-  device.before.push_back(std::exchange(device.pool, std::move(pool)));
+  device.before.push_back(std::exchange(device.pool, pool));
   device.health->renew();
   device.health->hope(clock_.now());
+  changed_.notify_all();
+  return true;
+}
+
+void DevicePool::let_go_of_replaced(DeviceIndex index) {
+  Device& device = devices_[index];
+  for (int look = 0; look < kLooksAtReplaced; ++look) {
+    std::vector<std::shared_ptr<DetectorPool>> idle;
+    {
+      const MutexLock lock(mu_);
+      if (look > 0 && !is_stopping_) changed_.wait_for(mu_, kLookAtReplacedEvery);
+      for (std::shared_ptr<DetectorPool>& pool : device.before) {
+        // Whoever else has it is about to submit to it; nobody new can get it.
+        if (pool.use_count() > 1 || !pool->is_settled()) continue;
+        device.done_before.add(*pool);
+        idle.push_back(std::move(pool));
+      }
+      std::erase(device.before, nullptr);
+      if (device.before.empty() || is_stopping_) look = kLooksAtReplaced;
+    }
+    idle.clear();  // a driver may take its time, so not under the lock
+  }
+  for (const auto& detector : device.detectors)  // those loaded first are never replaced
+    if (detector != nullptr) detector->forget_unused();
+}
+
+void DevicePool::load(DeviceIndex index) {
+  Result<std::vector<std::shared_ptr<const Detector>>> detectors = load_models(index);
+  if (detectors) {
+    const std::shared_ptr<DetectorPool> pool = make_pool(*std::move(detectors));
+    make_ready(index, *pool);
+    if (replace(index, pool)) let_go_of_replaced(index);
+  }
+  const MutexLock lock(mu_);
+  Device& device = devices_[index];
+  device.is_loading = false;
+  changed_.notify_all();
+  if (!detectors) device.last_error = detectors.error().message();
 }
 
 // ---- reports and the end
@@ -620,15 +706,13 @@ std::vector<DeviceReport> DevicePool::reports() const {
     report.outages = device.outages;
     report.batches_max = batches_max_[i];
     report.batch_max = device.health->batch_max();
-    double frames = 0;
-    const auto add = [&](const DetectorPool& pool) {
-      report.batches += pool.batches();
-      report.inference_time += pool.inference_time();
-      frames += pool.mean_batch() * static_cast<double>(pool.batches());
-    };
-    add(*device.pool);
-    for (const auto& pool : device.before) add(*pool);
-    if (report.batches > 0) report.batch_mean = frames / static_cast<double>(report.batches);
+    Work work = device.done_before;
+    work.add(*device.pool);
+    for (const auto& pool : device.before) work.add(*pool);
+    report.batches = work.batches;
+    report.inference_time = work.inference_time;
+    if (work.batches > 0)
+      report.batch_mean = static_cast<double>(work.frames) / static_cast<double>(work.batches);
     for (const InferenceCounts& counts : device.inferences) report.inferences.push_back({counts});
     for (const HostedModel& hosted : hosted_by(static_cast<DeviceIndex>(i)))
       report.hosted.push_back({hosted});

@@ -73,10 +73,11 @@ struct DeviceReport {
 /// The devices behind one scheduler, a DetectorPool each, and what keeps them honest: a thread with
 /// DeviceHealth takes a device out whose batches fail, hang or say that it is gone, has those
 /// batches end as failed at once, sends it single pictures, loads its models anew where that does
-/// not help, and takes it back. A lane that fails alone is taken out alone: another device that has
-/// it stands in, and where there is none its batches end as failed at once. Each batch ends exactly
-/// once, whatever its device does later.
-/// Thread-safety: all members, any thread, after construction.
+/// not help, and takes it back. Where the machine's memory is short, the same thread unloads from
+/// its processors what nobody has used for long, one model at a look. A lane that fails alone is
+/// taken out alone: another device that has it stands in, and where there is none its batches end
+/// as failed at once. Each batch ends exactly once, whatever its device does later. Thread-safety:
+/// all members, any thread, after construction.
 class DevicePool {
  public:
   using Done = DetectorPool::Done;
@@ -87,6 +88,9 @@ class DevicePool {
     DeviceHealthPolicy health;
     Load load;                                      ///< none: models are never loaded anew
     Duration load_every = std::chrono::seconds(5);  ///< at most, while a device stays out
+    /// Of the machine's memory; none: nobody looks. A card tells by itself when it has none left.
+    std::function<bool()> is_memory_short;
+    Duration look_at_memory_every = std::chrono::seconds(2);
   };
   struct State {
     bool is_serving = true;
@@ -166,6 +170,13 @@ class DevicePool {
     bool is_out = false;  ///< alone, when the device last served
     std::int64_t outages = 0;
   };
+  /// What pools have done that are no more.
+  struct Work {
+    std::int64_t batches = 0;
+    std::int64_t frames = 0;
+    Duration inference_time{0};
+    void add(const DetectorPool& pool);
+  };
   struct Device {
     std::shared_ptr<DetectorPool> pool;
     std::vector<std::shared_ptr<const Detector>> detectors;  ///< as loaded first
@@ -182,8 +193,10 @@ class DevicePool {
     std::thread loader;
     bool is_loading = false;
     std::optional<TimePoint> loaded_at;                 ///< last tried
+    std::string stays_told;                             ///< why a model was not loaded anew
     std::vector<InferenceCounts> inferences;            // by model
-    std::vector<std::shared_ptr<DetectorPool>> before;  ///< that were replaced
+    std::vector<std::shared_ptr<DetectorPool>> before;  ///< replaced, and not yet let go
+    Work done_before;                                   ///< by those that were
   };
   /// What is to be done once the lock is released.
   using Deferred = std::vector<std::function<void()>>;
@@ -211,12 +224,26 @@ class DevicePool {
   [[nodiscard]] std::vector<LaneOutReport> lanes_out_of(DeviceIndex device) const REQUIRES(mu_);
   void tell_error(DeviceIndex device, LaneIndex lane, std::size_t frames, const Error& error,
                   Deferred& deferred) REQUIRES(mu_);
+  /// Looks at the machine's memory where that is due.
+  void look_at_memory(TimePoint now, Deferred& deferred) REQUIRES(mu_);
+  /// Unloads the model that nobody has used for longest from the processor that has it.
+  void unload_idlest() EXCLUDES(mu_);
   void probe(DeviceIndex device, LaneIndex lane, Deferred& deferred) REQUIRES(mu_);
   void on_probed(DeviceIndex device, LaneIndex lane, const DetectorPool* pool,
                  const BatchOutcome& outcome) EXCLUDES(mu_);
   void begin_load(DeviceIndex device) REQUIRES(mu_);
   /// On a thread of its own.
   void load(DeviceIndex device) EXCLUDES(mu_);
+  /// The device's models, loaded anew. One whose file is no longer the same stays as it is loaded,
+  /// and does not keep the others from the device.
+  Result<std::vector<std::shared_ptr<const Detector>>> load_models(DeviceIndex device)
+      EXCLUDES(mu_);
+  /// Puts the pool in the place of the one that the device has, unless it serves again by that.
+  /// True: it is in use.
+  bool replace(DeviceIndex device, const std::shared_ptr<DetectorPool>& pool) EXCLUDES(mu_);
+  /// Ends pools that were replaced and owe nothing: their models' memory is the device's own. Waits
+  /// a while for those that still do; the next load sees to the rest.
+  void let_go_of_replaced(DeviceIndex device) EXCLUDES(mu_);
   /// Makes the requests that the device has had batches for, as far as it can, but for those that
   /// were unloaded.
   void make_ready(DeviceIndex device, DetectorPool& pool) EXCLUDES(mu_);
@@ -240,6 +267,7 @@ class DevicePool {
   std::map<std::uint64_t, Flight> flights_ GUARDED_BY(mu_);
   std::uint64_t next_id_ GUARDED_BY(mu_) = 1;
   std::optional<TimePoint> wake_at_ GUARDED_BY(mu_);  ///< of the watching thread
+  TimePoint memory_look_at_ GUARDED_BY(mu_);          ///< the next one
   bool is_stopping_ GUARDED_BY(mu_) = false;
   std::thread watcher_;
 };

@@ -2,8 +2,11 @@
 // device is taken out, loaded anew and taken back.
 #include "framemill/engine/device_pool.h"
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <functional>
+#include <mutex>
 #include <sstream>
 #include <thread>
 
@@ -35,10 +38,15 @@ class DevicePoolTest : public testing::Test {
     DevicePool::Options options;
     options.load_every = 100ms;
     options.load = [this](DeviceIndex device,
-                          std::size_t) -> Result<std::shared_ptr<const Detector>> {
+                          std::size_t model) -> Result<std::shared_ptr<const Detector>> {
       ++loads_;
       if (controls_[device]->gone) return fail(ErrorCode::kUnavailable, "no such device");
-      return load(controls_[device]);
+      while (is_loading_slow_) std::this_thread::sleep_for(1ms);
+      if (file_error_ && model == 0) return fail(*file_error_, "its file is another one");
+      std::shared_ptr<const Detector> loaded = load(controls_[device]);
+      const std::lock_guard lock(loaded_mu_);
+      loaded_.push_back(loaded);
+      return loaded;
     };
     std::vector<PooledDevice> devices;
     for (std::size_t i = 0; i < 2; ++i) {
@@ -51,6 +59,7 @@ class DevicePoolTest : public testing::Test {
     lane_ = pool_->lane_for(0, kSize);
   }
   ~DevicePoolTest() override {
+    is_loading_slow_ = false;
     for (const auto& control : controls_) control->hang = false;
     pool_.reset();
   }
@@ -76,6 +85,11 @@ class DevicePoolTest : public testing::Test {
   bool wait_until_all_are_back() {
     return wait_for([this] { return well_ + failed_ == sent_; });
   }
+  /// Models that were loaded anew and are still in memory.
+  std::ptrdiff_t loaded_alive() {
+    const std::lock_guard lock(loaded_mu_);
+    return std::ranges::count_if(loaded_, [](const auto& model) { return !model.expired(); });
+  }
   void run_well(DeviceIndex device) {
     const int before = well_;
     submit(device);
@@ -86,6 +100,10 @@ class DevicePoolTest : public testing::Test {
   const std::shared_ptr<const Picture> picture_ = make_grey_picture(kSize, 200);
   std::vector<std::shared_ptr<FakeBackendControl>> controls_;
   std::atomic<int> sent_{0}, well_{0}, failed_{0}, loads_{0};
+  std::atomic<bool> is_loading_slow_{false};
+  std::optional<ErrorCode> file_error_;  ///< of the first model, where it is loaded anew
+  std::mutex loaded_mu_;
+  std::vector<std::weak_ptr<const Detector>> loaded_;
   LaneIndex lane_ = 0;
   std::unique_ptr<DevicePool> pool_;  // last: its threads count
 };
@@ -183,6 +201,21 @@ TEST_F(DevicePoolTest, AHungBatchOfANewSizeIsNoticedByTheTimesOfTheOthers) {
   EXPECT_EQ(pool_->reports()[0].reason, OutReason::kHung);
 }
 
+// Promise: a model that has to be loaded once more, since memory was short or its request failed,
+// has the time that takes: its device does not hang.
+TEST_F(DevicePoolTest, AModelThatHasToBeLoadedOnceMoreDoesNotTakeItsDeviceOut) {
+  run_well(0);
+  controls_[0]->fail_all = true;
+  submit(0);  // one error is none; the request that failed is let go
+  ASSERT_TRUE(wait_until_all_are_back());
+  controls_[0]->fail_all = false;
+  controls_[0]->load_ms = 1200;
+  submit(0);
+  ASSERT_TRUE(wait_until_all_are_back());
+  EXPECT_EQ(well_, 2);
+  EXPECT_EQ(pool_->reports()[0].outages, 0);
+}
+
 TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
   run_well(0);
   const LaneIndex second = pool_->lane_for(1, kSize);
@@ -211,6 +244,116 @@ TEST_F(DevicePoolTest, ADeviceThatComesBackAsANewOneIsLoadedAnew) {
   EXPECT_TRUE(wait_for([&] { return is_done.load(); })) << "its other model, too";
   EXPECT_EQ(pool_->reports()[0].inferences[0][0][0], 2);
   EXPECT_EQ(pool_->reports()[0].inferences[1][0][0], 1);
+}
+
+// Promise: where the machine's memory is short, what nobody has used for long is unloaded from its
+// processors, the least recently used first, and nothing while there is memory.
+TEST(DevicePoolMemory, ShortHostMemoryUnloadsWhatIsIdleFromProcessors) {
+  ManualClock clock;
+  std::atomic<int> looks = 0, short_looks = 0;
+  std::vector<std::shared_ptr<FakeBackendControl>> controls;
+  std::vector<PooledDevice> devices;
+  for (const char* const name : {"CPU", "CPU#2", "FAKE"}) {
+    controls.push_back(std::make_shared<FakeBackendControl>());
+    Result<std::unique_ptr<Detector>> detector =
+        Detector::create(create_fake_backend({.input = kSize}, controls.back()), {});
+    ASSERT_TRUE(detector);
+    devices.push_back({name, {std::move(*detector)}});
+  }
+  DevicePool::Options options;
+  options.is_memory_short = [&] {
+    ++looks;
+    return short_looks > 0 && short_looks-- > 0;
+  };
+  options.look_at_memory_every = 1ms;
+  DevicePool pool(std::move(devices), clock, std::move(options));
+  const LaneIndex lane = pool.lane_for(0, kSize);
+  for (const DeviceIndex device : {1, 0, 2}) {
+    ASSERT_TRUE(pool.warm_up(device, lane, 1, 1));
+    clock.advance(1s);
+  }
+  const auto held = [&] {
+    return std::array<std::size_t, 3>{controls[0]->pictures_held, controls[1]->pictures_held,
+                                      controls[2]->pictures_held};
+  };
+  const auto look = [&](int times) {
+    for (const int until = looks + times; looks < until;) {
+      clock.advance(1ms);
+      std::this_thread::sleep_for(1ms);
+    }
+  };
+  using Held = std::array<std::size_t, 3>;
+  clock.advance(60s);
+  look(3);
+  EXPECT_EQ(held(), (Held{1, 1, 1})) << "there is memory";
+  short_looks = 1;
+  look(3);
+  EXPECT_EQ(held(), (Held{1, 0, 1})) << "the least recently used first";
+  short_looks = 2;
+  look(4);
+  EXPECT_EQ(held(), (Held{0, 0, 1})) << "a card has memory of its own";
+  ASSERT_TRUE(pool.warm_up(0, lane, 1, 1));
+  short_looks = 2;
+  look(4);
+  EXPECT_EQ(held(), (Held{1, 0, 1})) << "it is in use";
+}
+
+// Promise: a device that is loaded anew again and again holds its models once. What is replaced
+// would keep its threads and the device's memory for the rest of the run.
+TEST_F(DevicePoolTest, WhatALoadAnewReplacesIsLetGo) {
+  run_well(0);
+  constexpr std::ptrdiff_t kModels = 2;
+  for (int outage = 1; outage <= 3; ++outage) {
+    controls_[0]->gone = true;
+    submit(0);
+    ASSERT_TRUE(wait_until_all_are_back());
+    ++controls_[0]->lives;
+    controls_[0]->gone = false;
+    ASSERT_TRUE(wait_for([this] { return pool_->states()[0].is_serving; }));
+    run_well(0);
+    EXPECT_TRUE(wait_for([this] { return loaded_alive() == kModels; })) << loaded_alive();
+    EXPECT_EQ(pool_->reports()[0].batches, 1 + 2 * outage) << "what they did is still counted";
+  }
+}
+
+// Promise: a device that answers again while its models are being loaded anew goes on as it is.
+TEST_F(DevicePoolTest, AModelThatComesTooLateDoesNotReplaceTheOneThatWorksAgain) {
+  run_well(0);
+  controls_[0]->fail_all = true;
+  submit(0);
+  submit(0);
+  ASSERT_TRUE(wait_until_all_are_back());
+  is_loading_slow_ = true;
+  ASSERT_TRUE(wait_for([this] { return loads_ > 0; }));
+  controls_[0]->fail_all = false;
+  ASSERT_TRUE(wait_for([this] { return pool_->states()[0].is_serving; }));
+  is_loading_slow_ = false;
+  ASSERT_TRUE(wait_for([this] { return loads_ == 2 && loaded_alive() == 0; }));
+  controls_[0]->hang = true;  // what a batch takes is still known
+  submit(0);
+  EXPECT_TRUE(wait_until_all_are_back()) << "within 30 s";
+  EXPECT_EQ(pool_->reports()[0].reason, OutReason::kHung);
+}
+
+// Promise: a model whose file was replaced meanwhile does not keep the device from the others.
+TEST_F(DevicePoolTest, AModelThatIsNotTheSameAnyMoreStaysAsItIsAndTheOthersComeBack) {
+  const LaneIndex second = pool_->lane_for(1, kSize);
+  std::atomic<int> outcome = 0;
+  const auto run_second = [&] {
+    outcome = 0;
+    pool_->submit(0, second, {{.picture = picture_}},
+                  [&](BatchOutcome&& done) { outcome = done.detections ? 1 : -1; });
+    return wait_for([&] { return outcome != 0; }) && outcome == 1;
+  };
+  run_well(0);
+  ASSERT_TRUE(run_second());
+  file_error_ = ErrorCode::kFailedPrecondition;
+  controls_[0]->gone = true;
+  submit(0);
+  ASSERT_TRUE(wait_until_all_are_back());
+  ++controls_[0]->lives;  // what was loaded stays lost
+  controls_[0]->gone = false;
+  EXPECT_TRUE(wait_for([&] { return run_second(); }));
 }
 
 // Promise: batches beyond the knee, once unloaded, cost no memory after a device's return either.

@@ -19,6 +19,7 @@
 #include "framemill/engine/detector_options.h"
 #include "framemill/engine/device_list.h"
 #include "framemill/engine/engine_state.h"
+#include "framemill/engine/host_memory.h"
 #include "framemill/engine/json_lines_sink.h"
 #include "framemill/engine/live_scheduler.h"
 #include "framemill/engine/model_ladder.h"
@@ -180,7 +181,10 @@ Result<void> Engine::State::load_models() {
     }
   }
   DevicePool::Options options{.cache = hooks.cache};
-  if (hooks.models.empty()) options.load = devices.loader();
+  if (hooks.models.empty()) {
+    options.load = devices.loader();
+    options.is_memory_short = [] { return is_short(read_host_memory()); };
+  }
   // Nobody waits for a file: a device that is slow there gets its time.
   if (pace == Pace::kFast) options.health.hang_least = options.health.hang_unknown;
   pool = std::make_unique<DevicePool>(devices.take(), clock, std::move(options));

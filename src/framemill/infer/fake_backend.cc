@@ -103,6 +103,9 @@ class FakeLanes {
 
   [[nodiscard]] bool is_gone() const { return control_->gone || control_->lives != life_; }
 
+  /// Takes as long as making a request does.
+  void load() const { std::this_thread::sleep_for(std::chrono::milliseconds(control_->load_ms)); }
+
   /// Memory for a request's pictures; false: there is none left.
   [[nodiscard]] bool take_memory(std::size_t pictures) {
     const std::size_t held = control_->pictures_held += pictures;
@@ -255,6 +258,7 @@ class FakeBackend final : public Backend {
       return fail(ErrorCode::kInvalidArgument,
                   fmt::format("the fake backend takes batches of 1 to {} at {}x{}",
                               facts_.batch_max, options_.input.width, options_.input.height));
+    lanes_->load();
     if (lanes_->is_gone()) return fail(ErrorCode::kUnavailable, "the fake device is gone");
     if (!lanes_->take_memory(batch))
       return fail(ErrorCode::kResourceExhausted, "the fake device has no memory left");

@@ -40,6 +40,7 @@ struct FakeBackendControl {
   std::atomic<std::size_t> memory_pictures{0};
   std::atomic<std::size_t> pictures_held{0};  ///< by requests that are alive
   std::atomic<int> slowdown{1};               ///< service times are so many times as long
+  std::atomic<int> load_ms{0};                ///< making a request takes so long
 };
 
 /// A backend with exact service times and no model: a [B,4+C,N] head which "detects" one box where
