@@ -13,6 +13,7 @@ from .rectangle import image_input
 from .sources import evenly
 
 OPENVINO_CONVOLUTION = "/WithoutBiases"
+QUANTISABLE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 QDQ_PICTURES_MAX = 96  # ONNX Runtime gathers its ranges more slowly
 
 
@@ -29,23 +30,48 @@ def _quiet():
         yield
 
 
-def _scope(nncf, model, size, is_attention_float, known=None):
-    """What stays float. known: names of OpenVINO's operations, which splits a convolution from its bias and leaves the node's name to the bias."""
-    names = set(head_nodes(model, size)) | set(attention_nodes(model) if is_attention_float else [])
+def _scope(nncf, names, known=None):
+    """What stays float. names: of nodes; known: names of OpenVINO's operations, which splits a convolution from its bias and leaves the node's name to the bias."""
     if known is not None:
         names = {name for node in names for name in (node, node + OPENVINO_CONVOLUTION) if name in known}
     return nncf.IgnoredScope(names=sorted(names), validate=False)
 
 
+def _kept_float(model, size, is_attention_float):
+    return set(head_nodes(model, size)) | set(attention_nodes(model) if is_attention_float else [])
+
+
+def _without_bias_correction(nncf):
+    """It fits biases to the means of few frames, and made scores and boxes worse on all that was tried (decision 15)."""
+    return nncf.AdvancedQuantizationParameters(disable_bias_correction=True)
+
+
+def _named(network):
+    return {operation.get_friendly_name() for operation in network.get_ops()}
+
+
+def _network(source, model, kept):
+    """The graph as NNCF should see it: Swish as one operation, biases as constants. As OpenVINO's reader leaves an ONNX file, NNCF takes a SiLU
+    for three operations and rounds between them, three times as often, and knows no bias. Where what is kept float cannot be found by its
+    name in it, as it was read. kept: names of nodes."""
+    import openvino
+    fused = openvino.convert_model(str(source))
+    known = _named(fused)
+    computed = [node.name for node in model.graph.node if node.name in kept and node.op_type in QUANTISABLE]
+    if all(name in known or name + OPENVINO_CONVOLUTION in known for name in computed):
+        return fused
+    return openvino.Core().read_model(str(source))
+
+
 def quantize_openvino(source, model, size, inputs, target, metadata, is_attention_float=False):
     """source: the FP32 ONNX file; model: the same loaded; inputs: a sequence of [1, 3, h, w]. Activations may be asymmetric: SiLU wastes half of a symmetric range."""
-    import openvino
     nncf = _nncf()
-    network = openvino.Core().read_model(str(source))
-    known = {operation.get_friendly_name() for operation in network.get_ops()}
+    kept = _kept_float(model, size, is_attention_float)
+    network = _network(source, model, kept)
     with _quiet():
         quantized = nncf.quantize(network, nncf.Dataset(inputs), preset=nncf.QuantizationPreset.MIXED, subset_size=len(inputs),
-                                  ignored_scope=_scope(nncf, model, size, is_attention_float, known))
+                                  ignored_scope=_scope(nncf, kept, _named(network)),
+                                  advanced_parameters=_without_bias_correction(nncf))
     save_ir(quantized, target, metadata, is_half=False)
 
 
@@ -59,9 +85,10 @@ def quantize_qdq(model, size, inputs, is_attention_float=False):
     nncf = _nncf()
     name = image_input(model).name
     picked = few_of(inputs)
+    kept = _kept_float(model, size, is_attention_float)
     with _quiet():
         quantized = nncf.quantize(model, nncf.Dataset(picked, lambda picture: {name: picture}), preset=nncf.QuantizationPreset.PERFORMANCE,
-                                  subset_size=len(picked), ignored_scope=_scope(nncf, model, size, is_attention_float))
+                                  subset_size=len(picked), ignored_scope=_scope(nncf, kept), advanced_parameters=_without_bias_correction(nncf))
     make_signed(quantized)
     del quantized.metadata_props[:]
     quantized.metadata_props.extend(model.metadata_props)

@@ -206,8 +206,11 @@ class PrepareTest(FramemillTest):
         # The head is float, all else is not, in both forms.
         with_packages("""
 import sys, openvino
-convs = [node for node in openvino.Core().read_model(sys.argv[1]).get_ordered_ops() if node.get_type_name() == "Convolution"]
+network = openvino.Core().read_model(sys.argv[1])
+convs = [node for node in network.get_ordered_ops() if node.get_type_name() == "Convolution"]
 exact = [node.get_friendly_name() for node in convs if node.input_value(1).get_node().get_type_name() == "Constant"]
+rounded = [node for node in network.get_ordered_ops() if node.get_type_name() == "FakeQuantize"]
+assert len(rounded) <= len(convs) + 6, f"{len(rounded)} places are rounded: within a SiLU as well?"
 assert len(convs) == 34 and len(exact) == 6 and all("heads" in name and ".2/Conv" in name for name in exact), (len(convs), exact)
 """, out / "models/line_640x384_int8.xml")
         with_packages("""

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -6,7 +7,9 @@
 #include <fstream>
 #include <functional>
 #include <future>
+#include <iterator>
 #include <map>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -212,6 +215,35 @@ TEST_P(EachRuntime, ComputesAnyLayoutBatchAndSize) {
       EXPECT_NEAR(scores[i], 1 / (1 + std::exp(2 - 4 * blue)), 2e-3) << name << " item " << i;
     }
   }
+}
+
+TEST(Backends, AModelInQdqFormIsComputedAlikeByBothRuntimes) {
+  constexpr RuntimeKind kBoth[] = {RuntimeKind::kOpenVino, RuntimeKind::kOnnxRuntime};
+  std::array<std::vector<float>, 2> outputs;
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (!has_runtime(kBoth[i])) GTEST_SKIP() << "the build has one runtime only";
+    auto backend = load_with(kBoth[i], tiny("quantised"));
+    ASSERT_TRUE(backend) << backend.error().message();
+    auto request = (*backend)->create_request(2, {64, 64});
+    ASSERT_TRUE(request) << request.error().message();
+    for (std::size_t picture = 0; picture < 2; ++picture) {
+      float step = .1F * static_cast<float>(picture + 1);
+      for (float& value : (*request)->input(picture)) value = .5F + .5F * std::sin(step += 2.7F);
+    }
+    std::promise<Result<void>> done;
+    (*request)->start([&done](Result<void> status) { done.set_value(std::move(status)); });
+    ASSERT_TRUE(done.get_future().get());
+    for (std::size_t picture = 0; picture < 2; ++picture)
+      std::ranges::copy((*request)->output(picture), std::back_inserter(outputs[i]));
+  }
+  ASSERT_EQ(outputs[0].size(), 2U * 5 * 84);
+  ASSERT_EQ(outputs[0].size(), outputs[1].size());
+  double wrong = 0, sides = 0;
+  for (std::size_t j = 0; j < outputs[0].size(); ++j) {
+    wrong += std::abs(outputs[0][j] - outputs[1][j]);
+    sides += std::abs(outputs[1][j] - 20);
+  }
+  EXPECT_LT(wrong, .05 * sides) << "one step of INT8 here and there, not another picture";
 }
 
 TEST_P(EachRuntime, ForgettingLeavesWhatIsInUseAndMakesTheRestAnew) {

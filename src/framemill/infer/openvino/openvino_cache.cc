@@ -21,8 +21,8 @@ namespace fs = std::filesystem;
 using Json = nlohmann::json;
 
 constexpr const char* kFactsKey = "facts";
-/// Raised when what is kept changes its meaning.
-constexpr int kFormat = 1;
+/// Raised when what is kept changes its meaning, or what is made of a file before it is compiled.
+constexpr int kFormat = 2;
 
 /// A file is the check sum of its content, a line feed, and the content.
 constexpr std::size_t kCheckSumSize = 64;

@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 #include <openvino/op/constant.hpp>
 
+#include "framemill/infer/openvino/fuse_quantization.h"
 #include "framemill/infer/openvino/openvino_error.h"
 #include "framemill/infer/openvino/openvino_facts.h"
 
@@ -100,6 +101,7 @@ Result<OpenVinoModel> read_openvino_model(ov::Core& core, const std::string& pat
   std::shared_ptr<ov::Model>& model = read.graph;
   try {
     model = core.read_model(path);
+    fuse_quantization(*model);
   } catch (...) {
     return fail_from_openvino_exception(
         ErrorCode::kInvalidArgument,

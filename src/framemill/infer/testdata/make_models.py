@@ -82,7 +82,59 @@ def make(name, batch="batch", height=64, width=64, kind=TensorProto.FLOAT, chann
     onnx.save(model, os.path.join(HERE, name + ".onnx"))
 
 
+def make_quantised(name):
+    """INT8 in QDQ form as quantisers write it, with a block that splits, adds and joins (C2f). Random weights: only whether runtimes agree can be seen."""
+    rng = np.random.default_rng(5)
+    nodes, constants = [], []
+
+    def op(kind_name, inputs, output, **attributes):
+        nodes.append(helper.make_node(kind_name, inputs, [output], **attributes))
+        return output
+
+    def constant(label, array):
+        constants.append(numpy_helper.from_array(np.asarray(array), label))
+        return label
+
+    def rounded(x, scale, label):
+        numbers = [constant(f"{label}_scale", np.float32(scale)), constant(f"{label}_zero", np.int8(0))]
+        return op("DequantizeLinear", [op("QuantizeLinear", [x, *numbers], f"{label}_int8"), *numbers], label)
+
+    def block(x, channels, kernel, stride, label, gain=3):
+        """Convolution with INT8 weights, then SiLU."""
+        fan_in = channels[0] * kernel * kernel
+        weights = op("DequantizeLinear", [
+            constant(f"{label}_weights", rng.integers(-127, 128, (channels[1], channels[0], kernel, kernel)).astype(np.int8)),
+            constant(f"{label}_scales", np.full(channels[1], gain / (127 * np.sqrt(fan_in)), np.float32)),
+            constant(f"{label}_zeros", np.zeros(channels[1], np.int8))], f"{label}_kernel", axis=0)
+        bias = constant(f"{label}_bias", rng.normal(0, .3, channels[1]).astype(np.float32))
+        level = op("Conv", [x, weights, bias], f"{label}_level", kernel_shape=[kernel, kernel], strides=[stride, stride],
+                   pads=[kernel // 2 if stride == 1 else 0] * 4)
+        return op("Mul", [level, op("Sigmoid", [level], f"{label}_gate")], label)
+
+    first = block(rounded("images", 1 / 127, "picture"), (3, 16), 8, 8, "stem", gain=6)
+    wide = block(rounded(first, .03, "stem_rounded"), (16, 16), 1, 1, "wide")
+    nodes.append(helper.make_node("Split", [wide, constant("halves", np.array([8, 8], np.int64))], ["left", "right"], axis=1))
+    inner = block(rounded("right", .02, "right_rounded"), (8, 8), 3, 1, "inner")
+    inner = block(rounded(inner, .02, "inner_rounded"), (8, 8), 3, 1, "innermost")
+    joined = op("Concat", ["left", "right", op("Add", ["right", inner], "shortcut")], "joined", axis=1)
+    last = block(rounded(joined, .025, "joined_rounded"), (24, 8), 1, 1, "last")
+    head = op("Conv", [last, constant("head_weights", rng.normal(0, 1, (5, 8, 1, 1)).astype(np.float32)),
+                       constant("head_bias", np.array([20, 20, 20, 20, 0], np.float32))], "head")
+    cells = []
+    for size in (1, 2, 4):
+        pooled = head if size == 1 else op("AveragePool", [head], f"pool{size}", kernel_shape=[size, size], strides=[size, size])
+        cells.append(op("Reshape", [pooled, constant(f"flat{size}", np.array([0, 5, -1], np.int64))], f"cells{size}"))
+    nodes.append(helper.make_node("Split", [op("Concat", cells, "raw", axis=2), constant("parts", np.array([4, 1], np.int64))], ["box", "level"], axis=1))
+    op("Concat", [op("Relu", ["box"], "sides"), op("Sigmoid", ["level"], "score")], "output0", axis=1)
+    graph = helper.make_graph(nodes, "tiny", [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, 64, 64])],
+                              [helper.make_tensor_value_info("output0", TensorProto.FLOAT, ["batch", 5, None])], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, os.path.join(HERE, name + ".onnx"))
+
+
 def main():
+    make_quantised("quantised")
     make("plain", metadata={"names": "{0: 'mill'}"})
     make("single", batch=1)
     make("any_size", height="height", width="width", metadata={"stride": "32", "imgsz": "[320, 320]"})
