@@ -38,7 +38,8 @@ class EvalTestdataTest(FramemillTest):
                 document = self.eval(model, "--data", COCO, "--labels", "coco", "--resamples", "10")
                 quality = document["conditions"][0]["model"]
                 self.assertEqual(document["data"]["pictures"], 64)
-                self.assertAlmostEqual(quality["ap"], ap, delta=0.005)
+                # The figures are ONNX Runtime's; OpenVINO rounds INT8 at other places (scores differ by .012 in the mean).
+                self.assertAlmostEqual(quality["ap"], ap, delta=0.008 if "int8_qdq" in model else 0.005)
                 # One threshold is a tenth of what `ap` averages: where runtimes differ in the last digit, it moves further.
                 self.assertAlmostEqual(quality["ap50"], ap50, delta=0.01)
 
