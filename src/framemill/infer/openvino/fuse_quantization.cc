@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include <openvino/core/graph_util.hpp>
@@ -11,6 +12,7 @@
 #include <openvino/op/convert.hpp>
 #include <openvino/op/fake_quantize.hpp>
 #include <openvino/op/multiply.hpp>
+#include <openvino/op/reshape.hpp>
 #include <openvino/op/subtract.hpp>
 
 namespace framemill {
@@ -20,50 +22,58 @@ using ov::op::v0::Constant;
 using ov::op::v0::Convert;
 using ov::op::v0::FakeQuantize;
 
-/// The constant that makes the value, also where it is converted on the way; null: it is none.
-std::shared_ptr<Constant> constant_behind(const ov::Output<ov::Node>& value) {
+/// Numbers that do not depend on the input, in the shape in which they are used.
+struct Numbers {
+  std::vector<float> values;
+  ov::Shape shape;
+};
+
+/// Those that lie behind a value, also where they are converted or given another shape on the way;
+/// none: it is computed.
+std::optional<Numbers> numbers_behind(const ov::Output<ov::Node>& value) {
+  if (value.get_partial_shape().is_dynamic()) return std::nullopt;
   std::shared_ptr<ov::Node> node = value.get_node_shared_ptr();
-  while (ov::is_type<Convert>(node)) node = node->get_input_node_shared_ptr(0);
-  return ov::as_type_ptr<Constant>(node);
+  while (ov::is_type<Convert>(node) || ov::is_type<ov::op::v1::Reshape>(node))
+    node = node->get_input_node_shared_ptr(0);
+  const auto constant = ov::as_type_ptr<Constant>(node);
+  if (!constant) return std::nullopt;
+  return Numbers{constant->cast_vector<float>(), value.get_shape()};
 }
 
 /// What DequantizeLinear does after FakeQuantize has rounded: (x - zero) * scale.
 struct Dequantized {
   std::shared_ptr<FakeQuantize> quantized;
-  std::shared_ptr<Constant> scale;
-  std::shared_ptr<Constant> zero;  ///< null: 0
+  Numbers scale;
+  std::vector<float> zeros;  ///< one, or one for each scale
 };
 
 std::optional<Dequantized> find_pair(const std::shared_ptr<ov::Node>& multiply) {
   if (!ov::is_type<ov::op::v1::Multiply>(multiply)) return std::nullopt;
-  Dequantized found;
-  found.scale = constant_behind(multiply->input_value(1));
-  if (!found.scale) return std::nullopt;
   std::shared_ptr<ov::Node> node = multiply->get_input_node_shared_ptr(0);
+  std::vector<float> zeros{0};
   if (ov::is_type<ov::op::v1::Subtract>(node)) {
-    found.zero = constant_behind(node->input_value(1));
-    if (!found.zero) return std::nullopt;
+    std::optional<Numbers> zero = numbers_behind(node->input_value(1));
+    if (!zero) return std::nullopt;
+    zeros = std::move(zero->values);
     node = node->get_input_node_shared_ptr(0);
   }
-  std::size_t conversions = 0;
-  for (; ov::is_type<Convert>(node); ++conversions) node = node->get_input_node_shared_ptr(0);
-  found.quantized = ov::as_type_ptr<FakeQuantize>(node);
-  if (!found.quantized || conversions == 0) return std::nullopt;
-  return found;
+  if (!ov::is_type<Convert>(node)) return std::nullopt;
+  while (ov::is_type<Convert>(node)) node = node->get_input_node_shared_ptr(0);
+  auto quantized = ov::as_type_ptr<FakeQuantize>(node);
+  if (!quantized) return std::nullopt;
+  std::optional<Numbers> scale = numbers_behind(multiply->input_value(1));
+  if (!scale || (zeros.size() != 1 && zeros.size() != scale->values.size())) return std::nullopt;
+  return Dequantized{std::move(quantized), *std::move(scale), std::move(zeros)};
 }
 
-/// (limit - zero) * scale in the shape of `scale`; null where the shapes are of no known kind.
+/// (limit - zero) * scale in the shape of `scale`; null where the limit is not one number.
 std::shared_ptr<Constant> dequantize(const ov::Output<ov::Node>& limit, const Dequantized& pair) {
-  const std::shared_ptr<Constant> bound = constant_behind(limit);
-  if (!bound || ov::shape_size(bound->get_shape()) != 1) return nullptr;
-  std::vector<float> values = pair.scale->cast_vector<float>();
-  const std::vector<float> zeros =
-      pair.zero ? pair.zero->cast_vector<float>() : std::vector<float>{0};
-  if (zeros.size() != 1 && zeros.size() != values.size()) return nullptr;
-  const float from = bound->cast_vector<float>().front();
+  const std::optional<Numbers> bound = numbers_behind(limit);
+  if (!bound || bound->values.size() != 1) return nullptr;
+  std::vector<float> values = pair.scale.values;
   for (std::size_t i = 0; i < values.size(); ++i)
-    values[i] *= from - zeros[zeros.size() == 1 ? 0 : i];
-  return Constant::create(ov::element::f32, pair.scale->get_shape(), values);
+    values[i] *= bound->values.front() - pair.zeros[pair.zeros.size() == 1 ? 0 : i];
+  return Constant::create(ov::element::f32, pair.scale.shape, values);
 }
 
 }  // namespace

@@ -96,8 +96,10 @@ def make_quantised(name):
         return label
 
     def rounded(x, scale, label):
-        numbers = [constant(f"{label}_scale", np.float32(scale)), constant(f"{label}_zero", np.int8(0))]
-        return op("DequantizeLinear", [op("QuantizeLinear", [x, *numbers], f"{label}_int8"), *numbers], label)
+        """scale: one, or one for each channel."""
+        scales = np.asarray(scale, np.float32)
+        numbers = [constant(f"{label}_scale", scales), constant(f"{label}_zero", np.zeros(scales.shape, np.int8))]
+        return op("DequantizeLinear", [op("QuantizeLinear", [x, *numbers], f"{label}_int8", axis=1), *numbers], label, axis=1)
 
     def block(x, channels, kernel, stride, label, gain=3):
         """Convolution with INT8 weights, then SiLU."""
@@ -115,7 +117,7 @@ def make_quantised(name):
     wide = block(rounded(first, .03, "stem_rounded"), (16, 16), 1, 1, "wide")
     nodes.append(helper.make_node("Split", [wide, constant("halves", np.array([8, 8], np.int64))], ["left", "right"], axis=1))
     inner = block(rounded("right", .02, "right_rounded"), (8, 8), 3, 1, "inner")
-    inner = block(rounded(inner, .02, "inner_rounded"), (8, 8), 3, 1, "innermost")
+    inner = block(rounded(inner, np.linspace(.01, .03, 8), "inner_rounded"), (8, 8), 3, 1, "innermost")
     joined = op("Concat", ["left", "right", op("Add", ["right", inner], "shortcut")], "joined", axis=1)
     last = block(rounded(joined, .025, "joined_rounded"), (24, 8), 1, 1, "last")
     head = op("Conv", [last, constant("head_weights", rng.normal(0, 1, (5, 8, 1, 1)).astype(np.float32)),
