@@ -417,6 +417,7 @@ Duration LiveDispatch::time_without_slot(const ServiceTimes& times, Duration bat
 
 void LiveDispatch::update_kept(TimePoint now) {
   kept_any_ = 0;
+  if (critical_.empty()) return;
   kept_.assign(lane_count(), 0);
   kept_until_.assign(lane_count(), TimePoint::min());
   for (const CameraIndex camera : critical_) {

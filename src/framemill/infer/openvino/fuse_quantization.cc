@@ -78,8 +78,7 @@ std::shared_ptr<Constant> dequantize(const ov::Output<ov::Node>& limit, const De
 
 }  // namespace
 
-std::size_t fuse_quantization(ov::Model& model) {
-  std::size_t count = 0;
+void fuse_quantization(ov::Model& model) {
   for (const std::shared_ptr<ov::Node>& node : model.get_ordered_ops()) {
     const std::optional<Dequantized> pair = find_pair(node);
     if (!pair || node->get_output_element_type(0) != ov::element::f32) continue;
@@ -93,9 +92,7 @@ std::size_t fuse_quantization(ov::Model& model) {
     fused->set_friendly_name(node->get_friendly_name());
     ov::copy_runtime_info(node, fused);
     ov::replace_node(node, fused);
-    ++count;
   }
-  return count;
 }
 
 }  // namespace framemill
